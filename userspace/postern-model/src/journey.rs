@@ -1,0 +1,74 @@
+//! What happened to a mail, step by step. The tracking centre, the graphs and the explanations
+//! read only these.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::address::{Address, ReversePath};
+use crate::envelope::Direction;
+use crate::id::MailId;
+use crate::reason::Reason;
+use crate::time::Timestamp;
+use crate::verdict::Verdict;
+
+/// One step of one mail.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Step {
+    /// The session that brought it.
+    Received { client: IpAddr, helo: String, tls: Option<String>, reverse: Option<String> },
+    /// A recipient was refused at RCPT TO.
+    RecipientRefused { recipient: String, reason: Reason },
+    /// SPF, DKIM, DMARC and ARC in one line each, as in Authentication-Results.
+    Authenticated { results: String },
+    /// The filter's judgement.
+    Judged { verdict: Verdict },
+    /// Answered with 250: durable here.
+    Accepted { size: u64 },
+    /// Answered with 4xx or 5xx after the data.
+    Refused { reason: Reason, reply: Cow<'static, str> },
+    /// Put into quarantine.
+    Quarantined { reason: Reason },
+    /// Released from quarantine, or deleted there, by somebody.
+    QuarantineAction { action: Cow<'static, str>, by: String },
+    /// A delivery attempt that did not end it.
+    Deferred { recipient: Address, host: String, reply: String, next: Timestamp },
+    /// A recipient is done: delivered.
+    Delivered { recipient: Address, host: String, reply: String, tls: Option<String>, milliseconds: u64 },
+    /// A recipient is done: failed for good.
+    Failed { recipient: Address, host: String, reply: String },
+    /// A notification was sent about it.
+    Notified { kind: Cow<'static, str>, mail: MailId },
+    /// An operator did something with it in the queue.
+    QueueAction { action: Cow<'static, str>, by: String },
+}
+
+/// A step with its moment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct JourneyEvent {
+    pub mail: MailId,
+    pub at: Timestamp,
+    #[serde(flatten)]
+    pub step: Step,
+}
+
+/// What the search over journeys looks at: one per mail, written with its first event.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct JourneySummary {
+    pub mail: MailId,
+    pub at: Timestamp,
+    pub direction: Direction,
+    pub client: IpAddr,
+    pub mail_from: ReversePath,
+    pub recipients: Vec<Address>,
+    pub from_header: Option<String>,
+    pub subject: Option<String>,
+    pub message_id: Option<String>,
+    pub size: u64,
+    /// `accept`, `tag`, `quarantine`, `defer`, `reject`, `discard`.
+    pub action: Cow<'static, str>,
+    pub reason: Reason,
+    pub score: f64,
+}

@@ -1,0 +1,121 @@
+//! Contradictions that a single field cannot see.
+
+use super::delivery::RecipientCheck;
+use super::{Problem, Settings};
+
+/// Everything that is wrong with settings whose every field is well-formed.
+pub fn check(s: &Settings) -> Vec<Problem> {
+    let mut found = Vec::new();
+    let mut say = |path: String, message: String| found.push(Problem { path, message });
+
+    let t = &s.filter.thresholds;
+    if t.tag > t.quarantine {
+        say("filter.thresholds.tag".into(), format!("{} is above quarantine ({}): write tag <= quarantine <= reject", t.tag, t.quarantine));
+    }
+    if t.quarantine > t.reject {
+        say("filter.thresholds.quarantine".into(), format!("{} is above reject ({}): write tag <= quarantine <= reject", t.quarantine, t.reject));
+    }
+    if s.smtp.listen.is_empty() && s.smtp.trusted_listen.is_empty() {
+        say("smtp.listen".into(), "no address to receive mail on: write one, as in [\"[::]:25\"]".into());
+    }
+    for pair in [("smtp.tls", &s.smtp.tls.certificate, &s.smtp.tls.key), ("console", &s.console.certificate, &s.console.key)] {
+        let (path, certificate, key) = pair;
+        if certificate.as_os_str().is_empty() != key.as_os_str().is_empty() {
+            say(format!("{path}.certificate"), "certificate and key belong together: set both, or neither".into());
+        }
+    }
+    if !s.smtp.tls.enabled && !s.smtp.tls.required_from.is_empty() {
+        say("smtp.tls.required_from".into(), "TLS is required from some networks but smtp.tls.enabled is false".into());
+    }
+    let l = &s.smtp.limits;
+    for (name, value, least) in [
+        ("max_message_size", l.max_message_size, 65_536),
+        ("max_recipients", l.max_recipients as u64, 100),
+        ("max_command_line", l.max_command_line as u64, 512),
+        ("max_text_line", l.max_text_line as u64, 1000),
+        ("max_header_size", l.max_header_size as u64, 16_384),
+        ("max_connections", l.max_connections as u64, 1),
+        ("max_connections_per_source", l.max_connections_per_source as u64, 1),
+        ("max_transactions", l.max_transactions as u64, 1),
+        ("max_errors", l.max_errors as u64, 1),
+    ] {
+        if value < least {
+            say(format!("smtp.limits.{name}"), format!("{value} is too small: write {least} or more"));
+        }
+    }
+    for (i, d) in s.domains.iter().enumerate() {
+        let bare = d.name.strip_prefix("*.").unwrap_or(&d.name);
+        if d.name != "*" && bare.parse::<crate::address::Domain>().is_err() {
+            say(format!("domains[{i}].name"), format!("`{}` is no domain: write example.org, *.example.org or *", d.name));
+        }
+        if s.domains[..i].iter().any(|other| other.name.eq_ignore_ascii_case(&d.name)) {
+            say(format!("domains[{i}].name"), format!("`{}` stands twice: put its backends into one block", d.name));
+        }
+        if d.backends.is_empty() {
+            say(format!("domains[{i}].backends"), "no backend: write at least one, as in [{ host = \"192.0.2.10\" }]".into());
+        }
+        for (j, b) in d.backends.iter().enumerate() {
+            if b.host.trim().is_empty() {
+                say(format!("domains[{i}].backends[{j}].host"), "empty: write a host name, an address or the path of a unix socket".into());
+            }
+            if b.weight == 0 {
+                say(format!("domains[{i}].backends[{j}].weight"), "0 would never be used: write 1 or more".into());
+            }
+        }
+        match d.recipient_check {
+            RecipientCheck::Table if d.recipients.is_empty() => {
+                say(format!("domains[{i}].recipients"), "recipient_check = \"table\" with an empty table refuses everybody: list the mailboxes".into());
+            }
+            RecipientCheck::None | RecipientCheck::Callout if !d.recipients.is_empty() => {
+                say(format!("domains[{i}].recipients"), "the table is not used: write recipient_check = \"table\", or leave the list out".into());
+            }
+            _ => {}
+        }
+        for (j, r) in d.recipients.iter().enumerate() {
+            if !super::delivery::domain_matches(&d.name, r.domain()) {
+                say(format!("domains[{i}].recipients[{j}]"), format!("`{r}` is not in {}", d.name));
+            }
+        }
+    }
+    let q = &s.delivery;
+    if q.retry_first.0.is_zero() || q.retry_first > q.retry_max {
+        say("delivery.retry_first".into(), format!("{} must be above zero and at most retry_max ({})", q.retry_first, q.retry_max));
+    }
+    if q.lifetime < q.retry_max {
+        say("delivery.lifetime".into(), format!("{} is shorter than retry_max ({})", q.lifetime, q.retry_max));
+    }
+    for (name, value) in [("max_connections_per_destination", q.max_connections_per_destination), ("max_connections", q.max_connections), ("max_mails_per_connection", q.max_mails_per_connection), ("max_recipients_per_mail", q.max_recipients_per_mail)] {
+        if value == 0 {
+            say(format!("delivery.{name}"), "0 would deliver nothing: write 1 or more".into());
+        }
+    }
+    if q.spool.segment_size < q.spool.inline_body.saturating_mul(2) {
+        say("delivery.spool.segment_size".into(), format!("{} is below twice inline_body ({})", q.spool.segment_size, q.spool.inline_body));
+    }
+    if s.greylist.delay >= s.greylist.window {
+        say("greylist.delay".into(), format!("{} must be shorter than window ({})", s.greylist.delay, s.greylist.window));
+    }
+    let b = &s.edge.bans;
+    if b.first > b.longest {
+        say("edge.bans.first".into(), format!("{} is longer than longest ({})", b.first, b.longest));
+    }
+    for (i, f) in s.edge.feeds.iter().enumerate() {
+        if f.file.as_os_str().is_empty() == f.url.is_none() {
+            say(format!("edge.feeds[{i}]"), format!("feed `{}` needs either a file or a url", f.name));
+        }
+        if f.url.as_deref().is_some_and(|u| !u.starts_with("https://") && !u.starts_with("http://")) {
+            say(format!("edge.feeds[{i}].url"), "write an http:// or https:// address".into());
+        }
+    }
+    if s.edge.sample_every == 0 {
+        say("edge.sample_every".into(), "0 is no rate: write 1 for every dropped packet".into());
+    }
+    let clamd = &s.antivirus.clamd;
+    if !(clamd.is_empty() || clamd.starts_with("unix:/") || clamd.starts_with("tcp:")) {
+        say("antivirus.clamd".into(), format!("`{clamd}`: write \"unix:/run/clamav/clamd.ctl\" or \"tcp:host:3310\""));
+    }
+    if !s.dns.enabled && !s.dns_lists.lists.is_empty() {
+        say("dns_lists.lists".into(), "lists need name resolution but dns.enabled is false".into());
+    }
+    found
+}

@@ -1,0 +1,132 @@
+//! `[edge]`: what the XDP program does.
+
+use std::path::PathBuf;
+
+use ipnet::IpNet;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::address::Domain;
+use crate::time::Span;
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum XdpMode {
+    /// In the driver where it can, else in the network stack.
+    #[default]
+    Auto,
+    Native,
+    Generic,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct EdgeSettings {
+    /// Interfaces to guard; empty: none (the filter in userspace refuses banned clients by itself).
+    pub interfaces: Vec<String>,
+    pub mode: XdpMode,
+    /// TCP ports that feeds and rates guard. Bans guard every port in `service_ports`.
+    pub smtp_ports: Vec<u16>,
+    /// TCP ports of the appliance that a banned address cannot reach.
+    pub service_ports: Vec<u16>,
+    /// Never dropped, never banned.
+    #[schemars(with = "Vec<String>")]
+    pub allow: Vec<IpNet>,
+    pub feeds: Vec<Feed>,
+    pub rates: RateSettings,
+    pub bans: BanSettings,
+    /// One of so many dropped packets is shown as a sample.
+    pub sample_every: u32,
+}
+
+impl Default for EdgeSettings {
+    fn default() -> Self {
+        Self {
+            interfaces: Vec::new(),
+            mode: XdpMode::Auto,
+            smtp_ports: vec![25, 26, 465, 587],
+            service_ports: vec![25, 26, 465, 587, 110, 143, 993, 995, 443, 8443],
+            allow: Vec::new(),
+            feeds: Vec::new(),
+            rates: RateSettings::default(),
+            bans: BanSettings::default(),
+            sample_every: 64,
+        }
+    }
+}
+
+/// A list of bad networks: a file on this machine, or a URL when one is given.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Feed {
+    /// For counters and messages: `drop`, `office-blocklist`.
+    pub name: Domain,
+    /// One address or CIDR a line; `;` and `#` begin a comment (plain lists, Spamhaus DROP). JSON lines with a `cidr` key are read too.
+    #[serde(default)]
+    pub file: PathBuf,
+    /// Fetched into the data directory by HTTP(S); nothing is fetched unless this is set.
+    #[serde(default)]
+    pub url: Option<String>,
+    /// How often it is read (and fetched) again.
+    #[serde(default = "hour")]
+    pub every: Span,
+}
+
+fn hour() -> Span {
+    Span::hours(1)
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RateSettings {
+    /// New connections a second from one IPv4 address or IPv6 /64; 0: no limit.
+    pub syn_per_second: u32,
+    /// So many may come at once.
+    pub syn_burst: u32,
+    /// New connections a second over all sources; 0: no limit.
+    pub total_syn_per_second: u32,
+}
+
+impl Default for RateSettings {
+    fn default() -> Self {
+        Self { syn_per_second: 20, syn_burst: 200, total_syn_per_second: 0 }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct BanSettings {
+    pub enabled: bool,
+    /// Length of a first ban; doubles with each further one of the same address.
+    pub first: Span,
+    pub longest: Span,
+    /// Bad acts are counted over this time.
+    pub window: Span,
+    /// Bans in force at most; beyond it the ones that end first make room.
+    pub max: usize,
+    /// How many of each act within `window` bring a ban; 0: that act never does.
+    pub pregreet: u32,
+    pub relay_attempts: u32,
+    pub unknown_recipients: u32,
+    pub rejected_mails: u32,
+    pub failed_logins: u32,
+    pub protocol_errors: u32,
+}
+
+impl Default for BanSettings {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            first: Span::minutes(10),
+            longest: Span::days(7),
+            window: Span::minutes(10),
+            max: 1_000_000,
+            pregreet: 3,
+            relay_attempts: 5,
+            unknown_recipients: 20,
+            rejected_mails: 10,
+            failed_logins: 10,
+            protocol_errors: 30,
+        }
+    }
+}
