@@ -1,0 +1,1 @@
+//! SQLite: settings history, tracking, quarantine index, tokens, greylist, logins, audit.
