@@ -105,9 +105,8 @@ impl Address {
     }
 
     fn local_is_dot_string(&self) -> bool {
-        let atom = |a: &str| {
-            !a.is_empty() && a.chars().all(|c| c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c) || !c.is_ascii())
-        };
+        let atom =
+            |a: &str| !a.is_empty() && a.chars().all(|c| c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c) || !c.is_ascii());
         self.local.split('.').all(atom)
     }
 }

@@ -34,16 +34,28 @@ pub struct Ban {
 #[serde(tag = "do", rename_all = "kebab-case")]
 pub enum EdgeRequest {
     /// Put these settings in force (allow list, feeds, rates, interfaces).
-    Apply { settings: Box<EdgeSettings> },
-    Ban { bans: Vec<Ban> },
-    Unban { networks: Vec<IpNet> },
+    Apply {
+        settings: Box<EdgeSettings>,
+    },
+    Ban {
+        bans: Vec<Ban>,
+    },
+    Unban {
+        networks: Vec<IpNet>,
+    },
     /// The bans in force, newest first, at most `limit`.
-    Bans { limit: usize },
+    Bans {
+        limit: usize,
+    },
     Status,
     /// The newest dropped packets' samples, at most `limit`.
-    Samples { limit: usize },
+    Samples {
+        limit: usize,
+    },
     /// What would happen to a packet from this address to the SMTP port, and why.
-    Trace { address: IpAddr },
+    Trace {
+        address: IpAddr,
+    },
     /// Read the feed files again now.
     ReloadFeeds,
 }
@@ -52,12 +64,22 @@ pub enum EdgeRequest {
 #[serde(tag = "reply", rename_all = "kebab-case")]
 pub enum EdgeReply {
     Done,
-    Bans { bans: Vec<Ban> },
-    Status { status: Box<EdgeStatus> },
-    Samples { samples: Vec<Sample> },
-    Trace { trace: Trace },
+    Bans {
+        bans: Vec<Ban>,
+    },
+    Status {
+        status: Box<EdgeStatus>,
+    },
+    Samples {
+        samples: Vec<Sample>,
+    },
+    Trace {
+        trace: Trace,
+    },
     /// What was wrong with the request, for people.
-    Refused { why: String },
+    Refused {
+        why: String,
+    },
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -99,12 +99,14 @@ pub struct QueuedMail {
     pub score: Score,
 }
 
-
 /// A durable change to a queued mail.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum QueueChange {
     /// New state of one recipient (by index in [`QueuedMail::recipients`]).
-    Recipient { index: u32, state: QueuedRecipient },
+    Recipient {
+        index: u32,
+        state: QueuedRecipient,
+    },
     Disposition(Disposition, Reason),
     Reroute(Option<String>),
     /// Nothing is left to do: body and entry may be freed.

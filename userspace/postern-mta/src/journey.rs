@@ -55,17 +55,29 @@ pub struct Visit {
 
 impl Journey {
     /// A client connected (before the greeting): banned, listed, over its rate? Runs beside the greeting pause.
-    pub async fn connected(self: &Arc<Self>, _visit: &mut Visit) -> Result<(), Refusal> { todo!() }
+    pub async fn connected(self: &Arc<Self>, _visit: &mut Visit) -> Result<(), Refusal> {
+        todo!()
+    }
     /// The client spoke before the greeting.
-    pub fn pregreeted(self: &Arc<Self>, _visit: &mut Visit) -> Result<(), Refusal> { todo!() }
+    pub fn pregreeted(self: &Arc<Self>, _visit: &mut Visit) -> Result<(), Refusal> {
+        todo!()
+    }
     /// EHLO or HELO; `visit.client.helo` is set.
-    pub async fn helo(self: &Arc<Self>, _visit: &mut Visit) -> Result<(), Refusal> { todo!() }
+    pub async fn helo(self: &Arc<Self>, _visit: &mut Visit) -> Result<(), Refusal> {
+        todo!()
+    }
     /// MAIL FROM with all its parameters (the envelope has no recipients yet).
-    pub async fn mail_from(self: &Arc<Self>, _visit: &mut Visit, _envelope: &Envelope) -> Result<(), Refusal> { todo!() }
+    pub async fn mail_from(self: &Arc<Self>, _visit: &mut Visit, _envelope: &Envelope) -> Result<(), Refusal> {
+        todo!()
+    }
     /// One RCPT TO.
-    pub async fn rcpt_to(self: &Arc<Self>, _visit: &mut Visit, _envelope: &Envelope, _recipient: &Address) -> Result<(), Refusal> { todo!() }
+    pub async fn rcpt_to(self: &Arc<Self>, _visit: &mut Visit, _envelope: &Envelope, _recipient: &Address) -> Result<(), Refusal> {
+        todo!()
+    }
     /// The data came whole: facts, verdict, spool.
-    pub async fn data(self: &Arc<Self>, _visit: &mut Visit, _id: MailId, _envelope: Envelope, _body: Body) -> DataOutcome { todo!() }
+    pub async fn data(self: &Arc<Self>, _visit: &mut Visit, _id: MailId, _envelope: Envelope, _body: Body) -> DataOutcome {
+        todo!()
+    }
     /// The session ended; errors and refusals feed the bans.
     pub fn disconnected(self: &Arc<Self>, _visit: &Visit) {}
 }

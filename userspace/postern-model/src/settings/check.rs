@@ -13,7 +13,10 @@ pub fn check(s: &Settings) -> Vec<Problem> {
         say("filter.thresholds.tag".into(), format!("{} is above quarantine ({}): write tag <= quarantine <= reject", t.tag, t.quarantine));
     }
     if t.quarantine > t.reject {
-        say("filter.thresholds.quarantine".into(), format!("{} is above reject ({}): write tag <= quarantine <= reject", t.quarantine, t.reject));
+        say(
+            "filter.thresholds.quarantine".into(),
+            format!("{} is above reject ({}): write tag <= quarantine <= reject", t.quarantine, t.reject),
+        );
     }
     if s.smtp.listen.is_empty() && s.smtp.trusted_listen.is_empty() {
         say("smtp.listen".into(), "no address to receive mail on: write one, as in [\"[::]:25\"]".into());
@@ -64,10 +67,16 @@ pub fn check(s: &Settings) -> Vec<Problem> {
         }
         match d.recipient_check {
             RecipientCheck::Table if d.recipients.is_empty() => {
-                say(format!("domains[{i}].recipients"), "recipient_check = \"table\" with an empty table refuses everybody: list the mailboxes".into());
+                say(
+                    format!("domains[{i}].recipients"),
+                    "recipient_check = \"table\" with an empty table refuses everybody: list the mailboxes".into(),
+                );
             }
             RecipientCheck::None | RecipientCheck::Callout if !d.recipients.is_empty() => {
-                say(format!("domains[{i}].recipients"), "the table is not used: write recipient_check = \"table\", or leave the list out".into());
+                say(
+                    format!("domains[{i}].recipients"),
+                    "the table is not used: write recipient_check = \"table\", or leave the list out".into(),
+                );
             }
             _ => {}
         }
@@ -84,7 +93,12 @@ pub fn check(s: &Settings) -> Vec<Problem> {
     if q.lifetime < q.retry_max {
         say("delivery.lifetime".into(), format!("{} is shorter than retry_max ({})", q.lifetime, q.retry_max));
     }
-    for (name, value) in [("max_connections_per_destination", q.max_connections_per_destination), ("max_connections", q.max_connections), ("max_mails_per_connection", q.max_mails_per_connection), ("max_recipients_per_mail", q.max_recipients_per_mail)] {
+    for (name, value) in [
+        ("max_connections_per_destination", q.max_connections_per_destination),
+        ("max_connections", q.max_connections),
+        ("max_mails_per_connection", q.max_mails_per_connection),
+        ("max_recipients_per_mail", q.max_recipients_per_mail),
+    ] {
         if value == 0 {
             say(format!("delivery.{name}"), "0 would deliver nothing: write 1 or more".into());
         }

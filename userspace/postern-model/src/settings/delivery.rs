@@ -171,12 +171,7 @@ pub struct SpoolSettings {
 
 impl Default for SpoolSettings {
     fn default() -> Self {
-        Self {
-            segment_size: 64 * 1024 * 1024,
-            inline_body: 1024 * 1024,
-            reserve: 256 * 1024 * 1024,
-            group_commit: Span::millis(0),
-        }
+        Self { segment_size: 64 * 1024 * 1024, inline_body: 1024 * 1024, reserve: 256 * 1024 * 1024, group_commit: Span::millis(0) }
     }
 }
 

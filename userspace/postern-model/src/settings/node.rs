@@ -109,9 +109,8 @@ impl Serialize for DnsServer {
 impl<'de> Deserialize<'de> for DnsServer {
     fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         let text = String::deserialize(d)?;
-        text.parse::<SocketAddr>()
-            .or_else(|_| text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 53)))
-            .map(Self)
-            .map_err(|_| serde::de::Error::custom(format!("`{text}` is no name server: write an address such as \"192.0.2.53\" or \"192.0.2.53:5353\"")))
+        text.parse::<SocketAddr>().or_else(|_| text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 53))).map(Self).map_err(|_| {
+            serde::de::Error::custom(format!("`{text}` is no name server: write an address such as \"192.0.2.53\" or \"192.0.2.53:5353\""))
+        })
     }
 }
