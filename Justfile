@@ -1,0 +1,50 @@
+# Recipes. Call them through ./just, which installs what is missing first.
+
+data := env("POSTERN_DATA", if path_exists(justfile_directory() / "../shared/data") == "true" { justfile_directory() / "../shared/data" } else { "" })
+target := env("CARGO_TARGET_DIR", justfile_directory() / "target")
+export POSTERN_DATA := data
+
+# list the recipes
+default:
+    @just --list --unsorted
+
+# build and start a whole gateway on this machine: SMTP on 2525, trusted SMTP on 2526, console on 8443
+run *args: build
+    {{target}}/release/postern run {{args}}
+
+# build the gateway (release)
+build:
+    cargo build --release --locked -p postern
+
+# send mails through a running gateway from a client in its own network namespace, and see one dropped by XDP
+demo *args: build
+    cargo run --release --locked -q -p postern-tests --bin demo -- {{args}}
+
+# all tests; those that need test data or rights that are missing say what they skipped
+test *args:
+    cargo build --locked -p postern
+    cargo test --locked --workspace --no-fail-fast {{args}}
+
+# format, lints, licences and sources of dependencies, layers and file lengths
+check:
+    cargo fmt --all --check
+    cd ebpf/postern-ebpf && cargo fmt --check
+    cargo clippy --locked --workspace --all-targets -- -D warnings
+    cargo deny --offline check bans licenses sources
+    cargo test --locked -q -p postern-tests --test architecture
+
+# benchmarks beside their peers, interleaved: smtp, edge or filter; a table here, JSON in target/bench/
+bench what *args:
+    cargo build --release --locked -p postern -p postern-tests
+    {{target}}/release/bench-{{what}} --postern {{target}}/release/postern --out {{justfile_directory()}}/target/bench {{args}}
+
+# accuracy on labelled mail: five folds, the shipped model, the bars (needs a folder with mail-corpus.tar.zst)
+corpus folder=data:
+    cargo build --release --locked -p postern -p postern-tests
+    POSTERN_DATA={{folder}} {{target}}/release/corpus --postern {{target}}/release/postern
+
+# write the generated files again: settings and symbols reference, OpenAPI
+generate: 
+    cargo run --locked -q -p postern -- settings reference > docs/settings.md
+    cargo run --locked -q -p postern -- symbols reference > docs/symbols.md
+    cargo run --locked -q -p postern -- openapi > docs/openapi.json
