@@ -10,4 +10,5 @@
 //! Read first: [`message`], then [`authentication`].
 
 pub mod authentication;
+pub mod dns;
 pub mod message;
