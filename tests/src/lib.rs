@@ -1,1 +1,3 @@
+//! What the tests and benchmarks share: peers started and measured, a name server, load.
 
+pub mod bench;
