@@ -6,10 +6,12 @@
 use std::sync::Arc;
 
 use postern_model::address::Address;
-use postern_model::envelope::{Client, Direction, Envelope};
+use postern_model::envelope::Envelope;
 use postern_model::id::MailId;
 use postern_model::reason::Reason;
 use postern_store::spool::{Accepted, Body};
+
+pub use crate::visit::Visit;
 
 /// What the journey needs of the node, shared by all sessions.
 pub struct Journey {}
@@ -41,16 +43,6 @@ pub enum DataOutcome {
     /// Accepted and dropped because an admin's rule says so: answered with 250.
     Discarded(MailId),
     Refused(Refusal),
-}
-
-/// What is known about one connection while it lasts: filled by the journey, carried by the session.
-#[derive(Debug)]
-pub struct Visit {
-    pub direction: Direction,
-    pub client: Client,
-    pub pregreet: bool,
-    pub errors: u32,
-    pub unknown_recipients: u32,
 }
 
 impl Journey {

@@ -2,4 +2,7 @@
 //!
 //! Read first: [`journey`].
 
+mod antivirus;
+mod dns_lists;
 pub mod journey;
+pub mod visit;

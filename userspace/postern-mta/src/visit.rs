@@ -1,0 +1,91 @@
+//! What is known about one client while its connection lasts: filled by the journey step by step,
+//! carried by the session.
+
+use postern_filter::facts::{Asked, ListHit};
+use postern_mail::dns::Reverse;
+use postern_model::envelope::{Client, Direction};
+use postern_model::score::Score;
+use tokio::task::JoinHandle;
+
+/// Answers about a client's address, asked while it waits for the greeting.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct ClientAnswers {
+    pub reverse: Asked<Reverse>,
+    pub lists: Vec<ListHit>,
+}
+
+#[derive(Debug, Default)]
+enum Lookups {
+    #[default]
+    NotAsked,
+    Running(JoinHandle<ClientAnswers>),
+    Known(ClientAnswers),
+}
+
+#[derive(Debug)]
+pub struct Visit {
+    pub direction: Direction,
+    pub client: Client,
+    /// Spoke before the greeting.
+    pub pregreet: bool,
+    /// Errors of the protocol so far.
+    pub errors: u32,
+    pub unknown_recipients: u32,
+    /// Whether the mails of this client are judged at all.
+    pub(crate) is_judged: bool,
+    pub(crate) helo_resolves: Asked<bool>,
+    pub(crate) sender_domain_exists: Asked<bool>,
+    pub(crate) sender_null_mx: bool,
+    lookups: Lookups,
+}
+
+impl Visit {
+    pub fn new(direction: Direction, client: Client) -> Self {
+        Self {
+            direction,
+            client,
+            pregreet: false,
+            errors: 0,
+            unknown_recipients: 0,
+            is_judged: true,
+            helo_resolves: Asked::No,
+            sender_domain_exists: Asked::No,
+            sender_null_mx: false,
+            lookups: Lookups::NotAsked,
+        }
+    }
+
+    pub(crate) fn expect(&mut self, answers: JoinHandle<ClientAnswers>) {
+        self.lookups = Lookups::Running(answers);
+    }
+
+    /// Waits for the answers about the client's address; each question has its own time limit.
+    pub(crate) async fn answers(&mut self) -> &ClientAnswers {
+        let known = match std::mem::take(&mut self.lookups) {
+            Lookups::NotAsked => ClientAnswers::default(),
+            Lookups::Running(task) => task.await.unwrap_or_default(),
+            Lookups::Known(known) => known,
+        };
+        if let Asked::Yes(reverse) = &known.reverse {
+            self.client.reverse.clone_from(&reverse.confirmed);
+        }
+        self.lookups = Lookups::Known(known);
+        match &self.lookups {
+            Lookups::Known(known) => known,
+            Lookups::NotAsked | Lookups::Running(_) => unreachable!("set above"),
+        }
+    }
+
+    /// Sum of the weights of the lists that name the client.
+    pub(crate) async fn list_score(&mut self) -> Score {
+        self.answers().await.lists.iter().map(|hit| hit.weight).sum()
+    }
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        if let Lookups::Running(task) = &self.lookups {
+            task.abort();
+        }
+    }
+}
