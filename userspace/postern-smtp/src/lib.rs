@@ -1,6 +1,6 @@
 //! SMTP and LMTP as state machines without IO.
 //!
-//! What it is: the grammar both sides share, the server's machine ([`server`]) and the PROXY header
+//! What it is: the grammar both sides share, the server's machine ([`server`]), the client's ([`client`]) and the PROXY header
 //! that may stand before it ([`proxy_protocol`]). Bytes go in, actions come out.
 //!
 //! What it is not: nothing here opens a socket, reads a clock, waits, or decides whether a mail is
@@ -12,6 +12,7 @@
 //!
 //! Read first: [`server`], then one file under `tests/dialogues/`.
 
+pub mod client;
 pub mod command;
 pub mod parameters;
 pub mod path;

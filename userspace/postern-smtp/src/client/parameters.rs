@@ -47,8 +47,8 @@ impl Form {
             // so it is the permanent error the RFC names. BODY=8BITMIME on text that is ASCII goes out as 7-bit.
             return Err(Reply::own(554, "5.6.3 the mail has 8-bit text and the next hop does not offer 8BITMIME"));
         }
-        let has_utf8_address = t.recipients.iter().any(|r| r.address.needs_smtputf8())
-            || t.envelope.mail_from.address().is_some_and(|a| a.needs_smtputf8());
+        let has_utf8_address =
+            t.recipients.iter().any(|r| r.address.needs_smtputf8()) || t.envelope.mail_from.address().is_some_and(|a| a.needs_smtputf8());
         let needs_smtputf8 = has_utf8_address || (t.envelope.smtputf8 && !t.payload.header_is_ascii());
         if needs_smtputf8 && !peer.smtputf8 {
             // RFC 6531 §3.2

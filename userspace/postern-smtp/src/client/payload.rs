@@ -98,7 +98,8 @@ mod tests {
     #[test]
     fn edits_are_applied() {
         // prepend, ranges left out, body, what goes out
-        let table: &[(&str, &[(u64, u64)], &str, &str)] = &[
+        type Case = (&'static str, &'static [(u64, u64)], &'static str, &'static str);
+        let table: &[Case] = &[
             ("", &[], "a: b\r\n\r\nc\r\n", "a: b\r\n\r\nc\r\n"),
             ("x: y\r\n", &[(0, 6)], "a: b\r\nc: d\r\n\r\n", "x: y\r\nc: d\r\n\r\n"),
             ("", &[(0, 3), (6, 9)], "aaaBBBcccDDD\r\n", "BBBDDD\r\n"),

@@ -149,8 +149,7 @@ impl ReplyReader {
                 return Err(ReplyError::LineTooLong);
             }
             let line = rest[..newline].strip_suffix(b"\r").unwrap_or(&rest[..newline]);
-            let (code, is_last, text) =
-                split_line(line).ok_or_else(|| ReplyError::Malformed(printable(&line[..line.len().min(80)])))?;
+            let (code, is_last, text) = split_line(line).ok_or_else(|| ReplyError::Malformed(printable(&line[..line.len().min(80)])))?;
             if self.lines > 0 && code != self.code {
                 return Err(ReplyError::MixedCodes(self.code, code));
             }
@@ -227,7 +226,9 @@ mod tests {
 
     #[test]
     fn what_is_no_reply_is_refused() {
-        for octets in [&b"HTTP/1.1 400 Bad Request\r\n"[..], b"\r\n", b"99 x\r\n", b"199 x\r\n", b"600 x\r\n", b"250_x\r\n", b"25\xff x\r\n"] {
+        for octets in
+            [&b"HTTP/1.1 400 Bad Request\r\n"[..], b"\r\n", b"99 x\r\n", b"199 x\r\n", b"600 x\r\n", b"250_x\r\n", b"25\xff x\r\n"]
+        {
             assert!(matches!(read(octets), Err(ReplyError::Malformed(_))), "{octets:?}");
         }
         assert_eq!(read(b"250-a\r\n251 b\r\n"), Err(ReplyError::MixedCodes(250, 251)));
