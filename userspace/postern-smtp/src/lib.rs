@@ -18,4 +18,5 @@ pub mod parameters;
 pub mod path;
 pub mod proxy_protocol;
 pub mod reply;
+pub mod server;
 pub mod xtext;
