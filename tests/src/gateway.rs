@@ -1,0 +1,102 @@
+//! A running gateway for tests and the demo: `postern run` with a data directory of its own.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use serde_json::Value;
+
+use crate::bench::process::Running;
+
+pub struct Gateway {
+    binary: PathBuf,
+    pub data: PathBuf,
+    pub process: Running,
+}
+
+/// The binary under test: `POSTERN`, or the one built beside the test.
+pub fn binary() -> PathBuf {
+    std::env::var_os("POSTERN").map_or_else(
+        || {
+            let mut path = std::env::current_exe().unwrap_or_default();
+            path.pop();
+            if path.ends_with("deps") {
+                path.pop();
+            }
+            path.join("postern")
+        },
+        PathBuf::from,
+    )
+}
+
+impl Gateway {
+    /// Starts `postern run` with these arguments and waits until it says that it is running.
+    ///
+    /// # Errors
+    /// When it ends instead; the error holds what it printed.
+    pub fn start(binary: &Path, data: &Path, arguments: &[&str]) -> anyhow::Result<Self> {
+        fs::create_dir_all(data)?;
+        let log = data.join("log");
+        let output = fs::File::create(&log)?;
+        let child = Command::new(binary)
+            .arg("run")
+            .arg("--data")
+            .arg(data)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(output.try_clone()?)
+            .stderr(output)
+            .spawn()
+            .with_context(|| format!("start {}", binary.display()))?;
+        let mut process = Running(child);
+        let until = Instant::now() + Duration::from_secs(30);
+        loop {
+            let said = fs::read_to_string(&log).unwrap_or_default();
+            if said.contains("Postern is running") {
+                return Ok(Self { binary: binary.to_owned(), data: data.to_owned(), process });
+            }
+            if process.0.try_wait()?.is_some() || Instant::now() > until {
+                bail!("postern run did not start:\n{said}");
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// `postern <arguments> --json` against this gateway.
+    ///
+    /// # Errors
+    /// When the command fails or prints no JSON.
+    pub fn ask(&self, arguments: &[&str]) -> anyhow::Result<Value> {
+        let output = Command::new(&self.binary).args(arguments).arg("--json").arg("--socket").arg(self.socket()).output()?;
+        if !output.status.success() {
+            bail!("postern {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        serde_json::from_slice(&output.stdout).with_context(|| String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    pub fn socket(&self) -> PathBuf {
+        self.data.join("run/node.sock")
+    }
+
+    /// Everything the roles printed.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.data.join("log")).unwrap_or_default()
+    }
+}
+
+/// Waits until a condition holds; an error names what was waited for.
+///
+/// # Errors
+/// When it does not within `limit`.
+pub fn wait_until(what: &str, limit: Duration, mut condition: impl FnMut() -> bool) -> anyhow::Result<Duration> {
+    let began = Instant::now();
+    while !condition() {
+        if began.elapsed() > limit {
+            bail!("{what}: not within {limit:?}");
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    Ok(began.elapsed())
+}
