@@ -1,1 +1,0 @@
-//! SQLite: settings history, tracking, quarantine index, tokens, greylist, logins, audit.

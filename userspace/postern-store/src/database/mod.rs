@@ -1,0 +1,280 @@
+//! SQLite: tracking, quarantine index, greylist, senders, logins, audit, settings history.
+//!
+//! Nothing here is needed to deliver an accepted mail: a database that is damaged or was deleted is
+//! moved aside with a loud log line, a new one is made, and mail goes on.
+//!
+//! Invariants: one connection writes (no writer ever waits for another, `SQLITE_BUSY` cannot be
+//! seen); what comes at the rate of mail goes through a bounded channel to the writer task, which
+//! commits it in batches ([`writer`]); readers never block it (WAL). `synchronous=NORMAL`: a power cut may take the last
+//! moments of tracking, never the file's integrity.
+//!
+//! Read first: [`journeys`], then [`writer`].
+
+pub mod admins;
+pub mod api_tokens;
+pub mod audit;
+pub mod counters;
+pub mod greylist;
+pub mod journeys;
+pub mod migrations;
+pub mod quarantine;
+pub mod recipients;
+pub mod senders;
+pub mod sessions;
+pub mod settings;
+pub mod terms;
+pub mod writer;
+
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use parking_lot::{Mutex, RwLock};
+use postern_model::time::Timestamp;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, SqlitePool};
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use writer::Note;
+
+/// Readers at a time: searches of the console and look-ups of the journey.
+const READERS: u32 = 4;
+/// Notes that may wait for the writer: some seconds of the fastest traffic. More are dropped and counted.
+const NOTES: usize = 65_536;
+
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("the database {path} cannot be opened")]
+    Open {
+        path: PathBuf,
+        #[source]
+        source: sqlx::Error,
+    },
+    #[error("the database file {path} cannot be made or moved")]
+    File {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// A question or a change that did not succeed. A retry helps when the disk does.
+#[derive(Debug, thiserror::Error)]
+#[error("database: {what} failed: {source}")]
+pub struct DatabaseError {
+    /// `list the quarantine`
+    pub what: &'static str,
+    #[source]
+    pub source: sqlx::Error,
+}
+
+/// Cheap to clone; all clones are one database. Call [`Database::close`] before the process ends, or
+/// the last 200 ms of tracking are lost.
+#[derive(Clone)]
+pub struct Database {
+    shared: Arc<Shared>,
+    notes: mpsc::Sender<Note>,
+}
+
+/// What the writer task and all handles share.
+pub struct Shared {
+    path: PathBuf,
+    pools: RwLock<Pools>,
+    /// Device and inode of the open file: a deleted file is noticed by them.
+    identity: Mutex<(u64, u64)>,
+    /// A reader saw damage; the writer looks into it.
+    suspect: AtomicBool,
+    /// Flush now instead of at the next tick.
+    hurry: Notify,
+    /// Notes dropped because the writer did not keep up.
+    lost: AtomicU64,
+    greylist: greylist::Memory,
+    senders: senders::Memory,
+}
+
+#[derive(Clone)]
+struct Pools {
+    writer: SqlitePool,
+    readers: SqlitePool,
+}
+
+impl Database {
+    /// Opens or makes the database and starts its writer task. Takes a few milliseconds whatever its size.
+    ///
+    /// # Errors
+    /// When the file can neither be opened nor made (permissions, read-only disk). A damaged file is no
+    /// error: it is moved aside.
+    pub async fn open(path: &Path) -> Result<Self, OpenError> {
+        let pools = match connect(path).await {
+            Err(OpenError::Open { source, .. }) if is_damage(&source) => {
+                move_aside(path, &source.to_string())?;
+                connect(path).await?
+            }
+            other => other?,
+        };
+        let shared = Arc::new(Shared {
+            path: path.to_owned(),
+            pools: RwLock::new(pools),
+            identity: Mutex::new(identity(path)),
+            suspect: AtomicBool::new(false),
+            hurry: Notify::new(),
+            lost: AtomicU64::new(0),
+            greylist: greylist::Memory::default(),
+            senders: senders::Memory::default(),
+        });
+        let (notes, inbox) = mpsc::channel(NOTES);
+        tokio::spawn(writer::run(Arc::clone(&shared), inbox));
+        Ok(Self { shared, notes })
+    }
+
+    /// Waits until everything noted before this call is committed.
+    pub async fn flush(&self) {
+        let (done, wait) = oneshot::channel();
+        if self.notes.send(Note::Flush(done)).await.is_ok() {
+            self.shared.hurry.notify_one();
+            let _ = wait.await;
+        }
+    }
+
+    /// Flushes and closes the file. Other clones get errors from then on.
+    pub async fn close(&self) {
+        self.flush().await;
+        let pools = self.shared.pools.read().clone();
+        pools.readers.close().await;
+        pools.writer.close().await;
+    }
+
+    /// Notes dropped since the start because the writer did not keep up.
+    pub fn lost_notes(&self) -> u64 {
+        self.shared.lost.load(Ordering::Relaxed)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.shared.path
+    }
+
+    /// The one connection that writes, for owners of other tables in this crate.
+    pub fn writer_pool(&self) -> SqlitePool {
+        self.shared.writer()
+    }
+
+    /// Read-only connections.
+    pub fn reader_pool(&self) -> SqlitePool {
+        self.shared.readers()
+    }
+
+    /// Hands a note to the writer; never waits.
+    fn note(&self, note: Note) {
+        if self.notes.try_send(note).is_err() {
+            self.shared.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Shared {
+    fn writer(&self) -> SqlitePool {
+        self.pools.read().writer.clone()
+    }
+
+    fn readers(&self) -> SqlitePool {
+        self.pools.read().readers.clone()
+    }
+
+    /// Wraps an error, and has the writer look when it smells of damage.
+    fn failed(&self, what: &'static str) -> impl Fn(sqlx::Error) -> DatabaseError + '_ {
+        move |source| {
+            if is_damage(&source) {
+                self.suspect.store(true, Ordering::Relaxed);
+                self.hurry.notify_one();
+            }
+            DatabaseError { what, source }
+        }
+    }
+
+    /// The file under our feet was deleted or replaced.
+    fn is_gone(&self) -> bool {
+        identity(&self.path) != *self.identity.lock()
+    }
+
+    /// Moves a damaged or deleted file aside and opens a new one in its place.
+    async fn replace(&self, why: &str) -> Result<(), OpenError> {
+        let old = self.pools.read().clone();
+        move_aside(&self.path, why)?;
+        let fresh = connect(&self.path).await?;
+        *self.pools.write() = fresh;
+        *self.identity.lock() = identity(&self.path);
+        self.suspect.store(false, Ordering::Relaxed);
+        self.greylist.clear();
+        self.senders.clear();
+        // Not awaited: a reader in the middle of a search may hold a connection of the old file.
+        tokio::spawn(async move {
+            old.readers.close().await;
+            old.writer.close().await;
+        });
+        Ok(())
+    }
+}
+
+async fn connect(path: &Path) -> Result<Pools, OpenError> {
+    // Settings history may hold passwords: for the owner only. SQLite gives its side files the same mode.
+    let file = |source| OpenError::File { path: path.to_owned(), source };
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent).map_err(file)?;
+    }
+    std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path).map_err(file)?;
+    let open = |source| OpenError::Open { path: path.to_owned(), source };
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(false)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Normal)
+        .busy_timeout(Duration::from_secs(5))
+        .pragma("temp_store", "memory")
+        .disable_statement_logging();
+    // A checkpoint after 16 MiB of log rather than 4: fewer syncs under load.
+    let writing =
+        options.clone().pragma("wal_autocheckpoint", "4000").pragma("journal_size_limit", "67108864").pragma("cache_size", "-16384");
+    let writer =
+        SqlitePoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None).connect_with(writing).await.map_err(open)?;
+    migrations::apply(&writer, migrations::ALL).await.map_err(open)?;
+    let readers = SqlitePoolOptions::new()
+        .max_connections(READERS)
+        .acquire_timeout(Duration::from_secs(10))
+        .connect_lazy_with(options.pragma("query_only", "on").pragma("cache_size", "-4096"));
+    Ok(Pools { writer, readers })
+}
+
+/// SQLITE_CORRUPT, SQLITE_NOTADB and short reads: the file's content, not the disk, is wrong.
+fn is_damage(error: &sqlx::Error) -> bool {
+    const IOERR_SHORT_READ: i64 = 522;
+    let code = error.as_database_error().and_then(|e| e.code()).and_then(|c| c.parse::<i64>().ok());
+    code.is_some_and(|c| matches!(c & 0xff, 11 | 26) || c == IOERR_SHORT_READ)
+}
+
+fn identity(path: &Path) -> (u64, u64) {
+    std::fs::metadata(path).map_or((0, 0), |m| (m.dev(), m.ino()))
+}
+
+fn move_aside(path: &Path, why: &str) -> Result<(), OpenError> {
+    let stamp = Timestamp::from_system(SystemTime::now()).0;
+    let with = |end: &str| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(end);
+        PathBuf::from(name)
+    };
+    let aside = with(&format!(".damaged-{stamp}"));
+    tracing::error!(path = %path.display(), kept_as = %aside.display(), why,
+        "THE DATABASE IS DAMAGED OR GONE: it is moved aside and a new one made. Mail goes on; tracking, quarantine index, \
+         greylist and logins begin anew (`postern admin add` makes a login)");
+    for side in ["", "-wal", "-shm"] {
+        let from = with(side);
+        let to = with(&format!(".damaged-{stamp}{side}"));
+        match std::fs::rename(&from, &to) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(OpenError::File { path: from, source: e }),
+            _ => {}
+        }
+    }
+    Ok(())
+}

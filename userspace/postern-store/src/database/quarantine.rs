@@ -1,0 +1,212 @@
+//! The index of the quarantine; the mails themselves are files kept by the spool.
+//!
+//! States only ever rise: held, then deleted or released; released wins over deleted, so that two
+//! nodes that heard different commands agree on the one that lost nothing.
+
+use postern_model::id::MailId;
+use postern_model::reason::Reason;
+use postern_model::score::Score;
+use postern_model::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{FromRow, Row};
+
+use super::{Database, DatabaseError};
+
+pub const PAGE_LIMIT: usize = 500;
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum QuarantineState {
+    #[default]
+    Held = 0,
+    Deleted = 1,
+    Released = 2,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct QuarantineEntry {
+    pub mail: MailId,
+    pub at: Timestamp,
+    /// Envelope sender; empty for the null path.
+    pub sender: String,
+    pub recipients: Vec<String>,
+    pub from_header: Option<String>,
+    pub subject: Option<String>,
+    pub score: Score,
+    pub reason: Reason,
+    pub size: u64,
+    pub expires: Timestamp,
+    pub state: QuarantineState,
+    pub state_by: Option<String>,
+    pub state_at: Option<Timestamp>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct QuarantineSearch {
+    /// `None`: all states.
+    pub state: Option<QuarantineState>,
+    /// Found anywhere in sender, recipients, From or subject, without regard to ASCII case.
+    pub text: Option<String>,
+    pub recipient: Option<String>,
+    pub reason: Option<Reason>,
+    pub from: Option<Timestamp>,
+    pub to: Option<Timestamp>,
+    /// The last mail of the page before; newest come first.
+    pub before: Option<MailId>,
+    pub limit: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct QuarantinePage {
+    pub mails: Vec<QuarantineEntry>,
+    pub next: Option<MailId>,
+}
+
+pub struct Quarantine<'a>(&'a Database);
+
+impl Database {
+    pub fn quarantine(&self) -> Quarantine<'_> {
+        Quarantine(self)
+    }
+}
+
+impl FromRow<'_, SqliteRow> for QuarantineEntry {
+    fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
+        let mail: Vec<u8> = row.try_get("mail")?;
+        let mail = <[u8; 16]>::try_from(mail.as_slice()).map_err(|e| sqlx::Error::Decode(e.into()))?;
+        let reason: String = row.try_get("reason")?;
+        Ok(Self {
+            mail: MailId::from_bytes(mail),
+            at: Timestamp(row.try_get("at")?),
+            sender: row.try_get("sender")?,
+            recipients: row.try_get::<String, _>("recipients")?.split('\n').map(str::to_owned).collect(),
+            from_header: row.try_get("from_header")?,
+            subject: row.try_get("subject")?,
+            score: Score::new(row.try_get("score")?),
+            reason: reason.parse().map_err(|e| sqlx::Error::Decode(Box::new(e)))?,
+            size: u64::try_from(row.try_get::<i64, _>("size")?).unwrap_or(0),
+            expires: Timestamp(row.try_get("expires")?),
+            state: match row.try_get::<i64, _>("state")? {
+                0 => QuarantineState::Held,
+                1 => QuarantineState::Deleted,
+                _ => QuarantineState::Released,
+            },
+            state_by: row.try_get("state_by")?,
+            state_at: row.try_get::<Option<i64>, _>("state_at")?.map(Timestamp),
+        })
+    }
+}
+
+impl Quarantine<'_> {
+    /// Adds a mail; adding it again changes nothing (its state may have risen since).
+    pub async fn add(&self, entry: &QuarantineEntry) -> Result<(), DatabaseError> {
+        let shared = &self.0.shared;
+        sqlx::query(
+            "INSERT INTO quarantine (mail, at, sender, recipients, from_header, subject, score, reason, size, expires, state) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (mail) DO NOTHING",
+        )
+        .bind(entry.mail.to_bytes().to_vec())
+        .bind(entry.at.0)
+        .bind(entry.sender.as_str())
+        .bind(entry.recipients.join("\n"))
+        .bind(entry.from_header.as_deref())
+        .bind(entry.subject.as_deref())
+        .bind(entry.score.get())
+        .bind(entry.reason.name())
+        .bind(i64::try_from(entry.size).unwrap_or(i64::MAX))
+        .bind(entry.expires.0)
+        .bind(entry.state as i64)
+        .execute(&shared.writer())
+        .await
+        .map_err(shared.failed("add to the quarantine"))?;
+        Ok(())
+    }
+
+    pub async fn one(&self, mail: MailId) -> Result<Option<QuarantineEntry>, DatabaseError> {
+        let shared = &self.0.shared;
+        sqlx::query_as("SELECT * FROM quarantine WHERE mail = ?")
+            .bind(mail.to_bytes().to_vec())
+            .fetch_optional(&shared.readers())
+            .await
+            .map_err(shared.failed("read the quarantine"))
+    }
+
+    pub async fn search(&self, search: &QuarantineSearch) -> Result<QuarantinePage, DatabaseError> {
+        let shared = &self.0.shared;
+        let limit = search.limit.clamp(1, PAGE_LIMIT);
+        let like = |text: &Option<String>| {
+            text.as_deref().map(|t| format!("%{}%", t.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")))
+        };
+        let mut mails: Vec<QuarantineEntry> = sqlx::query_as(
+            "SELECT * FROM quarantine WHERE mail < ?1 AND mail >= ?2 AND (?3 IS NULL OR state = ?3) AND (?4 IS NULL OR reason = ?4) \
+             AND at >= ?5 AND at <= ?6 AND (?7 IS NULL OR recipients LIKE ?7 ESCAPE '\\') AND (?8 IS NULL OR sender LIKE ?8 ESCAPE '\\' \
+             OR recipients LIKE ?8 ESCAPE '\\' OR from_header LIKE ?8 ESCAPE '\\' OR subject LIKE ?8 ESCAPE '\\') \
+             ORDER BY mail DESC LIMIT ?9",
+        )
+        .bind(search.before.map_or([0xff; 16], MailId::to_bytes).to_vec())
+        .bind(search.from.map_or([0; 16], |t| MailId::new(t, 0).to_bytes()).to_vec())
+        .bind(search.state.map(|s| s as i64))
+        .bind(search.reason.map(Reason::name))
+        .bind(search.from.map_or(i64::MIN, |t| t.0))
+        .bind(search.to.map_or(i64::MAX, |t| t.0))
+        .bind(like(&search.recipient))
+        .bind(like(&search.text))
+        .bind(limit as i64 + 1)
+        .fetch_all(&shared.readers())
+        .await
+        .map_err(shared.failed("search the quarantine"))?;
+        let more = mails.len() > limit;
+        mails.truncate(limit);
+        let next = if more { mails.last().map(|m| m.mail) } else { None };
+        Ok(QuarantinePage { mails, next })
+    }
+
+    /// Raises the state. False: it was not in the index, or already as high.
+    pub async fn raise(&self, mail: MailId, to: QuarantineState, by: &str, at: Timestamp) -> Result<bool, DatabaseError> {
+        let shared = &self.0.shared;
+        let done = sqlx::query("UPDATE quarantine SET state = ?1, state_by = ?2, state_at = ?3 WHERE mail = ?4 AND state < ?1")
+            .bind(to as i64)
+            .bind(by)
+            .bind(at.0)
+            .bind(mail.to_bytes().to_vec())
+            .execute(&shared.writer())
+            .await
+            .map_err(shared.failed("change the quarantine"))?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    /// Held mails whose time is over, oldest first: their files can be deleted, then [`Self::raise`] them.
+    pub async fn expired(&self, now: Timestamp, limit: usize) -> Result<Vec<MailId>, DatabaseError> {
+        let shared = &self.0.shared;
+        let rows: Vec<Vec<u8>> =
+            sqlx::query_scalar("SELECT mail FROM quarantine WHERE state = 0 AND expires <= ? ORDER BY expires LIMIT ?")
+                .bind(now.0)
+                .bind(limit as i64)
+                .fetch_all(&shared.readers())
+                .await
+                .map_err(shared.failed("look for expired mails in the quarantine"))?;
+        Ok(rows.iter().filter_map(|b| Some(MailId::from_bytes(b.as_slice().try_into().ok()?))).collect())
+    }
+
+    /// How many are held.
+    pub async fn held(&self) -> Result<u64, DatabaseError> {
+        let shared = &self.0.shared;
+        let n: i64 = sqlx::query_scalar("SELECT count(*) FROM quarantine WHERE state = 0")
+            .fetch_one(&shared.readers())
+            .await
+            .map_err(shared.failed("count the quarantine"))?;
+        Ok(u64::try_from(n).unwrap_or(0))
+    }
+
+    /// Forgets entries that were done with before `before`.
+    pub async fn prune(&self, before: Timestamp) -> Result<u64, DatabaseError> {
+        let shared = &self.0.shared;
+        let done = sqlx::query("DELETE FROM quarantine WHERE state > 0 AND state_at < ?")
+            .bind(before.0)
+            .execute(&shared.writer())
+            .await
+            .map_err(shared.failed("prune the quarantine"))?;
+        Ok(done.rows_affected())
+    }
+}

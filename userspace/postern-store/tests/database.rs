@@ -1,0 +1,535 @@
+//! The database on a real file: tracking and its search, memory of mail, logins, recovery.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::borrow::Cow;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use postern_model::address::{Address, ReversePath};
+use postern_model::envelope::Direction;
+use postern_model::id::MailId;
+use postern_model::journey::{JourneyEvent, JourneySummary, Step};
+use postern_model::reason::Reason;
+use postern_model::score::Score;
+use postern_model::settings::smtp::GreylistSettings;
+use postern_model::symbol::{Group, Hit};
+use postern_model::time::Timestamp;
+use postern_model::verdict::{Action, Verdict};
+use postern_store::database::audit::{Act, AuditSearch};
+use postern_store::database::greylist::GreylistAnswer;
+use postern_store::database::journeys::JourneySearch;
+use postern_store::database::migrations;
+use postern_store::database::quarantine::{QuarantineEntry, QuarantineSearch, QuarantineState};
+use postern_store::database::{Database, migrations::ALL};
+use sqlx::SqlitePool;
+use sqlx::sqlite::SqliteConnectOptions;
+
+const START: i64 = 1_795_000_000_000;
+
+struct Place {
+    dir: tempfile::TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        Self { dir: tempfile::tempdir().unwrap() }
+    }
+    fn file(&self) -> PathBuf {
+        self.dir.path().join("postern.db")
+    }
+    async fn open(&self) -> Database {
+        Database::open(&self.file()).await.unwrap()
+    }
+}
+
+fn address(text: &str) -> Address {
+    text.parse().unwrap()
+}
+
+/// The n-th mail of a made-up day: every field follows from n.
+fn mail(n: u64) -> JourneySummary {
+    let at = Timestamp(START + n as i64 * 10);
+    let action = match n % 20 {
+        0 => ("reject", Reason::ScoreReject),
+        1 => ("quarantine", Reason::ScoreQuarantine),
+        _ => ("accept", Reason::Clean),
+    };
+    JourneySummary {
+        mail: MailId::new(at, u128::from(n)),
+        at,
+        direction: Direction::Inbound,
+        client: std::net::Ipv4Addr::from(0xc000_0200 + (n % 200) as u32).into(),
+        mail_from: ReversePath::Address(address(&format!("sender{}@mx{}.shop{}.example", n % 5000, n % 3, n % 700))),
+        recipients: vec![address(&format!("user{}@example.org", n % 300))],
+        from_header: Some(format!("Erika Muster-{} <news{}@brand{}.example>", n % 11, n % 13, n % 900)),
+        subject: Some(format!("Invoice {n} for your order of Gänseblümchen")),
+        message_id: Some(format!("<{n}.abc@shop.example>")),
+        size: 4096 + n,
+        action: Cow::Borrowed(action.0),
+        reason: action.1,
+        score: (n % 20) as f64,
+    }
+}
+
+fn steps_of(summary: &JourneySummary) -> Vec<JourneyEvent> {
+    let hit = |name: &'static str, group, score| Hit {
+        symbol: name.into(),
+        group,
+        score: Score::new(score),
+        evidence: "seen in the header".into(),
+    };
+    let step = |step| JourneyEvent { mail: summary.mail, at: summary.at, step };
+    vec![
+        step(Step::Received { client: summary.client, helo: "mx.shop.example".into(), tls: Some("TLSv1.3".into()), reverse: None }),
+        step(Step::Authenticated { results: "spf=pass smtp.mailfrom=shop.example; dkim=pass header.d=shop.example; dmarc=pass".into() }),
+        step(Step::Judged {
+            verdict: Verdict {
+                action: Action::Accept,
+                reason: summary.reason,
+                score: Score::new(summary.score),
+                hits: vec![
+                    hit("SPF_PASS", Group::Spf, -0.5),
+                    hit("DKIM_PASS", Group::Dkim, -0.5),
+                    hit("HTML_ONLY", Group::Html, 0.8),
+                    hit("URL_MANY", Group::Url, 0.3),
+                    hit("BAYES_SPAM", Group::Bayes, 3.1),
+                ],
+            },
+        }),
+        step(Step::Accepted { size: summary.size }),
+        step(Step::Delivered {
+            recipient: summary.recipients[0].clone(),
+            host: "backend[192.0.2.9]:25".into(),
+            reply: "250 2.0.0 ok".into(),
+            tls: None,
+            milliseconds: 12,
+        }),
+    ]
+}
+
+async fn seed(database: &Database, mails: std::ops::Range<u64>) {
+    for n in mails {
+        let summary = mail(n);
+        for event in steps_of(&summary) {
+            database.journeys().record(event);
+        }
+        database.journeys().summarise(summary);
+        if n % 5000 == 4999 {
+            database.flush().await;
+        }
+    }
+    database.flush().await;
+}
+
+fn ask() -> JourneySearch {
+    JourneySearch { limit: 50, ..JourneySearch::default() }
+}
+
+#[tokio::test]
+async fn a_mail_is_found_by_everything_it_has_in_open_and_closed_segments() {
+    let place = Place::new();
+    let database = place.open().await;
+    seed(&database, 0..10_000).await; // two closed segments and an open one
+    for n in [9_990u64, 17, 4095, 4096] {
+        let m = mail(n);
+        let asks = [
+            JourneySearch { message_id: Some(format!("{n}.abc@shop.example")), ..ask() },
+            JourneySearch { message_id: m.message_id.clone(), ..ask() },
+            JourneySearch { subject: Some(format!("invoice {n}")), ..ask() },
+            JourneySearch { subject: Some(format!("{n} gänseblümchen")), ..ask() },
+            JourneySearch { sender: m.mail_from.address().map(ToString::to_string), subject: Some(n.to_string()), ..ask() },
+            JourneySearch { sender: Some(format!("shop{}.example", n % 700)), subject: Some(n.to_string()), ..ask() },
+            JourneySearch { sender: Some(format!("sender{}", n % 5000)), subject: Some(n.to_string()), ..ask() },
+            JourneySearch { sender: Some(format!("erika muster-{}", n % 11)), subject: Some(n.to_string()), ..ask() },
+            JourneySearch { sender: Some(format!("NEWS{}@Brand{}.example", n % 13, n % 900)), subject: Some(n.to_string()), ..ask() },
+            JourneySearch { recipient: Some(format!("user{}@example.org", n % 300)), subject: Some(n.to_string()), ..ask() },
+            JourneySearch { client: Some(m.client), from: Some(m.at), to: Some(m.at), ..ask() },
+            JourneySearch { from: Some(m.at), to: Some(m.at), ..ask() },
+            JourneySearch { action: Some(m.action.to_string()), reason: Some(m.reason), subject: Some(n.to_string()), ..ask() },
+        ];
+        for (i, search) in asks.iter().enumerate() {
+            let page = database.journeys().search(search).await.unwrap();
+            assert_eq!(page.journeys, vec![m.clone()], "mail {n}, question {i}");
+        }
+        let journey = database.journeys().one(m.mail).await.unwrap().unwrap();
+        assert_eq!(journey.steps.len(), 5);
+        assert_eq!(
+            journey.steps.iter().map(|s| s.step.clone()).collect::<Vec<_>>(),
+            steps_of(&m).into_iter().map(|e| e.step).collect::<Vec<_>>()
+        );
+    }
+    let none = database.journeys().search(&JourneySearch { sender: Some("nobody@nowhere.example".into()), ..ask() }).await.unwrap();
+    assert_eq!((none.journeys.len(), none.next), (0, None));
+    // Words of one field are not found in another.
+    let other = database.journeys().search(&JourneySearch { recipient: Some("invoice".into()), ..ask() }).await.unwrap();
+    assert!(other.journeys.is_empty());
+}
+
+#[tokio::test]
+async fn pages_join_without_gap_or_repetition() {
+    let place = Place::new();
+    let database = place.open().await;
+    seed(&database, 0..9_000).await;
+    for search in
+        [ask(), JourneySearch { action: Some("reject".into()), ..ask() }, JourneySearch { sender: Some("shop3.example".into()), ..ask() }]
+    {
+        let mut got = Vec::new();
+        let mut before = None;
+        loop {
+            let page = database.journeys().search(&JourneySearch { before, limit: 77, ..search.clone() }).await.unwrap();
+            got.extend(page.journeys.into_iter().map(|j| j.mail));
+            before = page.next;
+            if before.is_none() {
+                break;
+            }
+        }
+        let expected: Vec<MailId> = (0..9_000)
+            .rev()
+            .map(mail)
+            .filter(|m| search.action.as_deref().is_none_or(|a| a == m.action))
+            .filter(|m| search.sender.is_none() || m.mail_from.to_string().ends_with(".shop3.example"))
+            .map(|m| m.mail)
+            .collect();
+        assert_eq!(got.len(), expected.len());
+        assert_eq!(got, expected);
+    }
+}
+
+#[tokio::test]
+async fn tracking_survives_a_restart_and_late_steps_are_joined() {
+    let place = Place::new();
+    let m = mail(7);
+    {
+        let database = place.open().await;
+        seed(&database, 0..100).await;
+        database.close().await;
+    }
+    let database = place.open().await;
+    let late =
+        JourneyEvent { mail: m.mail, at: Timestamp(m.at.0 + 5000), step: Step::QueueAction { action: "retry".into(), by: "admin".into() } };
+    database.journeys().record(late.clone());
+    // A mail of which only a refusal is known.
+    let refused = JourneyEvent {
+        mail: MailId::new(Timestamp(START), 99),
+        at: Timestamp(START),
+        step: Step::RecipientRefused { recipient: "x@example.org".into(), reason: Reason::UnknownRecipient },
+    };
+    database.journeys().record(refused.clone());
+    seed(&database, 100..4_200).await;
+    let journey = database.journeys().one(m.mail).await.unwrap().unwrap();
+    assert_eq!(journey.steps.len(), 6);
+    assert_eq!(journey.steps[5].step, late.step);
+    let only = database.journeys().one(refused.mail).await.unwrap().unwrap();
+    assert!(only.summary.is_none() && only.steps.len() == 1);
+    // Rows written before the restart are in the segment that was closed after it.
+    let page = database.journeys().search(&JourneySearch { subject: Some("invoice 7".into()), ..ask() }).await.unwrap();
+    assert_eq!(page.journeys, vec![m]);
+    assert_eq!(database.lost_notes(), 0);
+}
+
+#[tokio::test]
+async fn pruning_forgets_old_segments_only() {
+    let place = Place::new();
+    let database = place.open().await;
+    seed(&database, 0..9_000).await;
+    let pruned = database.journeys().prune(mail(5_000).at).await.unwrap();
+    assert_eq!(pruned, 4096);
+    assert!(database.journeys().one(mail(10).mail).await.unwrap().is_none());
+    assert!(database.journeys().one(mail(4_100).mail).await.unwrap().is_some());
+    seed(&database, 9_000..9_010).await;
+    let page = database.journeys().search(&JourneySearch { subject: Some("9005".into()), ..ask() }).await.unwrap();
+    assert_eq!(page.journeys.len(), 1);
+}
+
+#[tokio::test]
+async fn hours_are_counted() {
+    let place = Place::new();
+    let database = place.open().await;
+    seed(&database, 0..100).await;
+    database.counters().add("bans", 3, Timestamp(START));
+    database.flush().await;
+    let rows = database.counters().between(Timestamp(START), Timestamp(START)).await.unwrap();
+    let of = |name: &str| rows.iter().filter(|r| r.name == name).map(|r| r.count).sum::<u64>();
+    assert_eq!((of("action:accept"), of("action:reject"), of("reason:score-quarantine"), of("bans")), (90, 5, 5, 3));
+}
+
+#[tokio::test]
+async fn quarantine_states_only_rise() {
+    let place = Place::new();
+    let database = place.open().await;
+    let entry = |n: u64| QuarantineEntry {
+        mail: MailId::new(Timestamp(START + n as i64), 1),
+        at: Timestamp(START + n as i64),
+        sender: format!("s{n}@shop.example"),
+        recipients: vec!["a@example.org".into(), format!("b{n}@example.org")],
+        from_header: Some("Shop <s@shop.example>".into()),
+        subject: Some(format!("100% off_{n}")),
+        score: Score::new(9.0),
+        reason: Reason::ScoreQuarantine,
+        size: 100,
+        expires: Timestamp(START + 1000 + n as i64),
+        state: QuarantineState::Held,
+        state_by: None,
+        state_at: None,
+    };
+    for n in 0..25 {
+        database.quarantine().add(&entry(n)).await.unwrap();
+    }
+    let q = database.quarantine();
+    let id = entry(3).mail;
+    assert!(q.raise(id, QuarantineState::Deleted, "admin", Timestamp(START)).await.unwrap());
+    assert!(q.raise(id, QuarantineState::Released, "admin", Timestamp(START)).await.unwrap());
+    assert!(!q.raise(id, QuarantineState::Deleted, "admin", Timestamp(START)).await.unwrap());
+    q.add(&entry(3)).await.unwrap();
+    assert_eq!(q.one(id).await.unwrap().unwrap().state, QuarantineState::Released);
+    assert_eq!(q.held().await.unwrap(), 24);
+    let first = q.search(&QuarantineSearch { state: Some(QuarantineState::Held), limit: 20, ..Default::default() }).await.unwrap();
+    let rest = q
+        .search(&QuarantineSearch { state: Some(QuarantineState::Held), limit: 20, before: first.next, ..Default::default() })
+        .await
+        .unwrap();
+    assert_eq!((first.mails.len(), rest.mails.len(), rest.next), (20, 4, None));
+    // % and _ are themselves, not patterns.
+    let text = |t: &str| QuarantineSearch { text: Some(t.into()), limit: 100, ..Default::default() };
+    assert_eq!(q.search(&text("off_7")).await.unwrap().mails.len(), 1);
+    assert_eq!(q.search(&text("f%7")).await.unwrap().mails.len(), 0);
+    assert_eq!(
+        q.search(&QuarantineSearch { recipient: Some("B9@".into()), limit: 100, ..Default::default() }).await.unwrap().mails.len(),
+        1
+    );
+    assert_eq!(q.expired(Timestamp(START + 1002), 10).await.unwrap(), vec![entry(0).mail, entry(1).mail, entry(2).mail]);
+}
+
+#[tokio::test]
+async fn greylisting_over_a_restart() {
+    let place = Place::new();
+    let s = GreylistSettings::default();
+    let ip = |text: &str| text.parse().unwrap();
+    let at = |minutes: i64| Timestamp(START + minutes * 60_000);
+    {
+        let d = place.open().await;
+        let check = async |client, minutes| d.greylist().check(client, "S@x.example", "r@example.org", at(minutes), &s).await.unwrap();
+        assert_eq!(check(ip("192.0.2.1"), 0).await, GreylistAnswer::Wait(Duration::from_secs(180)));
+        assert_eq!(check(ip("192.0.2.200"), 1).await, GreylistAnswer::Wait(Duration::from_secs(120)));
+        d.close().await;
+    }
+    let d = place.open().await;
+    let check =
+        async |client, sender: &'static str, minutes| d.greylist().check(client, sender, "R@example.org", at(minutes), &s).await.unwrap();
+    assert_eq!(check(ip("192.0.2.1"), "s@x.example", 4).await, GreylistAnswer::Pass);
+    // The client is known now, whoever it writes for, and its neighbour in the /24.
+    assert_eq!(check(ip("192.0.2.7"), "other@x.example", 5).await, GreylistAnswer::Pass);
+    assert!(matches!(check(ip("198.51.100.1"), "s@x.example", 5).await, GreylistAnswer::Wait(_)));
+    // Too late for the window: it begins anew.
+    assert!(matches!(check(ip("198.51.100.1"), "s@x.example", 5 + 49 * 60).await, GreylistAnswer::Wait(_)));
+    // After pass_ttl a client is new again.
+    assert!(matches!(check(ip("192.0.2.1"), "new@x.example", 40 * 24 * 60).await, GreylistAnswer::Wait(_)));
+}
+
+#[tokio::test]
+async fn senders_and_recipients_are_remembered() {
+    let place = Place::new();
+    {
+        let d = place.open().await;
+        assert_eq!(d.senders().mails_from("A@b.example").await.unwrap(), 0);
+        for _ in 0..3 {
+            d.senders().accepted("a@B.example", Timestamp(START));
+        }
+        assert_eq!(d.senders().mails_from("a@b.example").await.unwrap(), 3);
+        d.recipients().remember("r@example.org", true, Timestamp(START + 1000));
+        d.close().await;
+    }
+    let d = place.open().await;
+    assert_eq!(d.senders().mails_from("a@b.example").await.unwrap(), 3);
+    assert_eq!(d.recipients().known("r@example.org", Timestamp(START)).await.unwrap(), Some(true));
+    assert_eq!(d.recipients().known("r@example.org", Timestamp(START + 1000)).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn logins_tokens_audit_and_settings_history() {
+    let place = Place::new();
+    let d = place.open().await;
+    let now = Timestamp(START);
+    assert!(d.admins().add("admin", "$argon2id$x", true, now).await.unwrap());
+    assert!(!d.admins().add("admin", "$argon2id$y", true, now).await.unwrap());
+    d.sessions().begin(&[1; 32], "admin", "c", "192.0.2.1", now).await.unwrap();
+    d.sessions().begin(&[2; 32], "admin", "c", "192.0.2.1", now).await.unwrap();
+    assert!(d.sessions().find(&[1; 32], now, Timestamp(START + 60_000)).await.unwrap().is_some());
+    assert!(d.sessions().find(&[1; 32], Timestamp(START + 60_001), now).await.unwrap().is_none(), "idle for too long");
+    assert!(d.admins().set_password("admin", "$argon2id$z", false, Some(&[1; 32])).await.unwrap());
+    assert!(d.sessions().find(&[1; 32], now, now).await.unwrap().is_some(), "the session that changed it stays");
+    assert!(d.sessions().find(&[2; 32], now, now).await.unwrap().is_none(), "the others end");
+    let id = d.api_tokens().add("backup", &[3; 32], "admin", "read", now, Some(Timestamp(START + 10))).await.unwrap();
+    assert_eq!(d.api_tokens().find(&[3; 32], now).await.unwrap().map(|t| t.scope).as_deref(), Some("read"));
+    assert!(d.api_tokens().find(&[3; 32], Timestamp(START + 10)).await.unwrap().is_none(), "expired");
+    assert!(d.api_tokens().remove(id).await.unwrap() && !d.api_tokens().remove(id).await.unwrap());
+    for (action, subject) in [("quarantine.release", "m1"), ("quarantine.delete", "m2"), ("settings.change", "smtp")] {
+        let act = Act { who: "admin", address: "unix", action, subject, before: None, after: Some("x") };
+        d.audit().append(act, now).await.unwrap();
+    }
+    let page = d.audit().search(&AuditSearch { action: Some("quarantine.".into()), limit: 1, ..Default::default() }).await.unwrap();
+    assert_eq!((page.entries[0].subject.as_str(), page.next.is_some()), ("m2", true));
+    d.settings_history().add("a = 1", "d1", "admin", "first", now).await.unwrap();
+    d.settings_history().add("a = 1", "d1", "admin", "same", now).await.unwrap();
+    d.settings_history().add("a = 2", "d2", "admin", "second", now).await.unwrap();
+    let list = d.settings_history().list(None, 10).await.unwrap();
+    assert_eq!(list.iter().map(|v| v.message.as_str()).collect::<Vec<_>>(), ["second", "first"]);
+    assert_eq!(d.settings_history().text(list[1].id).await.unwrap().as_deref(), Some("a = 1"));
+    assert!(d.admins().remove("admin").await.unwrap());
+}
+
+async fn schema(file: &std::path::Path) -> Vec<String> {
+    let pool = SqlitePool::connect_with(SqliteConnectOptions::new().filename(file)).await.unwrap();
+    let rows = sqlx::query_scalar("SELECT type || ' ' || name || ' ' || coalesce(sql, '') FROM sqlite_master ORDER BY type, name");
+    let rows = rows.fetch_all(&pool).await.unwrap();
+    pool.close().await;
+    rows
+}
+
+#[tokio::test]
+async fn a_fresh_and_a_migrated_database_are_equal() {
+    let fresh = Place::new();
+    fresh.open().await.close().await;
+    let expected = schema(&fresh.file()).await;
+    for done in 0..=ALL.len() {
+        let old = Place::new();
+        let pool = SqlitePool::connect_with(SqliteConnectOptions::new().filename(old.file()).create_if_missing(true)).await.unwrap();
+        migrations::apply(&pool, &ALL[..done]).await.unwrap();
+        // A crash between a script and its entry: the script runs again.
+        sqlx::query("DELETE FROM migrations").execute(&pool).await.unwrap();
+        pool.close().await;
+        old.open().await.close().await;
+        assert_eq!(schema(&old.file()).await, expected, "after the first {done} migrations");
+    }
+}
+
+fn moved_aside(place: &Place) -> usize {
+    let names = std::fs::read_dir(place.dir.path()).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
+    names.filter(|n| n.contains(".damaged-") && !n.ends_with("-wal") && !n.ends_with("-shm")).count()
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_moved_aside_at_opening() {
+    let place = Place::new();
+    std::fs::write(place.file(), vec![0x55; 100_000]).unwrap();
+    let d = place.open().await;
+    seed(&d, 0..10).await;
+    assert!(d.journeys().one(mail(3).mail).await.unwrap().is_some());
+    assert_eq!(moved_aside(&place), 1);
+}
+
+#[tokio::test]
+async fn a_file_deleted_while_it_is_open_is_made_anew() {
+    let place = Place::new();
+    let d = place.open().await;
+    seed(&d, 0..10).await;
+    for end in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(place.dir.path().join(format!("postern.db{end}")));
+    }
+    seed(&d, 10..20).await;
+    assert!(place.file().exists());
+    assert!(d.journeys().one(mail(15).mail).await.unwrap().is_some());
+    assert!(d.journeys().one(mail(5).mail).await.unwrap().is_none());
+    assert!(d.admins().add("admin", "$x", true, Timestamp(START)).await.unwrap(), "direct writes go to the new file too");
+}
+
+#[tokio::test]
+async fn a_file_that_breaks_while_it_is_open_is_replaced() {
+    let place = Place::new();
+    let d = place.open().await;
+    seed(&d, 0..20_000).await;
+    let checkpoint = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)");
+    checkpoint.execute(&d.writer_pool()).await.unwrap();
+    // Everything but the header page turns to noise.
+    let size = std::fs::metadata(place.file()).unwrap().len() as usize;
+    let file = std::fs::OpenOptions::new().write(true).open(place.file()).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, &vec![0xa5; size - 4096], 4096).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let mut n = 20_000;
+    while moved_aside(&place) == 0 {
+        assert!(Instant::now() < deadline, "damage was not noticed");
+        let _ = d.journeys().search(&JourneySearch { subject: Some("invoice".into()), from: Some(Timestamp(START)), ..ask() }).await;
+        let _ = d.senders().mails_from(&format!("s{n}@x.example")).await;
+        seed(&d, n..n + 10).await;
+        n += 10;
+    }
+    seed(&d, n..n + 10).await;
+    assert!(d.journeys().one(mail(n + 5).mail).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn strange_text_is_kept_as_it_is() {
+    let place = Place::new();
+    let d = place.open().await;
+    let mut m = mail(1);
+    m.subject = Some("</script><img src=x onerror=alert(1)>'; DROP TABLE journeys;--\u{0}\u{202e}\n{\"a\":1}".into());
+    m.from_header = Some("\"'\\%_ <x@y.example>".into());
+    d.journeys().summarise(m.clone());
+    d.flush().await;
+    let page = d.journeys().search(&JourneySearch { subject: Some("drop table journeys".into()), ..ask() }).await.unwrap();
+    assert_eq!(page.journeys, vec![m]);
+}
+
+fn cpu() -> Duration {
+    let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
+    // SAFETY: getrusage fills the struct it is given.
+    let usage = unsafe {
+        libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr());
+        usage.assume_init()
+    };
+    let of = |t: libc::timeval| Duration::new(t.tv_sec as u64, t.tv_usec as u32 * 1000);
+    of(usage.ru_utime) + of(usage.ru_stime)
+}
+
+/// `cargo test --release -p postern-store --test database -- --ignored --nocapture a_million`
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement of some minutes; it prints a table"]
+async fn a_million_mails() {
+    let place = Place::new();
+    let d = place.open().await;
+    let (began, used) = (Instant::now(), cpu());
+    let total = 1_000_000;
+    for n in 0..total {
+        let _ = (mail(n), steps_of(&mail(n)));
+    }
+    let making = cpu() - used;
+    let (began_writing, used) = (Instant::now(), cpu());
+    seed(&d, 0..total).await;
+    let (wall, spent) = (began_writing.elapsed(), (cpu() - used).saturating_sub(making));
+    println!(
+        "write: {total} mails in {wall:.1?} ({:.0}/s), CPU {:.1} µs a mail",
+        total as f64 / wall.as_secs_f64(),
+        spent.as_secs_f64() * 1e6 / total as f64
+    );
+    println!("file: {} MB, lost {}", std::fs::metadata(place.file()).unwrap().len() / 1_000_000, d.lost_notes());
+    let questions: [(&str, fn(u64) -> JourneySearch); 11] = [
+        ("newest", |_| ask()),
+        ("message id", |n| JourneySearch { message_id: Some(format!("{n}.abc@shop.example")), ..ask() }),
+        ("sender", |n| JourneySearch { sender: Some(format!("sender{}", n % 5000)), ..ask() }),
+        ("sender domain", |n| JourneySearch { sender: Some(format!("shop{}.example", n % 700)), ..ask() }),
+        ("recipient", |n| JourneySearch { recipient: Some(format!("user{}@example.org", n % 300)), ..ask() }),
+        ("subject", |n| JourneySearch { subject: Some(format!("order {n}")), ..ask() }),
+        ("client", |n| JourneySearch { client: Some(mail(n).client), ..ask() }),
+        ("action, time", |n| JourneySearch { action: Some("reject".into()), to: Some(mail(n).at), ..ask() }),
+        ("reason, sender", |n| JourneySearch { reason: Some(Reason::ScoreReject), sender: Some(format!("sender{}", n % 5000)), ..ask() }),
+        ("time", |n| JourneySearch { to: Some(mail(n).at), ..ask() }),
+        ("nothing there", |n| JourneySearch { sender: Some(format!("nobody{n}@nowhere.example")), ..ask() }),
+    ];
+    for (name, question) in questions {
+        let mut times: Vec<Duration> = Vec::new();
+        for i in 0..100u64 {
+            let search = question(i * 9973 % total);
+            let at = Instant::now();
+            d.journeys().search(&search).await.unwrap();
+            times.push(at.elapsed());
+        }
+        times.sort();
+        println!("search by {name}: p50 {:.1?}, p95 {:.1?}", times[50], times[95]);
+    }
+    d.close().await;
+    let at = Instant::now();
+    let d = place.open().await;
+    println!("open with a million mails: {:.1?}", at.elapsed());
+    d.close().await;
+    println!("whole: {:.0?}", began.elapsed());
+}
