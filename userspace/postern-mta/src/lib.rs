@@ -4,5 +4,10 @@
 
 mod antivirus;
 mod dns_lists;
+pub mod door;
 pub mod journey;
+pub mod listen;
+pub mod session;
+mod sources;
+pub mod tls;
 pub mod visit;

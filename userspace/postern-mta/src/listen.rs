@@ -1,0 +1,201 @@
+//! The listeners: bind or inherit sockets, accept, turn away who has no place, stop gracefully.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener as StdListener};
+use std::os::fd::{FromRawFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use postern_model::envelope::Direction;
+use postern_model::settings::smtp::SmtpSettings;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+use crate::door::Door;
+use crate::session::{self, Arrival, Host};
+
+/// Connections the kernel completes for us before we accept them (it takes at most net.core.somaxconn).
+const BACKLOG: i32 = 4096;
+/// Wait after accept failed for want of descriptors or memory: others have to end first.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// First descriptor handed over by the service manager.
+const FIRST_INHERITED: i32 = 3;
+
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        address: SocketAddr,
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Sockets that the service manager opened for us (LISTEN_FDS).
+#[derive(Debug, Default)]
+pub struct Inherited(Vec<(SocketAddr, StdListener)>);
+
+impl Inherited {
+    /// The listening TCP sockets handed to this process. To be called once, early: the descriptors are taken over.
+    pub fn take() -> Self {
+        let number = |name: &str| std::env::var(name).ok().and_then(|v| v.parse::<u32>().ok());
+        if number("LISTEN_PID") != Some(std::process::id()) {
+            return Self::default();
+        }
+        let count = number("LISTEN_FDS").and_then(|n| i32::try_from(n).ok()).unwrap_or(0).min(1024);
+        let sockets = (FIRST_INHERITED..FIRST_INHERITED.saturating_add(count)).filter_map(|fd| {
+            // SAFETY: the service manager passed these descriptors to this process and to nobody else in it;
+            // one that is not open is found out by `fcntl` before it is owned.
+            let fd = unsafe {
+                if libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) == -1 {
+                    return None;
+                }
+                OwnedFd::from_raw_fd(fd)
+            };
+            let listener = StdListener::from(fd);
+            listener.local_addr().ok().map(|address| (address, listener))
+        });
+        Self(sockets.collect())
+    }
+
+    /// The socket for `address`, when it was inherited.
+    pub fn claim(&mut self, address: SocketAddr) -> Option<StdListener> {
+        let any = |ip: IpAddr| ip.is_unspecified();
+        let fits = |have: &SocketAddr| have.port() == address.port() && (have.ip() == address.ip() || any(have.ip()) && any(address.ip()));
+        let at = self.0.iter().position(|(have, _)| fits(have))?;
+        Some(self.0.swap_remove(at).1)
+    }
+}
+
+/// A bound socket and the kind of mail that comes through it.
+#[derive(Debug)]
+pub struct Port {
+    pub direction: Direction,
+    pub address: SocketAddr,
+    listener: StdListener,
+}
+
+/// Binds every address of the settings, or takes its inherited socket.
+///
+/// # Errors
+/// The first address that can't be bound.
+pub fn bind(settings: &SmtpSettings, inherited: &mut Inherited) -> Result<Vec<Port>, BindError> {
+    let inbound = settings.listen.iter().map(|a| (Direction::Inbound, *a));
+    let outbound = settings.trusted_listen.iter().map(|a| (Direction::Outbound, *a));
+    inbound.chain(outbound).map(|(direction, wanted)| port(direction, wanted, inherited)).collect()
+}
+
+fn port(direction: Direction, wanted: SocketAddr, inherited: &mut Inherited) -> Result<Port, BindError> {
+    let failed = |source| BindError::Listen { address: wanted, source };
+    let listener = match inherited.claim(wanted) {
+        Some(listener) => listener,
+        None => match open(wanted) {
+            // A host without IPv6: its wildcard is that of IPv4.
+            Err(e) if e.raw_os_error() == Some(libc::EAFNOSUPPORT) && wanted.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) => {
+                open(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), wanted.port())).map_err(failed)?
+            }
+            opened => opened.map_err(failed)?,
+        },
+    };
+    listener.set_nonblocking(true).map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok(Port { direction, address, listener })
+}
+
+fn open(address: SocketAddr) -> io::Result<StdListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM.cloexec().nonblocking(), Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        // `[::]` takes IPv4 too; one socket for both.
+        socket.set_only_v6(false)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Running listeners.
+pub struct Serving<H> {
+    door: Arc<Door<H>>,
+    listeners: Vec<JoinHandle<()>>,
+}
+
+/// Accepts on all ports. To be called inside a runtime.
+///
+/// # Errors
+/// When a socket can't be handed to the runtime.
+pub fn serve<H: Host>(door: &Arc<Door<H>>, ports: Vec<Port>) -> Result<Serving<H>, BindError> {
+    let mut listeners = Vec::with_capacity(ports.len());
+    for port in ports {
+        let (address, direction) = (port.address, port.direction);
+        let listener = TcpListener::from_std(port.listener).map_err(|source| BindError::Listen { address, source })?;
+        tracing::info!(%address, ?direction, "receiving mail");
+        listeners.push(tokio::spawn(accept(Arc::clone(door), listener, direction)));
+    }
+    Ok(Serving { door: Arc::clone(door), listeners })
+}
+
+impl<H: Host> Serving<H> {
+    /// Stops accepting, has every session end at its next command, and waits for them, at most `patience`.
+    /// True when all ended in time.
+    pub async fn stop(self, patience: Duration) -> bool {
+        self.door.stop.cancel();
+        for listener in self.listeners {
+            let _ = listener.await;
+        }
+        let all_left = tokio::time::timeout(patience, self.door.empty()).await.is_ok();
+        if !all_left {
+            tracing::warn!(sessions = self.door.census().open, "sessions are cut off: their mails were not answered with 250");
+        }
+        all_left
+    }
+}
+
+async fn accept<H: Host>(door: Arc<Door<H>>, listener: TcpListener, direction: Direction) {
+    let stop = door.stop.clone();
+    let mut complained = false;
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                complained = false;
+                admit(&door, stream, peer, direction);
+            }
+            // The client went away between its last packet and our call.
+            Err(e) if matches!(e.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted) => {}
+            Err(e) => {
+                if !std::mem::replace(&mut complained, true) {
+                    tracing::error!(error = %e, "cannot accept connections; trying on");
+                }
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+fn admit<H: Host>(door: &Arc<Door<H>>, stream: TcpStream, peer: SocketAddr, direction: Direction) {
+    let place = match door.enter() {
+        Ok(place) => place,
+        Err(reason) => return session::refuse(&stream, reason),
+    };
+    let rules = door.rules();
+    let ip = peer.ip().to_canonical();
+    let is_balancer = rules.smtp.proxy_protocol_from.iter().any(|n| n.contains(&ip));
+    let source = if is_balancer {
+        None
+    } else {
+        match door.enter_from(ip) {
+            Ok(source) => Some(source),
+            Err(reason) => return session::refuse(&stream, reason),
+        }
+    };
+    let Ok(local) = stream.local_addr() else { return };
+    // Replies are whole batches: there is nothing to wait for.
+    let _ = stream.set_nodelay(true);
+    tokio::spawn(session::serve(Arrival { stream, peer, local, direction, place, source }));
+}
