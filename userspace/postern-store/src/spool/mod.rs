@@ -1,11 +1,56 @@
-//! The durable spool: append-only segments with group commit.
+//! The durable spool: append-only segments with group commit. The source of truth about accepted mail.
+//!
+//! What it is not: it knows no deadline, no destination and no order of delivery. The queue keeps its own index of
+//! [`QueuedMail`]s, from [`Spool::open`] and from every [`Accepted`]; the spool keeps about 60 octets per mail.
+//!
+//! Invariants: an [`Accepted`] exists only after the sync that covers its mail. Whatever has a good checksum before the
+//! end of a segment stays, whatever has none is never believed. A segment whose write or sync failed is never written
+//! again. Segments are freed from the oldest on.
+//!
+//! On disk, below one directory: `lock`; `segment-N` (form in [`record`], life in [`segment`]); `spare-N`; `bodies/ID` for
+//! bodies above `inline_body`; `quarantine/`; `damaged/` for octets that failed their checksum.
+//!
+//! Read first: [`record`], then [`commit`], then [`recover`], then [`keeper`].
 
-use std::path::PathBuf;
+mod body;
+mod commit;
+mod failure;
+mod index;
+mod keeper;
+mod quarantine;
+mod queue;
+mod record;
+mod recover;
+mod scan;
+mod segment;
+mod shared;
+mod space;
+
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread::JoinHandle;
 
+use parking_lot::Mutex;
 use postern_model::id::MailId;
 use postern_model::queue::{QueueChange, QueuedMail};
 use postern_model::settings::delivery::SpoolSettings;
+use tokio::sync::oneshot;
+
+pub use body::{Body, BodyWriter, StoredBody};
+pub use failure::SpoolError;
+pub use index::{Counters, Usage};
+pub use quarantine::{Quarantine, QuarantineError, Quarantined};
+pub use recover::Recovery;
+
+use commit::Committer;
+use failure::{Failure, io_error};
+use queue::{Answer, Job, Payload, Queue};
+use record::Kind;
+use segment::{MAX_SEGMENT, MIN_SEGMENT, sync_dir};
+use shared::{Shared, Supply, Trouble};
+use space::Space;
 
 /// Proof that a mail is durable here: only an `Accepted` can be turned into a 250 (STYLE 10).
 /// There is no other constructor than [`Spool::accept`].
@@ -21,95 +66,218 @@ impl Accepted {
     }
 }
 
-/// A mail's body as it streams in: in memory up to `inline_body`, a file beside the segments above.
-pub struct BodyWriter {}
-
-/// A complete body with its size and hash, not yet durable. Dropping it frees everything.
-pub struct Body {}
-
-impl Body {
-    pub fn size(&self) -> u64 {
-        todo!()
-    }
-    /// BLAKE3 of the content.
-    pub fn hash(&self) -> [u8; 32] {
-        todo!()
-    }
-    /// The content: from memory, or mapped from its file.
-    pub fn bytes(&self) -> &[u8] {
-        todo!()
-    }
-}
-
-impl BodyWriter {
-    /// Takes the next octets (CRLF line ends, dots already unstuffed). May block on the disk for large bodies.
-    pub fn write(&mut self, _octets: &[u8]) -> Result<(), SpoolError> {
-        todo!()
-    }
-    pub fn size(&self) -> u64 {
-        todo!()
-    }
-    pub fn finish(self) -> Result<Body, SpoolError> {
-        todo!()
-    }
-}
-
-/// A body that is read back for delivery.
-pub struct StoredBody {}
-
-impl StoredBody {
-    /// The content (memory-mapped); verified against its hash once, on reading.
-    pub fn bytes(&self) -> &[u8] {
-        todo!()
-    }
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum SpoolError {
-    #[error("the disk below {0} has less than the reserve left")]
-    Full(PathBuf),
-    #[error("{what} {path}")]
-    Io {
-        what: &'static str,
-        path: PathBuf,
-        #[source]
-        source: std::io::Error,
-    },
-    #[error("mail {0} is not in the spool")]
-    Unknown(MailId),
-    #[error("mail {0} is damaged on disk")]
-    Damaged(MailId),
-    /// A write failed before; the spool takes nothing new until it is opened again.
-    #[error("the spool stopped taking mail: {0}")]
-    Stopped(String),
-}
-
-/// Cheap to clone; all clones are one spool.
+/// Cheap to clone; all clones are one spool. When the last is dropped, what was noted is written and the spool closed.
 #[derive(Clone)]
-pub struct Spool {}
+pub struct Spool {
+    shared: Arc<Shared>,
+    quarantine: Quarantine,
+    _life: Arc<Life>,
+}
+
+impl std::fmt::Debug for Spool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Spool").field("dir", &self.shared.dir).finish_non_exhaustive()
+    }
+}
+
+/// The threads behind a spool, and the lock against a second process.
+struct Life {
+    shared: Arc<Shared>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    _lock: File,
+}
+
+impl Drop for Life {
+    fn drop(&mut self) {
+        // The keeper may wait for the committer, so it ends first.
+        self.shared.bell.stop();
+        let mut threads = std::mem::take(&mut *self.threads.lock());
+        for thread in threads.drain(..) {
+            let _ = thread.join();
+            self.shared.queue.stop();
+        }
+    }
+}
 
 impl Spool {
-    /// Opens or makes the spool under `dir`, cuts torn tails, and returns every mail that is not done.
-    pub fn open(_dir: PathBuf, _settings: SpoolSettings) -> Result<(Self, Vec<QueuedMail>), SpoolError> {
-        todo!()
+    /// Opens or makes the spool under `dir`, cuts torn tails, and returns every mail that is not done, oldest first.
+    /// What was found is in [`Spool::recovery`].
+    pub fn open(dir: PathBuf, settings: SpoolSettings) -> Result<(Self, Vec<QueuedMail>), SpoolError> {
+        let bodies = dir.join("bodies");
+        std::fs::create_dir_all(&bodies).map_err(io_error("cannot make the directory", &bodies))?;
+        let lock = lock(&dir)?;
+        sync_dir(&dir)?;
+        let quarantine =
+            Quarantine::open(dir.join("quarantine")).map_err(|e| SpoolError::Stopped(format!("its quarantine cannot be opened: {e}")))?;
+        let found = recover::recover(&dir, &bodies)?;
+        for damage in &found.report.damage {
+            tracing::error!("the spool was damaged: {damage}");
+        }
+        let segment_size = settings.segment_size.clamp(MIN_SEGMENT, MAX_SEGMENT).next_multiple_of(4096);
+        let shared = Arc::new(Shared {
+            bodies: bodies.into(),
+            instance: rand::random(),
+            segment_size,
+            // A segment of few large bodies wastes its end, and its rest is dear to move.
+            inline_limit: settings.inline_body.min(segment_size / 4),
+            group_commit: settings.group_commit.0,
+            space: Space::new(dir.clone(), settings.reserve),
+            index: Mutex::new(found.index),
+            queue: Queue::default(),
+            bell: keeper::Bell::default(),
+            supply: Mutex::new(Supply { ready: None, next_number: found.next_number, spares: found.spares }),
+            recovery: found.report,
+            trouble: Trouble::default(),
+            dir,
+        });
+        let mut committer = Committer::new(Arc::clone(&shared), found.last_batch);
+        committer.start()?;
+        let keeper = Arc::clone(&shared);
+        let threads = vec![
+            spawn("spool-keeper", &shared.dir, move || keeper::run(&keeper))?,
+            spawn("spool-commit", &shared.dir, move || committer.run())?,
+        ];
+        let life = Life { shared: Arc::clone(&shared), threads: Mutex::new(threads), _lock: lock };
+        Ok((Self { shared, quarantine, _life: Arc::new(life) }, found.mails))
     }
-    /// Starts a body. Fails when less than the reserve is free.
+
+    /// What opening found: torn tails, damage, orphans.
+    pub fn recovery(&self) -> &Recovery {
+        &self.shared.recovery
+    }
+
+    /// Starts a body. Fails when less than the reserve is free, or the disk refuses.
     pub fn body(&self) -> Result<BodyWriter, SpoolError> {
-        todo!()
+        self.ready()?;
+        Ok(BodyWriter::new(Arc::clone(&self.shared.bodies), self.shared.instance, self.shared.inline_limit))
     }
-    /// Makes mail and body durable; returns after the sync that covers them.
-    pub async fn accept(&self, _mail: QueuedMail, _body: Body) -> Result<Accepted, SpoolError> {
-        todo!()
+
+    /// Makes mail and body durable; returns after the sync that covers them. `size` and `hash` of the mail are set from
+    /// the body. When the future is dropped before it is ready, the mail is not in the spool, or soon is not any more.
+    pub async fn accept(&self, mut mail: QueuedMail, body: Body) -> Result<Accepted, SpoolError> {
+        self.ready()?;
+        if body.spool != self.shared.instance {
+            return Err(SpoolError::Stopped("the body belongs to a spool that was closed".to_owned()));
+        }
+        let id = mail.id;
+        mail.size = body.size();
+        mail.hash = body.hash();
+        let meta = keeper::encode_mail(&mail)?;
+        let (body, body_sum) = if body.is_external() {
+            let shared = Arc::clone(&self.shared);
+            let stored = tokio::task::spawn_blocking(move || body.into_payload(&shared, id)).await;
+            (stored.map_err(|e| SpoolError::Stopped(format!("storing a body ended early: {e}")))??, 0)
+        } else {
+            let sum = crc32c::crc32c(body.bytes());
+            (Payload::Inline(body), sum)
+        };
+        let (waiter, done) = oneshot::channel();
+        self.shared.queue.push(Job { kind: Kind::Mail, id, meta, body, body_sum, answer: Answer::Mail(waiter) });
+        let receipt = done.await.map_err(|_| Failure::closed().error())?.map_err(|f| f.error())?;
+        receipt.taken();
+        Ok(Accepted { mail: Arc::new(mail) })
     }
-    pub fn read(&self, _id: MailId) -> Result<StoredBody, SpoolError> {
-        todo!()
+
+    /// The body of a live mail, verified against its hash. Reads the disk.
+    pub fn read(&self, id: MailId) -> Result<StoredBody, SpoolError> {
+        self.shared.read(id)
     }
+
+    /// A live mail as it stands, from disk.
+    pub fn mail(&self, id: MailId) -> Result<QueuedMail, SpoolError> {
+        self.shared.mail(id)
+    }
+
+    pub fn contains(&self, id: MailId) -> bool {
+        self.shared.index.lock().mails.contains_key(&id)
+    }
+
+    /// Ids of all live mails, oldest first.
+    pub fn ids(&self) -> Vec<MailId> {
+        let mut ids: Vec<MailId> = self.shared.index.lock().mails.keys().copied().collect();
+        ids.sort_unstable();
+        ids
+    }
+
     /// Appends a change and waits for its sync (operators' commands).
-    pub async fn record(&self, _id: MailId, _change: QueueChange) -> Result<(), SpoolError> {
-        todo!()
+    pub async fn record(&self, id: MailId, change: QueueChange) -> Result<(), SpoolError> {
+        self.shared.trouble.check()?;
+        let (kind, meta) = self.encode_change(id, &change)?;
+        let (waiter, done) = oneshot::channel();
+        let answer = Answer::Change(waiter);
+        self.shared.queue.push(Job { kind, id, meta, body: Payload::None, body_sum: 0, answer });
+        done.await.map_err(|_| Failure::closed().error())?.map_err(|f| f.error())
     }
-    /// Appends a change without waiting: losing it in a crash means at most a repeated attempt or delivery.
-    pub fn note(&self, _id: MailId, _change: QueueChange) -> Result<(), SpoolError> {
-        todo!()
+
+    /// Appends a change without waiting: losing it in a crash means at most a repeated attempt or delivery. It is on
+    /// disk with the next batch, at the latest after 100 ms; when the disk refuses, as soon as it does not.
+    pub fn note(&self, id: MailId, change: QueueChange) -> Result<(), SpoolError> {
+        let (kind, meta) = self.encode_change(id, &change)?;
+        if self.shared.queue.push_note(Job::note(id, kind, meta)) {
+            Ok(())
+        } else {
+            self.shared.trouble.check()?;
+            Err(SpoolError::Stopped("too many changes wait for the disk".to_owned()))
+        }
     }
+
+    /// Moves a mail into the quarantine store: durable there first, then done here. A crash in between leaves it in
+    /// both places; doing it again is right then.
+    pub async fn quarantine_move(&self, id: MailId) -> Result<QueuedMail, SpoolError> {
+        let (shared, quarantine) = (Arc::clone(&self.shared), self.quarantine.clone());
+        let stored = tokio::task::spawn_blocking(move || {
+            let (mail, body) = (shared.mail(id)?, shared.read(id)?);
+            match quarantine.put(&mail, body.bytes()) {
+                Ok(()) => Ok(mail),
+                Err(QuarantineError::Io { what, path, source }) => Err(io_error(what, &path)(source)),
+                Err(other) => Err(SpoolError::Stopped(other.to_string())),
+            }
+        });
+        let mail = stored.await.map_err(|e| SpoolError::Stopped(format!("the quarantine ended early: {e}")))??;
+        self.record(id, QueueChange::Done).await?;
+        Ok(mail)
+    }
+
+    /// The store of quarantined mails.
+    pub fn quarantine(&self) -> &Quarantine {
+        &self.quarantine
+    }
+
+    /// Figures for metrics; looks at every live mail.
+    pub fn usage(&self) -> Usage {
+        self.shared.index.lock().usage()
+    }
+
+    /// Whether new mail would be taken now.
+    pub fn ready(&self) -> Result<(), SpoolError> {
+        self.shared.trouble.check()?;
+        self.shared.space.check()
+    }
+
+    fn encode_change(&self, id: MailId, change: &QueueChange) -> Result<(Kind, Vec<u8>), SpoolError> {
+        if !self.contains(id) {
+            return Err(SpoolError::Unknown(id));
+        }
+        if *change == QueueChange::Done {
+            return Ok((Kind::Done, Vec::new()));
+        }
+        let meta = postcard::to_stdvec(change).map_err(|e| SpoolError::Io {
+            what: "cannot encode a change of",
+            path: id.to_string().into(),
+            source: std::io::Error::other(e),
+        })?;
+        Ok((Kind::Change, meta))
+    }
+}
+
+fn lock(dir: &Path) -> Result<File, SpoolError> {
+    let path = dir.join("lock");
+    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
+    let file = file.map_err(io_error("cannot make the lock file", &path))?;
+    file.try_lock().map_err(|e| SpoolError::Io { what: "another process has the spool open; its lock file is", path, source: e.into() })?;
+    Ok(file)
+}
+
+fn spawn(name: &str, dir: &Path, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, SpoolError> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(run).map_err(io_error("cannot start a thread for", dir))
 }

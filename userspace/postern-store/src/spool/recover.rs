@@ -1,0 +1,280 @@
+//! Opening: what is on disk becomes the index and the list of mails that are not done.
+//!
+//! Replay is in log order: a mail record starts or replaces a mail, changes change it, `Done` ends it. Two passes: headers
+//! of everything first, then meta data of what is alive, for most of what is in a log is dead.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ahash::{AHashMap, AHashSet};
+use postern_model::id::MailId;
+use postern_model::queue::{QueueChange, QueuedMail};
+
+use super::body::body_path;
+use super::index::{Entry, Index, Segment};
+use super::record::{Header, Kind, MAIL_PREFIX, Place, SEGMENT_HEADER, decode_segment_header};
+use super::scan::{self, Scan};
+use super::segment::{SegmentFile, number_of, segment_path, spare_path, sync_dir};
+use super::{SpoolError, io_error};
+
+/// What opening found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recovery {
+    /// Mails that are not done.
+    pub live: u64,
+    /// Records read, dead ones included.
+    pub records: u64,
+    /// Segments whose last write was cut short by a crash; nobody had been answered for it.
+    pub torn: u64,
+    /// Body files nothing refers to, removed.
+    pub orphans: u64,
+    /// Damage in the middle of what was durable, one line each; the octets are kept below `damaged/`.
+    pub damage: Vec<String>,
+}
+
+pub(super) struct Recovered {
+    pub index: Index,
+    pub mails: Vec<QueuedMail>,
+    pub next_number: u32,
+    pub last_batch: u64,
+    pub spares: Vec<PathBuf>,
+    pub report: Recovery,
+}
+
+/// Spares kept; each is a segment's worth of disk.
+pub(super) const MAX_SPARES: usize = 1;
+
+struct Scanned {
+    file: Arc<SegmentFile>,
+    len: u64,
+    scan: Scan,
+}
+
+/// A mail as far as the headers tell.
+struct Found {
+    at: Place,
+    header: Header,
+    changes: Vec<(Place, Header)>,
+}
+
+pub(super) fn recover(dir: &Path, bodies: &Path) -> Result<Recovered, SpoolError> {
+    let mut report = Recovery::default();
+    let mut spares = Vec::new();
+    let mut scanned = BTreeMap::new();
+    let mut highest = 0;
+    for (name, path) in list(dir)? {
+        if let Some(number) = number_of(&name, "segment-") {
+            highest = highest.max(number);
+            if let Some(one) = scan_file(dir, &path, number, &mut report)? {
+                scanned.insert(number, one);
+            }
+        } else if number_of(&name, "spare-").is_some() && spares.len() < MAX_SPARES {
+            spares.push(path);
+        } else if number_of(&name, "spare-").or_else(|| number_of(&name, "new-")).is_some() {
+            std::fs::remove_file(&path).map_err(io_error("cannot remove the unused segment", &path))?;
+        }
+    }
+    apply_cuts(&mut scanned);
+    let found = replay(&scanned);
+    let last_batch = scanned.values().flat_map(|s| &s.scan.records).map(|(_, h)| h.batch).max().unwrap_or(0);
+    for (number, one) in &scanned {
+        settle(dir, *number, one, &mut report)?;
+    }
+    let mut index = Index::default();
+    for (number, one) in &scanned {
+        if one.scan.end == SEGMENT_HEADER {
+            dispose(dir, *number, &mut spares)?;
+        } else {
+            let segment = Segment { file: Arc::clone(&one.file), end: one.scan.end, allocated: one.scan.end, live: 0, live_bytes: 0 };
+            index.segments.insert(*number, segment);
+        }
+    }
+    let mut mails = Vec::with_capacity(found.len());
+    let mut found: Vec<(MailId, Found)> = found.into_iter().collect();
+    found.sort_unstable_by_key(|(_, f)| f.at);
+    for (id, one) in found {
+        match load(&scanned, bodies, id, &one, &mut report) {
+            Ok(mail) => {
+                let body_len = if one.header.external { Entry::EXTERNAL } else { one.header.body_len };
+                let change = one.changes.last().map_or(Place::NONE, |(place, _)| *place);
+                index.insert(id, Entry { at: one.at, meta_len: one.header.meta_len, body_len, change });
+                mails.push(mail);
+            }
+            Err(what) => {
+                let start = u64::from(one.at.offset);
+                report.damage.push(format!("mail {id} in segment {} at {}: {what}", one.at.segment, start));
+                if let Some(s) = scanned.get(&one.at.segment) {
+                    set_aside(dir, &s.file, start..start + one.header.extent())?;
+                }
+            }
+        }
+    }
+    report.orphans = remove_orphans(bodies, &index)?;
+    report.live = mails.len() as u64;
+    report.records = scanned.values().map(|s| s.scan.records.len() as u64).sum();
+    index.counters.damaged = report.damage.len() as u64;
+    mails.sort_unstable_by_key(|m| m.id);
+    Ok(Recovered { index, mails, next_number: highest.saturating_add(1), last_batch, spares, report })
+}
+
+fn list(dir: &Path) -> Result<Vec<(String, PathBuf)>, SpoolError> {
+    let read = || -> io::Result<Vec<(String, PathBuf)>> {
+        std::fs::read_dir(dir)?.map(|entry| entry.map(|e| (e.file_name().to_string_lossy().into_owned(), e.path()))).collect()
+    };
+    let mut entries = read().map_err(io_error("cannot list", dir))?;
+    entries.sort();
+    Ok(entries)
+}
+
+/// `None` for a segment without a readable header, which is moved aside whole.
+fn scan_file(dir: &Path, path: &Path, number: u32, report: &mut Recovery) -> Result<Option<Scanned>, SpoolError> {
+    let file = OpenOptions::new().read(true).write(true).open(path).map_err(io_error("cannot open the segment", path))?;
+    let len = file.metadata().map_err(io_error("cannot look at the segment", path))?.len();
+    let mut block = vec![0; usize::try_from(SEGMENT_HEADER.min(len)).unwrap_or(0)];
+    let tag = file.read_exact_at(&mut block, 0).ok().and_then(|()| decode_segment_header(&block));
+    let Some((_, tag)) = tag.filter(|(n, _)| *n == number) else {
+        let aside = damaged_dir(dir)?.join(format!("segment-{number:010}"));
+        std::fs::rename(path, &aside).map_err(io_error("cannot move the damaged segment aside", path))?;
+        report.damage.push(format!("segment {number}: its header is unreadable; the file is {} now", aside.display()));
+        return Ok(None);
+    };
+    let scan = scan::scan(&file, tag, len);
+    Ok(Some(Scanned { file: Arc::new(SegmentFile { number, tag, file }), len, scan }))
+}
+
+fn apply_cuts(scanned: &mut BTreeMap<u32, Scanned>) {
+    let cuts: Vec<Place> = scanned.values().flat_map(|s| &s.scan.records).filter_map(|(_, h)| scan::cut_of(h)).collect();
+    for cut in cuts {
+        if let Some(one) = scanned.get_mut(&cut.segment) {
+            let valid = u64::from(cut.offset);
+            one.scan.records.retain(|(offset, _)| u64::from(*offset) < valid);
+            one.scan.damaged.retain(|range| range.start < valid);
+            one.scan.end = one.scan.end.min(valid);
+        }
+    }
+}
+
+fn replay(scanned: &BTreeMap<u32, Scanned>) -> AHashMap<MailId, Found> {
+    let mut found: AHashMap<MailId, Found> = AHashMap::new();
+    for (number, one) in scanned {
+        for (offset, header) in &one.scan.records {
+            let at = Place { segment: *number, offset: *offset };
+            match header.kind {
+                Kind::Mail => drop(found.insert(header.id, Found { at, header: *header, changes: Vec::new() })),
+                Kind::Change => {
+                    if let Some(mail) = found.get_mut(&header.id) {
+                        mail.changes.push((at, *header));
+                    }
+                }
+                Kind::Done => drop(found.remove(&header.id)),
+                Kind::Cut => {}
+            }
+        }
+    }
+    found
+}
+
+/// Cuts what is behind the last good record, keeps what is damaged, makes sure that what was read is on disk.
+fn settle(dir: &Path, number: u32, one: &Scanned, report: &mut Recovery) -> Result<(), SpoolError> {
+    report.torn += u64::from(one.scan.torn);
+    for range in &one.scan.damaged {
+        let aside = set_aside(dir, &one.file, range.clone())?;
+        report.damage.push(format!("segment {number}: octets {} to {} are damaged; kept as {}", range.start, range.end, aside.display()));
+    }
+    if one.len > one.scan.end {
+        let file = &one.file.file;
+        let cut = file.set_len(one.scan.end).and_then(|()| file.sync_all());
+        cut.map_err(io_error("cannot cut the end of the segment", &segment_path(dir, number)))?;
+    }
+    Ok(())
+}
+
+/// An empty segment becomes a spare, or goes.
+fn dispose(dir: &Path, number: u32, spares: &mut Vec<PathBuf>) -> Result<(), SpoolError> {
+    let path = segment_path(dir, number);
+    if spares.len() < MAX_SPARES {
+        let spare = spare_path(dir, number);
+        std::fs::rename(&path, &spare).map_err(io_error("cannot rename the segment", &path))?;
+        spares.push(spare);
+    } else {
+        std::fs::remove_file(&path).map_err(io_error("cannot remove the segment", &path))?;
+    }
+    sync_dir(dir)
+}
+
+/// Decodes a mail and its changes.
+fn load(scanned: &BTreeMap<u32, Scanned>, bodies: &Path, id: MailId, one: &Found, report: &mut Recovery) -> Result<QueuedMail, String> {
+    let file = |place: &Place| scanned.get(&place.segment).map(|s| &s.file.file).ok_or("its segment is gone".to_owned());
+    let meta = scan::meta(file(&one.at)?, one.at.offset, &one.header).map_err(|e| format!("its meta data: {e}"))?;
+    let mut mail = decode_mail(&meta).ok_or("its meta data cannot be decoded")?;
+    if one.header.external {
+        let path = body_path(bodies, id);
+        let len = std::fs::metadata(&path).map_err(|e| format!("its body {}: {e}", path.display()))?.len();
+        if len != mail.size {
+            return Err(format!("its body {} has {len} octets, not {}", path.display(), mail.size));
+        }
+    }
+    for (place, header) in &one.changes {
+        let meta = file(place).and_then(|f| scan::meta(f, place.offset, header).map_err(|e| e.to_string()));
+        match meta.and_then(|m| postcard::from_bytes::<QueueChange>(&m).map_err(|e| e.to_string())) {
+            Ok(change) => mail.apply(&change),
+            Err(error) => report.damage.push(format!("a change of mail {id} in segment {} at {}: {error}", place.segment, place.offset)),
+        }
+    }
+    Ok(mail)
+}
+
+/// A mail record's meta data: hash and size of the body, then the mail.
+pub(super) fn decode_mail(meta: &[u8]) -> Option<QueuedMail> {
+    postcard::from_bytes(meta.get(MAIL_PREFIX..)?).ok()
+}
+
+fn damaged_dir(dir: &Path) -> Result<PathBuf, SpoolError> {
+    let damaged = dir.join("damaged");
+    std::fs::create_dir_all(&damaged).map_err(io_error("cannot make", &damaged))?;
+    Ok(damaged)
+}
+
+/// Copies damaged octets to a file of their own, for whoever wants to look; what cannot be read is left out.
+pub(super) fn set_aside(dir: &Path, segment: &SegmentFile, range: Range<u64>) -> Result<PathBuf, SpoolError> {
+    let path = damaged_dir(dir)?.join(format!("segment-{:010}-at-{}", segment.number, range.start));
+    if path.exists() {
+        return Ok(path);
+    }
+    let copy = || -> io::Result<()> {
+        let out = File::create(&path)?;
+        let mut block = vec![0; 64 * 1024];
+        let mut at = range.start;
+        while at < range.end {
+            let want = usize::try_from(range.end - at).unwrap_or(usize::MAX).min(block.len());
+            match segment.file.read_at(&mut block[..want], at) {
+                Ok(0) => break,
+                Ok(got) => {
+                    out.write_all_at(&block[..got], at - range.start)?;
+                    at += got as u64;
+                }
+                Err(_) => at += want as u64,
+            }
+        }
+        out.sync_all()
+    };
+    copy().map_err(io_error("cannot keep the damaged octets", &path))?;
+    Ok(path)
+}
+
+fn remove_orphans(bodies: &Path, index: &Index) -> Result<u64, SpoolError> {
+    let wanted: AHashSet<String> = index.mails.iter().filter(|(_, e)| e.is_external()).map(|(id, _)| id.to_string()).collect();
+    let mut removed = 0;
+    for (name, path) in list(bodies)? {
+        if !wanted.contains(&name) {
+            std::fs::remove_file(&path).map_err(io_error("cannot remove the orphan", &path))?;
+            removed += 1;
+        }
+    }
+    Ok(removed)
+}
