@@ -10,5 +10,11 @@
 //! Read first: [`message`], then [`authentication`].
 
 pub mod authentication;
+pub mod content;
 pub mod dns;
+mod html;
 pub mod message;
+pub mod read;
+pub mod url;
+
+pub use read::{read, read_header};
