@@ -100,6 +100,8 @@ reasons! {
     StorageError = "storage-error", 451, "4.3.0", "local error, try again later";
     /// A check that must not be skipped could not be made.
     CheckUnavailable = "check-unavailable", 451, "4.7.1", "a check can't be made now, try again later";
+    /// The backend refused for good a mail from outside that we had accepted: held, not bounced (ADR 0003).
+    Undeliverable = "undeliverable", 550, "5.0.0", "could not be delivered";
     /// A rule of the operator's policy.
     Policy = "policy", 550, "5.7.1", "refused by local policy";
     /// An operator's feed of bad networks.
