@@ -9,9 +9,11 @@
 //!
 //! Read first: [`message`], then [`authentication`].
 
+pub mod authenticate;
 pub mod authentication;
 pub mod content;
 pub mod dns;
+pub mod edit;
 mod html;
 pub mod message;
 pub mod read;

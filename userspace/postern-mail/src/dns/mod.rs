@@ -122,6 +122,11 @@ impl Resolver {
         self.0.hickory.is_none()
     }
 
+    /// The engine, for mail-auth.
+    pub(crate) fn hickory(&self) -> Option<&TokioResolver> {
+        self.0.hickory.as_ref()
+    }
+
     /// How long one question may take.
     pub fn timeout(&self) -> Duration {
         self.0.timeout

@@ -159,7 +159,7 @@ impl State {
         } else if matches!(name, "td" | "th") {
             self.space();
         }
-        if !is_void(name) && !(tag.self_closing && name.contains(':')) {
+        if !(is_void(name) || tag.self_closing && name.contains(':')) {
             if self.open.len() < MAX_OPEN {
                 let is_unrendered = self.is_unrendered() || is_unrendered(name);
                 self.open.push(Open { name: tag.name.clone(), look, is_unrendered });
