@@ -1,1 +1,55 @@
+//! The contract between the XDP program and the userspace that feeds it: keys, values, reasons,
+//! and the decisions themselves as pure functions.
+//!
+//! What it is not: it touches no map and no packet memory. The kernel's side gives [`packet::parse`] a
+//! [`packet::Frame`] and [`judge::judge`] a [`judge::Tables`]; so does the host's side for tests
+//! and for the console's "why". Both run the same lines, so an explanation cannot drift from what the NIC does.
+//!
+//! Invariants: no allocation, no panic, every loop has a constant bound (the kernel's verifier proves all three).
+//! Values in maps are `repr(C)` without padding; any change of a layout or a hash bumps [`VERSION`], and pinned maps of
+//! another version are not reused.
+//!
+//! Read first: [`judge`], then [`packet`], then [`reason`].
+#![no_std]
+#![forbid(unsafe_op_in_unsafe_fn)]
 
+#[cfg(test)]
+extern crate std;
+
+pub mod address;
+pub mod allow;
+pub mod ban;
+pub mod config;
+pub mod feed;
+pub mod judge;
+pub mod packet;
+pub mod rate;
+pub mod reason;
+pub mod sample;
+
+/// Version of every layout and hash in this crate.
+pub const VERSION: u32 = 1;
+
+/// Values that go into maps as bytes.
+///
+/// # Safety
+/// `repr(C)` or primitive, no padding, every bit pattern valid.
+pub unsafe trait Plain: Copy + 'static {}
+
+macro_rules! plain {
+    ($($t:ty),* $(,)?) => { $(unsafe impl Plain for $t {})* };
+}
+plain!(
+    u8,
+    u32,
+    u64,
+    address::KeyV6,
+    address::Prefix,
+    ban::BanValue,
+    config::Config,
+    feed::FeedKeyV4,
+    feed::FeedShape,
+    sample::Count,
+    sample::Sample,
+    sample::Sampling,
+);

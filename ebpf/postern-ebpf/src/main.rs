@@ -1,0 +1,60 @@
+//! The XDP program: every packet that reaches a guarded interface passes here before the network stack sees it.
+//!
+//! What it is not: it decides nothing by itself. Parsing, order and rules are `postern-ebpf-abi`'s pure functions; the
+//! files here answer their questions from maps, one file per stage. Read `postern_ebpf_abi::judge` first.
+#![no_std]
+#![no_main]
+#![feature(asm_experimental_arch)]
+
+mod allow;
+mod ban;
+mod count;
+mod feed;
+mod frame;
+mod rate;
+mod tables;
+
+use aya_ebpf::Global;
+use aya_ebpf::bindings::xdp_action::{XDP_DROP, XDP_PASS};
+use aya_ebpf::macros::xdp;
+use aya_ebpf::programs::XdpContext;
+use postern_ebpf_abi::config::feature;
+use postern_ebpf_abi::judge::{Decision, judge};
+use postern_ebpf_abi::packet::parse;
+
+use crate::frame::Octets;
+use crate::tables::Maps;
+
+/// Bits of `postern_ebpf_abi::config::feature`: stages that are off are cut out by the verifier at load.
+#[unsafe(no_mangle)]
+static FEATURES: Global<u32> = Global::new(feature::ALL);
+
+#[xdp(frags)]
+pub fn guard(ctx: XdpContext) -> u32 {
+    let features = FEATURES.load();
+    let frame = Octets::of(&ctx);
+    let Some(config) = tables::config() else { return XDP_PASS };
+    let packet = parse(&frame);
+    let decision = match &packet {
+        Ok(packet) => judge(&Maps, config, features, packet),
+        Err(reason) => Decision::of(*reason),
+    };
+    let octets = frame.octets();
+    count::count(decision.reason, octets);
+    if decision.reason.drops() {
+        if features & feature::SAMPLES != 0 {
+            count::sample(config, &decision, packet.as_ref().ok(), octets);
+        }
+        return XDP_DROP;
+    }
+    XDP_PASS
+}
+
+#[panic_handler]
+fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
+}
+
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

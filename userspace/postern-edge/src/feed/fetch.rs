@@ -1,0 +1,129 @@
+//! Feeds by HTTP, only where the settings name a URL: conditional requests, a bound on size and time, and a copy on disk that
+//! is replaced only by one that could be read.
+
+use std::fs::File;
+use std::io::{BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use reqwest::header::{ETAG, HeaderMap, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
+use reqwest::{Client, StatusCode};
+use serde::{Deserialize, Serialize};
+
+use super::line;
+use crate::bans::store::{StoreError, write_atomically};
+
+/// Largest feed taken: some ten million lines.
+pub const MAX_OCTETS: usize = 256 << 20;
+const CONNECT: Duration = Duration::from_secs(10);
+const WHOLE: Duration = Duration::from_secs(300);
+/// Redirects followed.
+const REDIRECTS: usize = 3;
+
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    #[error("{url}: {source}")]
+    Http {
+        url: String,
+        #[source]
+        source: reqwest::Error,
+    },
+    #[error("{url}: answered {status}")]
+    Status { url: String, status: StatusCode },
+    #[error("{url}: longer than {MAX_OCTETS} octets")]
+    TooLong { url: String },
+    #[error("{url}: {source}")]
+    Content {
+        url: String,
+        #[source]
+        source: line::ReadError,
+    },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fetched {
+    /// The copy on disk is new.
+    New,
+    /// The server says that the copy is still good.
+    Unchanged,
+}
+
+/// What the server said about the copy on disk.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Validators {
+    url: String,
+    etag: Option<String>,
+    last_modified: Option<String>,
+}
+
+/// Where the copy of a feed lies.
+pub fn copy_of(folder: &Path, name: &str) -> PathBuf {
+    folder.join(format!("{name}.list"))
+}
+
+/// Fetches `url` into the folder's copy for `name`.
+///
+/// # Errors
+/// What went wrong; the last good copy stays.
+pub async fn fetch(folder: &Path, name: &str, url: &str) -> Result<Fetched, FetchError> {
+    let copy = copy_of(folder, name);
+    let about = folder.join(format!("{name}.validators.json"));
+    let known: Validators = std::fs::read(&about).ok().and_then(|t| serde_json::from_slice(&t).ok()).unwrap_or_default();
+    let http = |source: reqwest::Error| FetchError::Http { url: url.to_owned(), source: source.without_url() };
+
+    let mut headers = HeaderMap::new();
+    if known.url == url && copy.is_file() {
+        let validators = [(IF_NONE_MATCH, &known.etag), (IF_MODIFIED_SINCE, &known.last_modified)];
+        for (name, value) in validators {
+            if let Some(value) = value.as_deref().and_then(|v| HeaderValue::from_str(v).ok()) {
+                headers.insert(name, value);
+            }
+        }
+    }
+    let mut response = client().map_err(http)?.get(url).headers(headers).send().await.map_err(http)?;
+    if response.status() == StatusCode::NOT_MODIFIED {
+        return Ok(Fetched::Unchanged);
+    }
+    if response.status() != StatusCode::OK {
+        return Err(FetchError::Status { url: url.to_owned(), status: response.status() });
+    }
+    let text = |name| response.headers().get(name).and_then(|v: &HeaderValue| v.to_str().ok()).map(str::to_owned);
+    let validators = Validators { url: url.to_owned(), etag: text(ETAG), last_modified: text(LAST_MODIFIED) };
+
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(http)? {
+        if body.len() + chunk.len() > MAX_OCTETS {
+            return Err(FetchError::TooLong { url: url.to_owned() });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    // What is no list does not replace one.
+    line::read(body.as_slice()).map_err(|source| FetchError::Content { url: url.to_owned(), source })?;
+    write_atomically(&copy, |out| out.write_all(&body))?;
+    write_atomically(&about, |out| Ok(serde_json::to_writer(out, &validators)?))?;
+    Ok(Fetched::New)
+}
+
+/// Reads a feed's file.
+///
+/// # Errors
+/// When it cannot be opened or is no list.
+pub fn read_file(path: &Path) -> Result<line::Read, line::ReadError> {
+    line::read(BufReader::with_capacity(1 << 16, File::open(path)?))
+}
+
+fn client() -> reqwest::Result<Client> {
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        // Another thread may have been first: either is fine.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    }
+    let agent = concat!("postern/", env!("CARGO_PKG_VERSION"));
+    Client::builder()
+        .user_agent(agent)
+        .connect_timeout(CONNECT)
+        .timeout(WHOLE)
+        .redirect(reqwest::redirect::Policy::limited(REDIRECTS))
+        .build()
+}

@@ -1,0 +1,223 @@
+//! All maps of the program, opened with their types.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use postern_ebpf_abi::address::{KeyV6, Prefix};
+use postern_ebpf_abi::ban::BanValue;
+use postern_ebpf_abi::config::{Config, ports};
+use postern_ebpf_abi::feed::{BITS_V4_WORDS, BITS_V6_WORDS, FeedKeyV4, FeedShape};
+use postern_ebpf_abi::reason::Reason;
+use postern_ebpf_abi::sample::{Count, Sampling};
+
+use super::table::{Kind, Maps, PerCpuTable, Table, TableError};
+
+/// Names of all maps, as in `ebpf/postern-ebpf`.
+pub const NAMES: [&str; 20] = [
+    "CONFIG",
+    "PORTS",
+    "ALLOW_BITS",
+    "ALLOW",
+    "BAN_FILTER",
+    "BANS_V4",
+    "BANS_V6",
+    "BAN_NETWORKS",
+    "GENERATION",
+    "FEED_SHAPE",
+    "FEED_BITS_V4",
+    "FEED_BITS_V6",
+    "FEED_V4",
+    "FEED_V6",
+    "RATE_ROW_0",
+    "RATE_ROW_1",
+    "RATE_TOTAL",
+    "COUNTERS",
+    "SAMPLING",
+    "SAMPLES",
+];
+
+#[derive(Debug)]
+pub struct KernelMaps {
+    pub config: Table<u32, Config>,
+    pub ports: Table<u32, u64>,
+    pub allow_bits: Table<u32, u64>,
+    pub allow: Table<Prefix, u32>,
+    pub ban_filter: Table<u32, u64>,
+    pub bans_v4: Table<u32, BanValue>,
+    pub bans_v6: Table<KeyV6, BanValue>,
+    pub ban_networks: Table<Prefix, BanValue>,
+    pub generation: Table<u32, u32>,
+    pub feed_shape: Table<u32, FeedShape>,
+    pub feed_bits_v4: Maps,
+    pub feed_bits_v6: Maps,
+    pub feed_v4: Maps,
+    pub feed_v6: Maps,
+    pub rate_rows: [Table<u32, u64>; 2],
+    pub rate_total: Table<u32, u64>,
+    pub counters: PerCpuTable<Count>,
+    pub sampling: PerCpuTable<Sampling>,
+    /// What the feeds' slots hold while nothing is loaded.
+    empty: EmptyFeeds,
+}
+
+#[derive(Debug)]
+struct EmptyFeeds {
+    bits_v4: Table<u32, u64>,
+    bits_v6: Table<u32, u64>,
+    v4: Table<FeedKeyV4, u32>,
+    v6: Table<KeyV6, u32>,
+}
+
+/// Packets and octets of one reason over all CPUs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counted {
+    pub reason: Reason,
+    pub packets: u64,
+    pub octets: u64,
+}
+
+impl KernelMaps {
+    /// Opens all maps through `take`, which gives the descriptor for a name.
+    ///
+    /// # Errors
+    /// When one is missing or of another layout.
+    pub fn open(mut take: impl FnMut(&str) -> Result<OwnedFd, TableError>) -> Result<Self, TableError> {
+        macro_rules! table {
+            ($name:literal) => {
+                Table::from_fd($name, take($name)?)?
+            };
+        }
+        macro_rules! maps {
+            ($name:literal) => {
+                Maps::from_fd($name, take($name)?)
+            };
+        }
+        let empty = EmptyFeeds {
+            bits_v4: Table::create(Kind::Array, "no_bits_v4", BITS_V4_WORDS)?,
+            bits_v6: Table::create(Kind::Array, "no_bits_v6", BITS_V6_WORDS)?,
+            v4: Table::create(Kind::Hash, "no_feed_v4", 1)?,
+            v6: Table::create(Kind::Hash, "no_feed_v6", 1)?,
+        };
+        let maps = Self {
+            config: table!("CONFIG"),
+            ports: table!("PORTS"),
+            allow_bits: table!("ALLOW_BITS"),
+            allow: table!("ALLOW"),
+            ban_filter: table!("BAN_FILTER"),
+            bans_v4: table!("BANS_V4"),
+            bans_v6: table!("BANS_V6"),
+            ban_networks: table!("BAN_NETWORKS"),
+            generation: table!("GENERATION"),
+            feed_shape: table!("FEED_SHAPE"),
+            feed_bits_v4: maps!("FEED_BITS_V4"),
+            feed_bits_v6: maps!("FEED_BITS_V6"),
+            feed_v4: maps!("FEED_V4"),
+            feed_v6: maps!("FEED_V6"),
+            rate_rows: [table!("RATE_ROW_0"), table!("RATE_ROW_1")],
+            rate_total: table!("RATE_TOTAL"),
+            counters: PerCpuTable::from_fd("COUNTERS", take("COUNTERS")?)?,
+            sampling: PerCpuTable::from_fd("SAMPLING", take("SAMPLING")?)?,
+            empty,
+        };
+        Ok(maps)
+    }
+
+    /// Fills the slots of feeds that hold nothing yet.
+    ///
+    /// # Errors
+    /// As the kernel says.
+    pub fn prepare_feeds(&self) -> Result<(), TableError> {
+        for slot in 0..2 {
+            let filled =
+                self.feed_v4.open(slot)?.is_some() && self.feed_v6.open(slot)?.is_some() && self.feed_bits_v4.open(slot)?.is_some();
+            if !(filled && self.feed_bits_v6.open(slot)?.is_some()) {
+                self.clear_feeds(slot)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Empties a generation and frees its memory. It must not be the one in force.
+    ///
+    /// # Errors
+    /// As the kernel says.
+    pub fn clear_feeds(&self, slot: u32) -> Result<(), TableError> {
+        self.feed_shape.set(&slot, &FeedShape::EMPTY)?;
+        self.feed_bits_v4.put(slot, self.empty.bits_v4.fd())?;
+        self.feed_bits_v6.put(slot, self.empty.bits_v6.fd())?;
+        self.feed_v4.put(slot, self.empty.v4.fd())?;
+        self.feed_v6.put(slot, self.empty.v6.fd())
+    }
+
+    /// Replaces the table of ports.
+    ///
+    /// # Errors
+    /// As the kernel says.
+    pub fn set_ports(&self, service: &[u16], smtp: &[u16]) -> Result<(), TableError> {
+        let mut words = vec![0u64; ports::WORDS as usize];
+        for (list, role) in [(service, ports::SERVICE), (smtp, ports::SMTP)] {
+            for port in list {
+                if let Some(word) = words.get_mut(ports::word(*port) as usize) {
+                    *word = ports::with(*word, *port, role);
+                }
+            }
+        }
+        let indices: Vec<u32> = (0..ports::WORDS).collect();
+        self.ports.set_batch(&indices, &words)
+    }
+
+    /// # Errors
+    /// As the kernel says.
+    pub fn counters(&self) -> Result<Vec<Counted>, TableError> {
+        let mut counted = Vec::with_capacity(Reason::ALL.len());
+        for reason in Reason::ALL {
+            let values = self.counters.get(*reason as u32)?;
+            let (packets, octets) = values.iter().fold((0, 0), |(p, o), c| (p + c.packets, o + c.octets));
+            counted.push(Counted { reason: *reason, packets, octets });
+        }
+        Ok(counted)
+    }
+
+    /// Samples lost to the cap or to a full ring.
+    ///
+    /// # Errors
+    /// As the kernel says.
+    pub fn samples_lost(&self) -> Result<u64, TableError> {
+        Ok(self.sampling.get(0)?.iter().map(|s| s.lost).sum())
+    }
+
+    /// The configuration in force; `None` where it was never set.
+    ///
+    /// # Errors
+    /// As the kernel says.
+    pub fn configured(&self) -> Result<Option<Config>, TableError> {
+        Ok(self.config.get(&0)?.filter(|c| c.seed != 0 && c.version == postern_ebpf_abi::VERSION))
+    }
+}
+
+/// Which kind of map each is, its key and its value, to judge pins of an earlier process.
+pub(super) fn fits(name: &str, found: super::table::Shape) -> bool {
+    let (key, value) = match name {
+        "CONFIG" => (4, size_of::<Config>()),
+        "ALLOW" => (size_of::<Prefix>(), 4),
+        "BAN_NETWORKS" => (size_of::<Prefix>(), size_of::<BanValue>()),
+        "BANS_V4" => (4, size_of::<BanValue>()),
+        "BANS_V6" => (size_of::<KeyV6>(), size_of::<BanValue>()),
+        "FEED_SHAPE" => (4, size_of::<FeedShape>()),
+        "COUNTERS" => (4, size_of::<Count>()),
+        "SAMPLING" => (4, size_of::<Sampling>()),
+        "SAMPLES" => (0, 0),
+        "GENERATION" | "FEED_BITS_V4" | "FEED_BITS_V6" | "FEED_V4" | "FEED_V6" => (4, 4),
+        _ => (4, 8),
+    };
+    (found.key_size as usize, found.value_size as usize) == (key, value)
+}
+
+pub(super) fn duplicate(map: &aya::maps::Map) -> std::io::Result<OwnedFd> {
+    use aya::maps::Map;
+    let (Map::Array(data) | Map::ArrayOfMaps(data) | Map::HashMap(data) | Map::LpmTrie(data) | Map::PerCpuArray(data) | Map::RingBuf(data)) =
+        map
+    else {
+        return Err(std::io::Error::other("a kind of map that the program does not use"));
+    };
+    data.fd().as_fd().try_clone_to_owned()
+}

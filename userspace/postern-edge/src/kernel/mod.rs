@@ -1,0 +1,8 @@
+//! The kernel's side as userspace sees it: maps with types, the program, its links and pins.
+
+pub mod guard;
+pub mod maps;
+pub mod object;
+pub mod pins;
+pub mod run;
+pub mod table;

@@ -1,0 +1,7 @@
+//! The compiled XDP program, as `build.rs` left it.
+
+/// An ELF object, aligned for the loader.
+pub static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/postern-edge.bpf.o"));
+
+/// Name of the one program in it.
+pub const PROGRAM: &str = "guard";

@@ -1,0 +1,113 @@
+//! The role `edge`: a process with the rights to load programs and nothing else to do. It serves one unix socket
+//! ([`postern_model::control`]); when it dies the program goes on with the maps as they are.
+//!
+//! [`state`] is what it knows and does, [`server`] the socket, [`feeds`] the reading of feeds beside it.
+
+mod feeds;
+mod server;
+mod state;
+
+use std::future::Future;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use postern_model::settings::edge::EdgeSettings;
+use tokio::sync::Notify;
+
+use state::State;
+
+/// How often bans are ended, samples fetched and links looked after.
+const TICK: Duration = Duration::from_millis(200);
+
+#[derive(Clone, Debug)]
+pub struct RoleOptions {
+    /// The socket that node connects to.
+    pub socket: PathBuf,
+    /// Bans and copies of feeds are kept in `edge` below it.
+    pub data_dir: PathBuf,
+    /// Where link, program and maps are pinned.
+    pub bpf_dir: PathBuf,
+    /// In force until node sends others.
+    pub settings: EdgeSettings,
+}
+
+impl RoleOptions {
+    /// The usual place for pins.
+    pub const BPF_DIR: &'static str = "/sys/fs/bpf/postern";
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum RoleError {
+    #[error("{path}: {source}", path = path.display())]
+    Socket {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("a thread of edge failed: {0}")]
+    Thread(#[from] tokio::task::JoinError),
+}
+
+/// The state, shared by the socket, the ticks and the feeds.
+struct Shared {
+    state: Mutex<State>,
+    /// Feeds are due: settings changed, or somebody asked.
+    feeds: Notify,
+}
+
+/// Serves until `shutdown` is done. The program stays attached.
+///
+/// # Errors
+/// When the socket cannot be had. That bpf() is not permitted is no error: the status says it, and the rest works.
+pub async fn run(options: RoleOptions, shutdown: impl Future<Output = ()>) -> Result<(), RoleError> {
+    let listener = server::listen(&options.socket)?;
+    let folder = options.data_dir.join("edge");
+    let shared = tokio::task::spawn_blocking({
+        let folder = folder.clone();
+        move || Arc::new(Shared { state: Mutex::new(State::start(&folder, &options.bpf_dir, options.settings)), feeds: Notify::new() })
+    })
+    .await?;
+    let serving = tokio::spawn(server::serve(listener, Arc::clone(&shared)));
+    let feeding = tokio::spawn(feeds::keep(Arc::clone(&shared), folder));
+    let ticking = tokio::spawn(tick(Arc::clone(&shared)));
+    tracing::info!(socket = %options.socket.display(), "edge serves");
+    shutdown.await;
+    for task in [serving, feeding, ticking] {
+        task.abort();
+    }
+    tokio::task::spawn_blocking(move || save(&shared)).await?;
+    let _ = std::fs::remove_file(&options.socket);
+    Ok(())
+}
+
+async fn tick(shared: Arc<Shared>) {
+    let mut interval = tokio::time::interval(TICK);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        let shared = Arc::clone(&shared);
+        let work = move || {
+            let is_due = {
+                let mut state = shared.state.lock();
+                state.tick();
+                state.save_is_due()
+            };
+            if is_due {
+                save(&shared);
+            }
+        };
+        if let Err(e) = tokio::task::spawn_blocking(work).await {
+            tracing::error!("a tick of edge failed: {e}");
+        }
+    }
+}
+
+/// Writes the bans; the lock is held for a copy only.
+fn save(shared: &Shared) {
+    let Some(work) = shared.state.lock().take_unsaved() else { return };
+    let outcome = work.write();
+    shared.state.lock().saved(&outcome);
+}
