@@ -1,0 +1,293 @@
+//! Brands that mail is forged for: their names, their domains, and what resembles them.
+
+use std::collections::{BTreeMap, HashMap};
+
+use aho_corasick::{AhoCorasick, AhoCorasickBuilder, MatchKind};
+use postern_model::address::Domain;
+
+use crate::domain_lists::{registrable, within};
+use crate::fold::fold;
+use crate::lookalike::{looks_like, one_edit_apart};
+
+/// Words that make a display name official without naming anybody.
+const SERVICE_WORDS: &[&str] = &[
+    "support", "team", "service", "services", "customer", "care", "help", "helpdesk", "desk", "security", "account", "accounts", "billing", "notification",
+    "notifications", "alert", "alerts", "no", "reply", "noreply", "info", "online", "inc", "ltd", "llc", "gmbh", "ag", "co", "corp", "corporation", "group",
+    "bank", "the", "mail", "message", "center", "centre", "department", "dept", "update", "updates", "delivery", "payment", "payments", "rewards", "reward",
+    "kundenservice", "kundendienst", "sicherheit", "konto", "paket", "versand", "com", "official", "id", "store", "shop", "tracking", "express", "client",
+    "clients", "espace", "servicio", "servizio", "clienti", "atendimento", "verification", "protection", "renewal", "subscription", "membership", "premium",
+    "plus", "wallet", "admin", "administrator", "notice", "delivered", "shipping", "package", "parcel",
+];
+
+#[derive(Debug)]
+pub struct Brand {
+    /// The first of its names.
+    pub name: String,
+    pub domains: Vec<String>,
+}
+
+/// How a host resembles a brand it does not belong to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resemblance {
+    /// Looks the same: confusable letters, digits for letters, hyphens, one letter more or less.
+    Lookalike,
+    /// The brand's name is a label or a hyphenated piece of the host.
+    Piece,
+}
+
+pub struct Brands {
+    brands: Vec<Brand>,
+    names: Option<AhoCorasick>,
+    /// For each name in the automaton: its brand, and whether it is an ordinary word as well.
+    name_of: Vec<(usize, bool)>,
+    by_domain: HashMap<String, usize, ahash::RandomState>,
+    /// Distinctive labels (`paypal`) as they look.
+    by_look: HashMap<String, usize, ahash::RandomState>,
+    /// Labels with one letter left out, as they look.
+    by_deletion: HashMap<String, Vec<(String, usize)>, ahash::RandomState>,
+    /// Labels as written, for pieces.
+    by_label: HashMap<String, usize, ahash::RandomState>,
+}
+
+/// Labels of brand domains that are words or too short: never looked for inside other hosts.
+const PLAIN_LABELS: &[&str] = &[
+    "live", "office", "me", "mac", "go", "ups", "post", "bb", "td", "pnc", "x", "t", "fb", "tk", "dpd", "meta", "snap", "signal", "zoom", "slack", "square",
+    "block", "cash", "wise", "visa", "chase", "discover", "target", "apple", "orange", "gov", "gob", "gouv", "gc", "canada", "force", "windows", "teams", "wf",
+    "ml", "sg", "ing", "cloud", "magenta", "spectrum", "charter", "sap", "mail", "e", "bund", "bayern", "nrw", "vr", "dkb", "db", "adt", "otto", "hermes",
+    "steam", "ledger", "phantom", "exodus", "costa", "yeti", "amex", "att", "bt", "sfr", "axa", "tui", "eon", "aok", "adac", "uber", "xero", "kraken", "cms",
+    "caixa", "discord", "skype", "azure", "kindle", "msn", "aws", "force", "line", "sony", "samsung", "web", "gmx", "sunrise", "hulu", "disney", "stripe",
+    "rogers", "bahn", "media", "gls", "android", "blogger", "outlook", "evri", "inps", "poste", "td", "twilio", "usbank", "medicare", "elster", "trello",
+    "canva", "etsy", "tnt", "avg", "sms", "irs", "ssa", "vzw", "aol", "ikea", "lidl", "aldi", "rewe", "xbox", "amazonaws", "googleapis", "github", "gitlab",
+    "wordpress", "cloudfront", "comcast", "verizon", "blockchain", "crypto", "booking", "workplace", "messenger", "behance", "concur", "hetzner", "telekom",
+    "strato", "ovh", "secureserver", "treasury", "cpanel", "zimbra", "roundcube", "openai", "salesforce", "boxer", "mybank", "mabanque", "telegram", "threema",
+    "movistar", "a", "r", "kleinanzeigen", "rackspace", "audible", "xoom", "vodafone", "telefonica", "swisscom", "shopify", "squarespace", "atlassian",
+    "jira", "bitbucket", "sendgrid", "mailchimp", "onedrive", "sharepoint", "exacttarget", "wetransfer", "freenet", "emailsrvr", "evernote", "roblox",
+];
+
+impl Brands {
+    /// The built-in table with the operator's own brands.
+    pub fn new(extra: &BTreeMap<String, Vec<Domain>>) -> Self {
+        let mut brands = Vec::new();
+        let mut names = Vec::new();
+        let mut name_of = Vec::new();
+        let built_in = include_str!("../data/brands.txt").lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#'));
+        for (left, right) in built_in.filter_map(|l| l.split_once(" : ")) {
+            for name in left.split(',').map(str::trim) {
+                names.push(fold(name.trim_start_matches('~'), 100).text);
+                name_of.push((brands.len(), name.starts_with('~')));
+            }
+            let first = left.split(',').next().unwrap_or_default().trim().trim_start_matches('~');
+            brands.push(Brand { name: first.to_owned(), domains: right.split_whitespace().map(str::to_owned).collect() });
+        }
+        for (name, domains) in extra {
+            names.push(fold(name, 100).text);
+            name_of.push((brands.len(), false));
+            brands.push(Brand { name: name.clone(), domains: domains.iter().map(ToString::to_string).collect() });
+        }
+        let mut table = Self {
+            names: AhoCorasickBuilder::new().match_kind(MatchKind::Standard).build(&names).ok(),
+            name_of,
+            by_domain: HashMap::default(),
+            by_look: HashMap::default(),
+            by_deletion: HashMap::default(),
+            by_label: HashMap::default(),
+            brands,
+        };
+        table.index();
+        table
+    }
+
+    fn index(&mut self) {
+        for (i, brand) in self.brands.iter().enumerate() {
+            for domain in &brand.domains {
+                self.by_domain.entry(domain.clone()).or_insert(i);
+                let label = first_label(registrable(domain));
+                if PLAIN_LABELS.contains(&label) || label.len() < 3 {
+                    continue;
+                }
+                self.by_label.entry(label.to_owned()).or_insert(i);
+                if label.len() >= 5 {
+                    let look = looks_like(label);
+                    for shorter in deletions(&look) {
+                        self.by_deletion.entry(shorter).or_default().push((look.clone(), i));
+                    }
+                    self.by_look.entry(look).or_insert(i);
+                }
+            }
+        }
+    }
+
+    pub fn get(&self, id: usize) -> &Brand {
+        &self.brands[id]
+    }
+
+    /// The brand that `host` belongs to.
+    pub fn owner(&self, host: &str) -> Option<usize> {
+        let mut rest = host;
+        loop {
+            if let Some(id) = self.by_domain.get(rest) {
+                return Some(*id);
+            }
+            rest = rest.split_once('.')?.1;
+        }
+    }
+
+    /// `host` is one of the brand's own, or of a brand of the same house (a shared domain).
+    pub fn owns(&self, id: usize, host: &str) -> bool {
+        self.brands[id].domains.iter().any(|d| within(host, d))
+            || self.brands[id].domains.iter().any(|d| {
+                let label = first_label(registrable(d));
+                // A brand's own national domains: the same label directly under a public suffix.
+                label.len() >= 5 && !PLAIN_LABELS.contains(&label) && first_label(registrable(host)) == label && is_country_zone(host)
+            })
+    }
+
+    /// Brands named in a folded display name.
+    pub fn in_name<'a>(&'a self, folded: &'a str) -> impl Iterator<Item = usize> + 'a {
+        self.named(folded).filter(move |(id, is_word)| !is_word || self.is_nothing_but(*id, folded)).map(|(id, _)| id)
+    }
+
+    /// Brands named in folded running text; ordinary words do not count.
+    pub fn in_text<'a>(&'a self, folded: &'a str) -> impl Iterator<Item = usize> + 'a {
+        self.named(folded).filter(|(_, is_word)| !is_word).map(|(id, _)| id)
+    }
+
+    fn named<'a>(&'a self, folded: &'a str) -> impl Iterator<Item = (usize, bool)> + 'a {
+        let bytes = folded.as_bytes();
+        let word_at = move |i: usize| bytes.get(i).is_some_and(|b| b.is_ascii_alphanumeric() || *b >= 0x80);
+        self.names
+            .iter()
+            .flat_map(move |a| a.find_overlapping_iter(folded))
+            .filter(move |m| !(m.start() > 0 && word_at(m.start() - 1)) && !word_at(m.end()))
+            .map(|m| self.name_of[m.pattern().as_usize()])
+    }
+
+    /// The display name is the brand's name and service words only: `Apple Support`, not `Apple Martin`.
+    fn is_nothing_but(&self, id: usize, folded: &str) -> bool {
+        let brand = fold(&self.brands[id].name, 100).text;
+        let mut words = folded.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty());
+        words.all(|w| SERVICE_WORDS.contains(&w) || brand.split(|c: char| !c.is_alphanumeric()).any(|b| b == w))
+    }
+
+    /// The brand a host is made to be mistaken for.
+    pub fn resembles(&self, host: &str) -> Option<(usize, Resemblance)> {
+        let site = registrable(host);
+        if self.owner(host).is_some() || host.is_empty() {
+            return None;
+        }
+        let label = first_label(site);
+        if let Some(id) = self.lookalike(label).filter(|id| !self.owns(*id, host)) {
+            return Some((id, Resemblance::Lookalike));
+        }
+        let pieces = host.split(['.', '-', '_']).filter(|p| p.len() >= 3).take(20);
+        for piece in pieces {
+            // A bare label under a public suffix may be a namesake (hermes.gr); inside a longer name it is a claim.
+            if let Some(id) = self.by_label.get(piece).copied().filter(|_| piece != label || piece.len() >= 5) {
+                return (!self.owns(id, host)).then_some((id, Resemblance::Piece));
+            }
+            if piece.len() >= 6 && piece != label {
+                if let Some(id) = self.by_look.get(&looks_like(piece)).copied() {
+                    return (!self.owns(id, host)).then_some((id, Resemblance::Piece));
+                }
+            }
+        }
+        self.glued(label).map(|id| (id, Resemblance::Piece))
+    }
+
+    /// `paypalsecure`, `loginmicrosoft`: a long brand label with something glued to it.
+    fn glued(&self, label: &str) -> Option<usize> {
+        (7..label.len().min(40)).rev().find_map(|n| {
+            let head = label.get(..n).and_then(|p| self.by_label.get(p));
+            let tail = label.get(label.len() - n..).and_then(|p| self.by_label.get(p));
+            head.or(tail).copied()
+        })
+    }
+
+    fn lookalike(&self, label: &str) -> Option<usize> {
+        if label.len() < 5 || self.by_label.contains_key(label) || PLAIN_LABELS.contains(&label) {
+            return None;
+        }
+        let look = looks_like(label);
+        if let Some(id) = self.by_look.get(&look) {
+            return Some(*id);
+        }
+        // One edit is little in a short word: `barclays` and `barclay` are names, `amazom` is none.
+        if label.len() < 6 {
+            return None;
+        }
+        let near = |key: &str| {
+            let candidates = self.by_deletion.get(key).into_iter().flatten();
+            candidates.filter(|(known, _)| known.len() >= 6 && one_edit_apart(known, &look)).map(|(_, id)| *id).next()
+        };
+        near(&look)
+            .or_else(|| deletions(&look).find_map(|shorter| near(&shorter).or_else(|| self.by_look.get(&shorter).copied().filter(|_| shorter.len() >= 6))))
+    }
+}
+
+/// Zones of countries and the few general ones where a brand's national pages live.
+fn is_country_zone(host: &str) -> bool {
+    let zone = host.rsplit('.').next().unwrap_or_default();
+    let site = registrable(host);
+    (zone.len() == 2 && !matches!(zone, "tk" | "ml" | "ga" | "cf" | "gq" | "cc" | "su" | "ws" | "pw" | "to"))
+        && site.split('.').count() <= 3
+}
+
+fn first_label(domain: &str) -> &str {
+    domain.split('.').next().unwrap_or_default()
+}
+
+fn deletions(word: &str) -> impl Iterator<Item = String> + '_ {
+    word.char_indices().take(40).map(|(i, c)| format!("{}{}", &word[..i], &word[i + c.len_utf8()..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(found: Option<(usize, Resemblance)>, table: &Brands) -> Option<(&str, Resemblance)> {
+        found.map(|(id, how)| (table.get(id).name.as_str(), how))
+    }
+
+    #[test]
+    fn hosts_that_resemble_brands() {
+        let table = Brands::new(&BTreeMap::new());
+        for (host, brand, how) in [
+            ("paypa1.com", "PayPal", Resemblance::Lookalike),
+            ("rnicrosoft.com", "Microsoft", Resemblance::Lookalike),
+            ("xn--pypal-4ve.com", "PayPal", Resemblance::Lookalike),
+            ("netfllix.com", "Netflix", Resemblance::Lookalike),
+            ("paypal.com.secure-login.top", "PayPal", Resemblance::Piece),
+            ("dhl-paket.xyz", "DHL", Resemblance::Piece),
+            ("microsoftonline-login.web.app", "Microsoft", Resemblance::Piece),
+            ("sparkasse-pushtan.info", "Sparkasse", Resemblance::Piece),
+            ("loginmicrosoftonline.com", "Microsoft", Resemblance::Piece),
+        ] {
+            assert_eq!(name(table.resembles(host), &table), Some((brand, how)), "{host}");
+        }
+        for host in ["paypal.com", "www.paypal.com", "mail.google.com", "example.org", "apple-orchard.org", "live.example.com", "amazon.com.tr", "postgresql.org", "lists.debian.org", "discover-norway.no"] {
+            assert_eq!(name(table.resembles(host), &table), None, "{host}");
+        }
+    }
+
+    #[test]
+    fn names_in_display_names() {
+        let table = Brands::new(&BTreeMap::new());
+        let brand = |text: &str| table.in_name(&fold(text, 100).text).next().map(|id| table.get(id).name.clone());
+        assert_eq!(brand("PayPal Service").as_deref(), Some("PayPal"));
+        assert_eq!(brand("P\u{0430}ypal"), Some("PayPal".into()));
+        assert_eq!(brand("Apple Support").as_deref(), Some("Apple"));
+        assert_eq!(brand("Apple Martin"), None);
+        assert_eq!(brand("Chase Johnson"), None);
+        assert_eq!(brand("Erika Mustermann"), None);
+    }
+
+    #[test]
+    fn the_table_is_well_formed() {
+        let table = Brands::new(&BTreeMap::new());
+        assert!(table.brands.len() >= 150, "{}", table.brands.len());
+        for b in &table.brands {
+            assert!(!b.name.is_empty() && !b.domains.is_empty(), "{b:?}");
+            assert!(b.domains.iter().all(|d| d.parse::<Domain>().is_ok()), "{b:?}");
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! From facts to a verdict.
+//!
+//! The order of what decides, hardest knowledge first: a virus; the operator's block list; the
+//! operator's allow lists (a sender only when SPF or DKIM agrees that it is that sender); the policy
+//! of the author's domain unless a trusted forwarder vouches (ARC); a check that could not be made
+//! and must not be skipped; and only then the score.
+
+use postern_mail::authentication::{AuthResult, DmarcPolicy};
+use postern_model::envelope::Direction;
+use postern_model::reason::Reason;
+use postern_model::score::Score;
+use postern_model::symbol::{Group, Hit};
+use postern_model::verdict::{Action, Verdict};
+
+use crate::facts::{Asked, Facts};
+use crate::policy::Policy;
+use crate::symbols::user::{SENDER_ALLOWED, SENDER_BLOCKED};
+use crate::symbols::{self, Findings};
+use crate::view::View;
+
+/// The judgement. Pure: the same facts and policy give the same verdict.
+pub fn judge(facts: &Facts, policy: &Policy) -> Verdict {
+    if matches!(facts.antivirus, Asked::Yes(Some(_))) {
+        let view = View::new(facts, policy);
+        let mut found = Findings::default();
+        symbols::antivirus::check(&view, &mut found);
+        return conclude(found, policy, Action::Reject, Reason::Virus);
+    }
+    if facts.connection.ip.is_some_and(|ip| policy.allows_network(ip)) {
+        return conclude(Findings::default(), policy, Action::Accept, Reason::Allowed);
+    }
+    if facts.direction == Direction::Outbound && !policy.judge_outbound {
+        return conclude(Findings::default(), policy, Action::Accept, Reason::Clean);
+    }
+    let view = View::new(facts, policy);
+    let found = symbols::run(&view);
+    let (action, reason) = decide(&view, &found);
+    conclude(found, policy, action, reason)
+}
+
+fn decide(view: &View<'_>, found: &Findings) -> (Action, Reason) {
+    let policy = view.policy;
+    if found.has(&SENDER_BLOCKED) {
+        return (Action::Reject, Reason::Blocked);
+    }
+    if found.has(&SENDER_ALLOWED) {
+        return (Action::Accept, Reason::Allowed);
+    }
+    if policy.antivirus_must_answer && view.facts.antivirus == Asked::Failed {
+        return (Action::Defer, Reason::CheckUnavailable);
+    }
+    let by_score = by_score(total(found, policy), policy);
+    let by_sender = by_sender_policy(view);
+    match by_sender {
+        Some(harder) if harder.0 > by_score.0 || (harder.0 == by_score.0 && harder.0 == Action::Reject) => harder,
+        _ => by_score,
+    }
+}
+
+fn by_score(score: Score, policy: &Policy) -> (Action, Reason) {
+    let t = &policy.thresholds;
+    if score >= t.reject {
+        (Action::Reject, Reason::ScoreReject)
+    } else if score >= t.quarantine {
+        (Action::Quarantine, Reason::ScoreQuarantine)
+    } else if score >= t.tag {
+        (Action::Tag, Reason::ScoreTag)
+    } else {
+        (Action::Accept, Reason::Clean)
+    }
+}
+
+/// What the sender's own domain asks for: DMARC (RFC 7489 §6.6) and, when the operator wants it, SPF -all.
+fn by_sender_policy(view: &View<'_>) -> Option<(Action, Reason)> {
+    let auth = view.auth.filter(|_| view.from_outside)?;
+    if view.policy.enforce_dmarc && auth.dmarc == AuthResult::Fail && !view.arc_vouches() {
+        match auth.dmarc_policy {
+            DmarcPolicy::Reject => return Some((Action::Reject, Reason::DmarcReject)),
+            DmarcPolicy::Quarantine => return Some((Action::Quarantine, Reason::DmarcQuarantine)),
+            DmarcPolicy::None | DmarcPolicy::Unspecified => {}
+        }
+    }
+    (view.policy.refuse_spf_fail && auth.spf == AuthResult::Fail).then_some((Action::Reject, Reason::SpfFail))
+}
+
+/// The sum of a group: `before` its cap, and `after`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct GroupSum {
+    pub group: Group,
+    pub positive: Score,
+    pub negative: Score,
+    pub cap: Score,
+}
+
+impl GroupSum {
+    pub fn after(&self) -> Score {
+        let limited = if self.positive > self.cap { self.cap } else { self.positive };
+        limited + self.negative
+    }
+
+    pub fn is_capped(&self) -> bool {
+        self.positive > self.cap
+    }
+}
+
+/// The sums of the groups of some hits, in the order of the groups.
+pub fn group_sums(hits: impl IntoIterator<Item = (Group, Score)>, policy: &Policy) -> Vec<GroupSum> {
+    let mut sums: Vec<GroupSum> = Vec::new();
+    for (group, score) in hits {
+        let at = sums.iter().position(|s| s.group == group).unwrap_or_else(|| {
+            sums.push(GroupSum { group, positive: Score::ZERO, negative: Score::ZERO, cap: policy.cap(group) });
+            sums.len() - 1
+        });
+        let side = if score > Score::ZERO { &mut sums[at].positive } else { &mut sums[at].negative };
+        *side += score;
+    }
+    sums.sort_by_key(|s| s.group);
+    sums
+}
+
+fn total(found: &Findings, policy: &Policy) -> Score {
+    let hits = found.iter().map(|f| (f.symbol.group, policy.score(f)));
+    group_sums(hits, policy).iter().map(GroupSum::after).sum()
+}
+
+fn conclude(found: Findings, policy: &Policy, action: Action, reason: Reason) -> Verdict {
+    let score = total(&found, policy);
+    let mut hits: Vec<Hit> = found
+        .iter()
+        .map(|f| Hit { symbol: f.symbol.name.into(), group: f.symbol.group, score: policy.score(f), evidence: f.evidence.clone() })
+        .filter(|h| h.score != Score::ZERO)
+        .collect();
+    hits.sort_by(|a, b| b.score.get().total_cmp(&a.score.get()).then_with(|| a.symbol.cmp(&b.symbol)));
+    Verdict { action, reason, score, hits }
+}

@@ -1,0 +1,151 @@
+//! Combinations: what the mail is about, taken together with who sends it and where it leads.
+//! Each half is usual in honest mail; together they are how phishing works.
+
+use super::{Findings, Symbol, attachment, attachment_content, html, impersonation, reply_to, sender, url, url_host};
+use crate::symbols;
+use crate::themes::Theme;
+use crate::view::View;
+
+symbols! { Body:
+    LURE_WITH_ODD_LINK = 2.5, "Asks to act on an account, money or a parcel, and the link leads to an odd place.";
+    LURE_WITH_FOREIGN_LINK = 1.2, "Asks to act on an account, and every link leads away from the author's domain.";
+    LURE_FROM_FREE_MAILER = 1.8, "A free mailer's user writes about the reader's account, parcel or payment.";
+    LURE_FROM_ODD_SENDER = 1.5, "A lure from an address that is odd by itself (random, abused zone, look-alike).";
+    LURE_URGENT = 1.0, "A lure that presses for time.";
+    LURE_GENERIC = 0.8, "A lure that does not know the reader's name.";
+    LURE_WITH_ATTACHED_PAGE = 2.0, "A lure with a web page attached.";
+    LURE_WITH_RECIPIENT = 1.0, "A lure that repeats the reader's address.";
+    MONEY_FROM_STRANGER = 2.0, "Millions, heirs or loans, with an answer to a free mailer.";
+    BOSS_FRAUD = 2.0, "A short note that opens boss fraud or changes bank details, from a free mailer or with another reply address.";
+    EXTORTION_WITH_WALLET = 2.5, "Extortion with an address for the ransom.";
+    MALWARE_LURE = 1.5, "An order, invoice or document as bait for a risky attachment.";
+    PRIZE_WITH_ODD_LINK = 1.5, "A prize behind an odd link.";
+}
+
+/// Themes of credential phishing.
+pub const CREDENTIAL: &[Theme] =
+    &[Theme::AccountSuspended, Theme::VerifyAccount, Theme::UnusualSignin, Theme::PasswordExpiry, Theme::MailboxQuota, Theme::Parcel, Theme::PaymentFailed, Theme::Voicemail];
+
+/// Themes that are used as bait with links as well, though business mail knows them.
+const BAIT: &[Theme] = &[Theme::DocumentShare, Theme::RefundTax, Theme::RewardPoints, Theme::Crypto, Theme::TechSupport, Theme::Invoice, Theme::SubscriptionCallback];
+
+static ODD_LINKS: &[&Symbol] = &[
+    &url::URL_ADDRESS,
+    &url::URL_ADDRESS_DISGUISED,
+    &url::URL_USERINFO,
+    &url::URL_TEXT_LIES,
+    &url::URL_RECIPIENT,
+    &url::URL_OPEN_REDIRECT,
+    &url_host::URL_SHORTENER,
+    &url_host::URL_FREE_HOSTING,
+    &url_host::URL_FORM_BUILDER,
+    &url_host::URL_IPFS,
+    &url_host::URL_TUNNEL,
+    &url_host::URL_DYNAMIC_DNS,
+    &url_host::URL_BUCKET,
+    &url_host::URL_ABUSED_ZONE,
+    &url_host::URL_RANDOM_HOST,
+    &url_host::URL_PUNYCODE,
+    &url::URL_HACKED_SITE,
+    &impersonation::BRAND_IN_URL,
+    &impersonation::BRAND_LOOKALIKE_URL,
+    &impersonation::OWN_DOMAIN_LOOKALIKE_URL,
+];
+
+static ODD_SENDERS: &[&Symbol] = &[
+    &sender::FROM_RANDOM,
+    &sender::FROM_ABUSED_ZONE,
+    &sender::FROM_FREE_GROUND,
+    &sender::FROM_DOMAIN_RANDOM,
+    &sender::FROM_NAME_MIXED_SCRIPT,
+    &sender::FROM_NOREPLY_FREE_MAILER,
+    &impersonation::BRAND_IN_NAME,
+    &impersonation::BRAND_IN_FROM_DOMAIN,
+    &impersonation::BRAND_LOOKALIKE_FROM,
+    &impersonation::HELPDESK_FROM_OUTSIDE,
+    &impersonation::OWN_DOMAIN_IN_NAME,
+    &impersonation::NAME_HAS_OTHER_ADDRESS,
+    &impersonation::OWN_DOMAIN_FORGED,
+];
+
+pub fn check(view: &View<'_>, found: &mut Findings) {
+    if !view.from_outside || view.is_from_brand() {
+        return;
+    }
+    let themes = &view.themes;
+    let credential = themes.first_of(CREDENTIAL);
+    let bait = credential.or_else(|| themes.first_of(BAIT));
+    let odd_link = found.any_of(ODD_LINKS);
+    if let Some(theme) = bait {
+        let seen = themes.evidence(theme);
+        if odd_link {
+            found.add(&LURE_WITH_ODD_LINK, seen);
+        }
+        // Machines of a large firm, its newsletter service and its shops have different domains, so foreign
+        // links say something only with a lure for credentials, and less with a way to unsubscribe.
+        if credential.is_some() && !view.is_list && !view.is_newsletter && view.links().next().is_some() && view.links().count() == view.foreign_links().count() {
+            found.add(&LURE_WITH_FOREIGN_LINK, view.foreign_links().next().map_or("", |u| u.host.as_str()));
+        }
+        if found.any_of(ODD_SENDERS) {
+            found.add(&LURE_FROM_ODD_SENDER, &view.from_address);
+        }
+        if found.any_of(&[&attachment::ATTACHMENT_HTML, &attachment::ATTACHMENT_SVG]) {
+            found.add(&LURE_WITH_ATTACHED_PAGE, seen);
+        }
+        if found.has(&super::body_form::BODY_HAS_RECIPIENT) || found.has(&url::URL_RECIPIENT) || found.has(&super::subject::SUBJECT_HAS_RECIPIENT) {
+            found.add(&LURE_WITH_RECIPIENT, seen);
+        }
+    }
+    if let Some(theme) = credential.filter(|_| !view.is_reply && !view.is_list) {
+        if view.is_free_mailer(view.from_domain) && (view.links().next().is_some() || found.has(&attachment::ATTACHMENT_HTML)) {
+            found.add(&LURE_FROM_FREE_MAILER, themes.evidence(theme));
+        }
+        if themes.has(Theme::Urgency) {
+            found.add(&LURE_URGENT, themes.evidence(Theme::Urgency));
+        }
+        if found.has(&super::body::THEME_GENERIC_GREETING) {
+            found.add(&LURE_GENERIC, themes.evidence(Theme::GenericGreeting));
+        }
+    }
+    money(view, odd_link, found);
+    let risky = [
+        &attachment::ATTACHMENT_ENCRYPTED,
+        &attachment::ATTACHMENT_UNUSUAL_ARCHIVE,
+        &attachment::ATTACHMENT_DISK_IMAGE,
+        &attachment::ATTACHMENT_EXECUTABLE,
+        &attachment::ATTACHMENT_SCRIPT,
+        &attachment::ATTACHMENT_HTML,
+        &attachment::ATTACHMENT_SVG,
+        &attachment_content::ATTACHMENT_MACROS,
+        &attachment_content::ARCHIVE_EXECUTABLE,
+        &attachment::ATTACHMENT_ONENOTE,
+        &attachment::ATTACHMENT_SHORTCUT,
+    ];
+    if let Some(theme) = themes.first_of(&[Theme::Invoice, Theme::DocumentShare, Theme::Parcel, Theme::Voicemail, Theme::SubscriptionCallback]) {
+        if found.any_of(&risky) && !view.is_reply {
+            found.add(&MALWARE_LURE, themes.evidence(theme));
+        }
+    }
+}
+
+fn money(view: &View<'_>, odd_link: bool, found: &mut Findings) {
+    let themes = &view.themes;
+    let answers_elsewhere = view.mail.reply_to.first().and_then(|r| r.domain()).is_some_and(|d| view.is_free_mailer(d));
+    let free = view.is_free_mailer(view.from_domain) || answers_elsewhere;
+    if let Some(theme) = themes.first_of(&[Theme::Inheritance, Theme::Lottery, Theme::Investment]) {
+        if free && !view.is_list {
+            found.add(&MONEY_FROM_STRANGER, themes.evidence(theme));
+        }
+    }
+    let opening = found.has(&super::body::THEME_BOSS_ASKS) || ((themes.has(Theme::PaymentChange) || themes.has(Theme::GiftCard)) && view.text_length() < 2000);
+    let elsewhere = found.any_of(&[&reply_to::REPLY_TO_FREE_MAILER, &reply_to::REPLY_TO_OTHER_DOMAIN, &reply_to::REPLY_TO_OTHER_FREE_MAILER, &impersonation::PERSON_FORGED, &impersonation::EXECUTIVE_TITLE]);
+    if opening && (view.is_free_mailer(view.from_domain) || elsewhere) && !view.is_reply && !view.is_list {
+        found.add(&BOSS_FRAUD, themes.first_of(&[Theme::BecOpening, Theme::PaymentChange, Theme::GiftCard]).map_or("", |t| themes.evidence(t)));
+    }
+    if themes.has(Theme::Extortion) && (found.has(&super::body_form::BODY_BITCOIN_ADDRESS) || found.has(&html::HTML_IMAGE_ONLY)) {
+        found.add(&EXTORTION_WITH_WALLET, themes.evidence(Theme::Extortion));
+    }
+    if themes.has(Theme::Prize) && (odd_link || view.is_free_mailer(view.from_domain) || found.any_of(ODD_SENDERS)) && !view.is_list {
+        found.add(&PRIZE_WITH_ODD_LINK, themes.evidence(Theme::Prize));
+    }
+}
