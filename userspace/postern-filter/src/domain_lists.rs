@@ -125,7 +125,11 @@ mod tests {
         assert!(lists.is_at(Kind::Redirector, "www.google.com", "/url") && !lists.is_at(Kind::Redirector, "www.google.com", "/search"));
         assert!(related("mail.example.co.uk", "example.co.uk") && !related("a.co.uk", "b.co.uk"));
         for kind in Kind::ALL {
-            assert!(lists.hosts.values().chain(lists.paths.values().flatten().map(|(_, b)| b)).any(|b| b & kind.bit() != 0), "{}", kind.name());
+            assert!(
+                lists.hosts.values().chain(lists.paths.values().flatten().map(|(_, b)| b)).any(|b| b & kind.bit() != 0),
+                "{}",
+                kind.name()
+            );
         }
     }
 }

@@ -193,7 +193,10 @@ mod tests {
         assert_eq!(fold("Konto   bestätigen:\r\n JETZT", 1000).text, "konto bestatigen: jetzt");
         assert_eq!(fold("p\u{0430}yp\u{0430}l", 1000).text, "paypal");
         assert_eq!(fold("𝐏𝐚𝐲𝐏𝐚𝐥 Straße don\u{2019}t", 1000).text, "paypal strasse don't");
-        assert_eq!(fold("ver\u{200b}ify", 1000), Folded { text: "verify".into(), hidden_in_words: 1, letters: 6, ascii_letters: 6, ..Folded::default() });
+        assert_eq!(
+            fold("ver\u{200b}ify", 1000),
+            Folded { text: "verify".into(), hidden_in_words: 1, letters: 6, ascii_letters: 6, ..Folded::default() }
+        );
     }
 
     #[test]

@@ -134,13 +134,25 @@ impl<'a> View<'a> {
 
     fn is_service_address(&self) -> bool {
         let local = self.from_address.split('@').next().unwrap_or_default();
-        const OWN: &[&str] = &["noreply", "no-reply", "donotreply", "mailings", "newsletter", "info", "neu", "keineantwortadresse", "postmaster", "mailer-daemon"];
+        const OWN: &[&str] = &[
+            "noreply",
+            "no-reply",
+            "donotreply",
+            "mailings",
+            "newsletter",
+            "info",
+            "neu",
+            "keineantwortadresse",
+            "postmaster",
+            "mailer-daemon",
+        ];
         OWN.contains(&local)
     }
 
     /// The From domain is a known brand's (not a free mailer's), and nothing contradicts it.
     pub fn is_from_brand(&self) -> bool {
-        self.policy.brands.owner(self.from_domain).is_some_and(|id| self.speaks_for(id, self.from_domain)) && self.from_is_authentic() != Some(false)
+        self.policy.brands.owner(self.from_domain).is_some_and(|id| self.speaks_for(id, self.from_domain))
+            && self.from_is_authentic() != Some(false)
     }
 
     /// URLs a reader may follow: not pictures, not addresses of mail.

@@ -34,13 +34,46 @@ symbols! { Attachment:
     ATTACHMENT_DOCUMENT_ALONE = 0.3, "A PDF and hardly any text from a stranger.";
 }
 
-const EXECUTABLE: &[&str] = &["exe", "scr", "com", "pif", "cpl", "dll", "msi", "msix", "appx", "xll", "jar", "apk", "app", "dmg", "pkg", "deb", "rpm", "ocx", "sys", "msp", "gadget", "ade", "mde", "ax"];
-const SCRIPT: &[&str] = &["js", "jse", "vbs", "vbe", "vb", "wsf", "wsh", "wsc", "hta", "ps1", "psm1", "ps1xml", "bat", "cmd", "sct", "chm", "reg", "msc", "jnlp", "slk", "iqy", "ws", "settingcontent-ms", "application"];
+const EXECUTABLE: &[&str] = &[
+    "exe", "scr", "com", "pif", "cpl", "dll", "msi", "msix", "appx", "xll", "jar", "apk", "app", "dmg", "pkg", "deb", "rpm", "ocx", "sys",
+    "msp", "gadget", "ade", "mde", "ax",
+];
+const SCRIPT: &[&str] = &[
+    "js",
+    "jse",
+    "vbs",
+    "vbe",
+    "vb",
+    "wsf",
+    "wsh",
+    "wsc",
+    "hta",
+    "ps1",
+    "psm1",
+    "ps1xml",
+    "bat",
+    "cmd",
+    "sct",
+    "chm",
+    "reg",
+    "msc",
+    "jnlp",
+    "slk",
+    "iqy",
+    "ws",
+    "settingcontent-ms",
+    "application",
+];
 const SHORTCUT: &[&str] = &["lnk", "url", "website", "library-ms", "search-ms", "scf", "desktop", "webloc", "appref-ms", "rdp", "contact"];
 const IMAGE_OF_DISK: &[&str] = &["iso", "img", "vhd", "vhdx", "udf", "cue", "daa", "vmdk"];
-const RARE_ARCHIVE: &[&str] = &["ace", "arj", "lzh", "lha", "cab", "r00", "r01", "r13", "uue", "uu", "z", "zipx", "xxe", "b64", "bz", "lz", "alz", "egg", "arc", "paq"];
+const RARE_ARCHIVE: &[&str] = &[
+    "ace", "arj", "lzh", "lha", "cab", "r00", "r01", "r13", "uue", "uu", "z", "zipx", "xxe", "b64", "bz", "lz", "alz", "egg", "arc", "paq",
+];
 const ARCHIVE: &[&str] = &["zip", "rar", "7z", "gz", "tgz", "tar", "bz2", "xz"];
-const DOCUMENT: &[&str] = &["pdf", "doc", "docx", "xls", "xlsx", "ppt", "pptx", "txt", "rtf", "jpg", "jpeg", "png", "gif", "htm", "html", "csv", "mp3", "mp4", "odt"];
+const DOCUMENT: &[&str] = &[
+    "pdf", "doc", "docx", "xls", "xlsx", "ppt", "pptx", "txt", "rtf", "jpg", "jpeg", "png", "gif", "htm", "html", "csv", "mp3", "mp4",
+    "odt",
+];
 
 /// What runs when somebody double-clicks it.
 pub fn runs(extension: &str) -> bool {
@@ -78,7 +111,9 @@ fn by_name(view: &View<'_>, part: &Part, name: &str, found: &mut Findings) {
             found.add(&ATTACHMENT_SCRIPT, name);
         }
     } else if SHORTCUT.contains(&end) {
-        found.add(&ATTACHMENT_SHORTCUT, name);
+        // An Internet shortcut opens a page; the others start programs.
+        let strength = if matches!(end, "url" | "webloc" | "website") { 0.4 } else { 1.0 };
+        found.add_scaled(&ATTACHMENT_SHORTCUT, strength, name);
     } else if IMAGE_OF_DISK.contains(&end) {
         found.add(&ATTACHMENT_DISK_IMAGE, name);
     } else if RARE_ARCHIVE.contains(&end) {
@@ -87,7 +122,11 @@ fn by_name(view: &View<'_>, part: &Part, name: &str, found: &mut Findings) {
         found.add(&ATTACHMENT_ONENOTE, name);
     }
     let before = extension(&name[..name.trim_end_matches(['.', ' ', '"']).len().saturating_sub(end.len() + 1)]);
-    if DOCUMENT.contains(&before.as_str()) && (runs(end) || IMAGE_OF_DISK.contains(&end) || (ARCHIVE.contains(&end) && matches!(end, "rar" | "7z") || RARE_ARCHIVE.contains(&end))) {
+    if DOCUMENT.contains(&before.as_str())
+        && (runs(end)
+            || IMAGE_OF_DISK.contains(&end)
+            || (ARCHIVE.contains(&end) && matches!(end, "rar" | "7z") || RARE_ARCHIVE.contains(&end)))
+    {
         found.add(&ATTACHMENT_DOUBLE_EXTENSION, name);
     }
     if name.chars().any(|c| is_invisible(c) && c != '\u{ad}') {
@@ -97,13 +136,44 @@ fn by_name(view: &View<'_>, part: &Part, name: &str, found: &mut Findings) {
         found.add(&ATTACHMENT_NAME_PADDED, name);
     }
     let lower = name.to_lowercase();
-    let page_or_archive = matches!(end, "htm" | "html" | "shtml" | "xhtml" | "svg" | "eml") || ARCHIVE.contains(&end) || RARE_ARCHIVE.contains(&end);
+    let page_or_archive =
+        matches!(end, "htm" | "html" | "shtml" | "xhtml" | "svg" | "eml") || ARCHIVE.contains(&end) || RARE_ARCHIVE.contains(&end);
     if page_or_archive {
-        let words = ["invoice", "payment", "remittance", "voicemail", "voice", "audio", "scan", "fax", "receipt", "order", "swift", "statement", "document", "secure", "encrypted", "rechnung", "mahnung", "factura", "facture", "fattura", "boleto", "salary", "payroll", "contract", "signed", "play_", "wav"];
+        let words = [
+            "invoice",
+            "payment",
+            "remittance",
+            "voicemail",
+            "voice",
+            "audio",
+            "scan",
+            "fax",
+            "receipt",
+            "order",
+            "swift",
+            "statement",
+            "document",
+            "secure",
+            "encrypted",
+            "rechnung",
+            "mahnung",
+            "factura",
+            "facture",
+            "fattura",
+            "boleto",
+            "salary",
+            "payroll",
+            "contract",
+            "signed",
+            "play_",
+            "wav",
+        ];
         if words.iter().any(|w| lower.contains(w)) {
             found.add(&ATTACHMENT_LURE_NAME, name);
         }
-        let named = view.recipients.iter().any(|(l, d)| l.len() >= 4 && lower.contains(l.as_str()) || d.split('.').next().is_some_and(|d| d.len() >= 5 && lower.contains(d)));
+        let named = view.recipients.iter().any(|(l, d)| {
+            l.len() >= 4 && lower.contains(l.as_str()) || d.split('.').next().is_some_and(|d| d.len() >= 5 && lower.contains(d))
+        });
         if named && view.from_outside {
             found.add(&ATTACHMENT_NAMES_RECIPIENT, name);
         }
@@ -120,7 +190,9 @@ fn by_type(view: &View<'_>, part: &Part, found: &mut Findings) {
         TrueType::OneNote => found.add(&ATTACHMENT_ONENOTE, name),
         TrueType::Cab => found.add(&ATTACHMENT_UNUSUAL_ARCHIVE, name),
         TrueType::Svg if part.is_attachment => found.add(&ATTACHMENT_SVG, name),
-        TrueType::Calendar | TrueType::Unknown | TrueType::Text if part.content_type == "text/calendar" || end == "ics" => stranger_invites(view, found),
+        TrueType::Calendar | TrueType::Unknown | TrueType::Text if part.content_type == "text/calendar" || end == "ics" => {
+            stranger_invites(view, found)
+        }
         _ => {}
     }
     if end == "svg" || end == "svgz" {
@@ -160,7 +232,14 @@ fn by_type(view: &View<'_>, part: &Part, found: &mut Findings) {
 
 fn stranger_invites(view: &View<'_>, found: &mut Findings) {
     let known = view.facts.history.mails_from_sender.is_some_and(|n| n > 0);
-    if view.from_outside && !known && !view.is_reply && (view.from_is_authentic() == Some(false) || (view.is_free_mailer(view.from_domain) && view.links().count() > 0 && view.themes.first_of(super::lure::CREDENTIAL).is_some())) {
+    if view.from_outside
+        && !known
+        && !view.is_reply
+        && (view.from_is_authentic() == Some(false)
+            || (view.is_free_mailer(view.from_domain)
+                && view.links().count() > 0
+                && view.themes.first_of(super::lure::CREDENTIAL).is_some()))
+    {
         found.add(&ATTACHMENT_CALENDAR_STRANGER, &view.from_address);
     }
 }
@@ -187,7 +266,11 @@ fn whole(view: &View<'_>, attached: usize, found: &mut Findings) {
     let files: Vec<&Part> = view.attachments().filter(|p| p.is_attachment).collect();
     if files.iter().all(|p| p.true_type == TrueType::Image || p.content_type.starts_with("image/")) {
         found.add(&ATTACHMENT_IMAGE_ONLY, files[0].filename.as_deref().unwrap_or(""));
-    } else if files.len() == 1 && files[0].true_type == TrueType::Pdf && view.from_is_authentic() != Some(true) && view.is_free_mailer(view.from_domain) {
+    } else if files.len() == 1
+        && files[0].true_type == TrueType::Pdf
+        && view.from_is_authentic() != Some(true)
+        && view.is_free_mailer(view.from_domain)
+    {
         found.add(&ATTACHMENT_DOCUMENT_ALONE, files[0].filename.as_deref().unwrap_or(""));
     }
 }

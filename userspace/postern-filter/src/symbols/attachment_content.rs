@@ -55,7 +55,12 @@ fn members(archive: &str, names: &[String], found: &mut Findings) {
         let shown = || format!("{member} in {archive}");
         if runs(&end) {
             // One script among many files is a program's source; alone it is a trap.
-            if !(files.len() > 5 && matches!(end.as_str(), "js" | "bat" | "cmd" | "ps1" | "jar" | "dll" | "reg" | "com" | "vb" | "app" | "application" | "desktop" | "url")) {
+            if !(files.len() > 5
+                && matches!(
+                    end.as_str(),
+                    "js" | "bat" | "cmd" | "ps1" | "jar" | "dll" | "reg" | "com" | "vb" | "app" | "application" | "desktop" | "url"
+                ))
+            {
                 found.add(&ARCHIVE_EXECUTABLE, shown());
             }
             let stem = &member[..member.len().saturating_sub(end.len() + 1)];
@@ -85,7 +90,8 @@ fn pages(view: &View<'_>, found: &mut Findings) {
         } else if page.scripts > 0 && page.script_octets > 0 {
             found.add(&ATTACHED_PAGE_SCRIPT, format!("{name}: {} octets of script", page.script_octets));
         }
-        let builders: Vec<&str> = page.script_names.iter().map(String::as_str).filter(|n| BUILDERS.contains(&n.to_ascii_lowercase().as_str())).collect();
+        let builders: Vec<&str> =
+            page.script_names.iter().map(String::as_str).filter(|n| BUILDERS.contains(&n.to_ascii_lowercase().as_str())).collect();
         if !builders.is_empty() {
             found.add(&ATTACHED_PAGE_BUILDS_FILE, format!("{name}: {}", builders.join(" ")));
         }

@@ -91,8 +91,19 @@ pub fn check(view: &View<'_>, found: &mut Findings) {
         // Services speak of their own accounts, payments and parcels.
         let is_own_business = matches!(
             theme,
-            Theme::AccountSuspended | Theme::VerifyAccount | Theme::UnusualSignin | Theme::Parcel | Theme::PaymentFailed | Theme::RefundTax | Theme::RewardPoints | Theme::Voicemail
-                | Theme::TechSupport | Theme::MailboxQuota | Theme::PasswordExpiry | Theme::GiftCard | Theme::SubscriptionCallback
+            Theme::AccountSuspended
+                | Theme::VerifyAccount
+                | Theme::UnusualSignin
+                | Theme::Parcel
+                | Theme::PaymentFailed
+                | Theme::RefundTax
+                | Theme::RewardPoints
+                | Theme::Voicemail
+                | Theme::TechSupport
+                | Theme::MailboxQuota
+                | Theme::PasswordExpiry
+                | Theme::GiftCard
+                | Theme::SubscriptionCallback
         );
         if view.themes.has(*theme) && !(is_own_business && view.is_from_brand()) {
             found.add_scaled(symbol, view.themes.strength(*theme), view.themes.evidence(*theme));
@@ -103,7 +114,9 @@ pub fn check(view: &View<'_>, found: &mut Findings) {
     }
     // A greeting stands at the beginning; the same words further down are quoted.
     let beginning = view.text.text.get(..view.text.text.floor_char_boundary(400)).unwrap_or_default();
-    if view.themes.has(Theme::GenericGreeting) && beginning.contains(view.themes.evidence(Theme::GenericGreeting).split(", ").next().unwrap_or_default()) {
+    if view.themes.has(Theme::GenericGreeting)
+        && beginning.contains(view.themes.evidence(Theme::GenericGreeting).split(", ").next().unwrap_or_default())
+    {
         found.add(&THEME_GENERIC_GREETING, view.themes.evidence(Theme::GenericGreeting));
     }
 }

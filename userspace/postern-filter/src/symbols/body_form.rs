@@ -13,7 +13,7 @@ symbols! { Body:
     BODY_GAPPY = 1.0, "Words are written w i t h  g a p s.";
     BODY_HAS_RECIPIENT = 0.8, "The recipient's address stands in the text of a mail that demands something.";
     BODY_BITCOIN_ADDRESS = 1.5, "A bitcoin or ethereum address.";
-    BODY_SHORT_WITH_LINK = 0.6, "Hardly any text, and one link to a foreign site.";
+    BODY_SHORT_WITH_LINK = 0.6, "Hardly any text, and one link to a foreign site, from a free mailer.";
     BODY_NO_TEXT = 0.4, "No text at all.";
     BODY_MONEY_SUMS = 0.6, "Three or more sums of money in figures.";
     BODY_MILLIONS = 1.0, "Sums in the millions.";
@@ -45,7 +45,14 @@ pub fn check(view: &View<'_>, found: &mut Findings) {
     }
     recipient(view, found);
     amounts(view, found);
-    if view.text_length() < 160 && view.text_length() > 0 && view.foreign_links().count() == 1 && !view.is_reply && !view.is_list && view.from_outside {
+    if view.is_free_mailer(view.from_domain)
+        && view.text_length() < 160
+        && view.text_length() > 0
+        && view.foreign_links().count() == 1
+        && !view.is_reply
+        && !view.is_list
+        && view.from_outside
+    {
         found.add(&BODY_SHORT_WITH_LINK, view.foreign_links().next().map_or("", |u| u.host.as_str()));
     }
     if view.text_length() == 0 && view.mail.html.is_empty() {
@@ -56,7 +63,10 @@ pub fn check(view: &View<'_>, found: &mut Findings) {
         found.add(&BODY_EXCLAIMS, format!("{exclamations} in {} letters", text.text.len()));
     }
     if !view.is_list && !view.is_reply {
-        let random = beginning.split(' ').filter(|w| w.len() >= 9 && w.len() <= 30 && w.bytes().all(|b| b.is_ascii_lowercase()) && crate::lookalike::is_random(w)).count();
+        let random = beginning
+            .split(' ')
+            .filter(|w| w.len() >= 9 && w.len() <= 30 && w.bytes().all(|b| b.is_ascii_lowercase()) && crate::lookalike::is_random(w))
+            .count();
         if random >= 3 {
             found.add(&BODY_RANDOM_WORDS, format!("{random} strings"));
         }
@@ -80,7 +90,10 @@ fn recipient(view: &View<'_>, found: &mut Findings) {
     if !view.from_outside || view.is_reply || view.is_list || view.is_from_brand() {
         return;
     }
-    let demands = view.is_credential_lure() || view.themes.has(Theme::Urgency) || view.themes.has(Theme::DocumentShare) || view.themes.has(Theme::Extortion);
+    let demands = view.is_credential_lure()
+        || view.themes.has(Theme::Urgency)
+        || view.themes.has(Theme::DocumentShare)
+        || view.themes.has(Theme::Extortion);
     let named = view.recipients.iter().find(|(l, d)| view.text.text.contains(&format!("{l}@{d}")));
     if let (Some((local, domain)), true) = (named, demands && !view.is_newsletter) {
         found.add(&BODY_HAS_RECIPIENT, format!("{local}@{domain}"));
@@ -92,11 +105,30 @@ fn amounts(view: &View<'_>, found: &mut Findings) {
     if let Some(address) = coin_address(&view.mail.text) {
         found.add(&BODY_BITCOIN_ADDRESS, address);
     }
-    let sums = ["$", "€", "£", "usd", "eur"].iter().map(|c| text.match_indices(c).take(50).filter(|(i, m)| text[i + m.len()..].trim_start().starts_with(|c: char| c.is_ascii_digit())).count()).sum::<usize>();
+    let sums = ["$", "€", "£", "usd", "eur"]
+        .iter()
+        .map(|c| {
+            text.match_indices(c)
+                .take(50)
+                .filter(|(i, m)| text[i + m.len()..].trim_start().starts_with(|c: char| c.is_ascii_digit()))
+                .count()
+        })
+        .sum::<usize>();
     if sums >= 3 && !view.is_list && !view.is_reply {
         found.add(&BODY_MONEY_SUMS, format!("{sums} sums"));
     }
-    let millions = ["000,000", "000.000,", "million dollars", "million united", "million usd", "million euro", "million pounds", "millions of dollars", "millionen euro", "millionen dollar"];
+    let millions = [
+        "000,000",
+        "000.000,",
+        "million dollars",
+        "million united",
+        "million usd",
+        "million euro",
+        "million pounds",
+        "millions of dollars",
+        "millionen euro",
+        "millionen dollar",
+    ];
     if let Some(m) = millions.iter().find(|m| text.contains(**m)) {
         if !view.is_list && !view.is_reply {
             found.add(&BODY_MILLIONS, m);
@@ -112,10 +144,19 @@ fn amounts(view: &View<'_>, found: &mut Findings) {
 
 /// A word in the form of a Bitcoin (base58 or bech32) or Ethereum address.
 fn coin_address(text: &str) -> Option<&str> {
-    let base58 = |w: &str| (26..=35).contains(&w.len()) && (w.starts_with('1') || w.starts_with('3')) && w.bytes().all(|b| b.is_ascii_alphanumeric() && !matches!(b, b'0' | b'O' | b'I' | b'l'));
-    let bech32 = |w: &str| (40..=62).contains(&w.len()) && w.starts_with("bc1") && w.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    let base58 = |w: &str| {
+        (26..=35).contains(&w.len())
+            && (w.starts_with('1') || w.starts_with('3'))
+            && w.bytes().all(|b| b.is_ascii_alphanumeric() && !matches!(b, b'0' | b'O' | b'I' | b'l'))
+    };
+    let bech32 =
+        |w: &str| (40..=62).contains(&w.len()) && w.starts_with("bc1") && w.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
     let ether = |w: &str| w.len() == 42 && w.starts_with("0x") && w[2..].bytes().all(|b| b.is_ascii_hexdigit());
-    let varied = |w: &str| w.bytes().any(|b| b.is_ascii_digit()) && w.bytes().any(|b| b.is_ascii_lowercase()) && (w.starts_with("bc1") || w.starts_with("0x") || w.bytes().any(|b| b.is_ascii_uppercase()));
+    let varied = |w: &str| {
+        w.bytes().any(|b| b.is_ascii_digit())
+            && w.bytes().any(|b| b.is_ascii_lowercase())
+            && (w.starts_with("bc1") || w.starts_with("0x") || w.bytes().any(|b| b.is_ascii_uppercase()))
+    };
     text.split(|c: char| !c.is_ascii_alphanumeric()).take(20_000).find(|w| (base58(w) || bech32(w) || ether(w)) && varied(w))
 }
 
@@ -128,7 +169,12 @@ fn telephone(text: &str) -> Option<&str> {
             at += 1;
             continue;
         }
-        let end = at + bytes[at..].iter().take(22).take_while(|b| b.is_ascii_digit() || matches!(b, b'+' | b'(' | b')' | b' ' | b'-' | b'.' | b'*' | b'_')).count();
+        let end = at
+            + bytes[at..]
+                .iter()
+                .take(22)
+                .take_while(|b| b.is_ascii_digit() || matches!(b, b'+' | b'(' | b')' | b' ' | b'-' | b'.' | b'*' | b'_'))
+                .count();
         let run = text.get(at..end)?.trim();
         let digits = run.bytes().filter(u8::is_ascii_digit).count();
         let groups = run.split(|c: char| !c.is_ascii_digit()).filter(|g| !g.is_empty()).count();
@@ -150,8 +196,16 @@ fn honest(view: &View<'_>, found: &mut Findings) {
         found.add(&BODY_QUOTES, format!("{quotes} lines"));
     }
     let code = lines().filter(|l| {
-        l.starts_with("@@ -") || l.starts_with("diff --git") || l.starts_with("+++ ") || l.starts_with("--- a/") || l.starts_with("#include") || l.starts_with("Index: ") || l.trim_end().ends_with(';') && l.starts_with("  ")
-            || l.starts_with("$ ") || l.starts_with("[root@") || l.starts_with("Traceback (")
+        l.starts_with("@@ -")
+            || l.starts_with("diff --git")
+            || l.starts_with("+++ ")
+            || l.starts_with("--- a/")
+            || l.starts_with("#include")
+            || l.starts_with("Index: ")
+            || l.trim_end().ends_with(';') && l.starts_with("  ")
+            || l.starts_with("$ ")
+            || l.starts_with("[root@")
+            || l.starts_with("Traceback (")
     });
     if code.count() >= 3 {
         found.add(&BODY_CODE, "");

@@ -19,8 +19,42 @@ symbols! { Connection:
 
 /// Words in the names of access lines.
 const LINE_WORDS: &[&str] = &[
-    "dyn", "dynamic", "dsl", "adsl", "vdsl", "dial", "dialup", "dialin", "ppp", "pppoe", "pool", "pools", "dhcp", "cable", "catv", "cust", "customer", "client", "clients",
-    "broadband", "residential", "resnet", "home", "user", "users", "hsd", "hsia", "ftth", "fiber", "wireless", "mobile", "lte", "cpe", "modem", "ip", "host",
+    "dyn",
+    "dynamic",
+    "dsl",
+    "adsl",
+    "vdsl",
+    "dial",
+    "dialup",
+    "dialin",
+    "ppp",
+    "pppoe",
+    "pool",
+    "pools",
+    "dhcp",
+    "cable",
+    "catv",
+    "cust",
+    "customer",
+    "client",
+    "clients",
+    "broadband",
+    "residential",
+    "resnet",
+    "home",
+    "user",
+    "users",
+    "hsd",
+    "hsia",
+    "ftth",
+    "fiber",
+    "wireless",
+    "mobile",
+    "lte",
+    "cpe",
+    "modem",
+    "ip",
+    "host",
 ];
 
 /// A name an access provider gave to a line: the address in it together with a word for such lines,
@@ -28,7 +62,10 @@ const LINE_WORDS: &[&str] = &[
 pub fn is_line_name(name: &str, ip: Option<std::net::IpAddr>) -> bool {
     let name = name.to_ascii_lowercase();
     let words: Vec<&str> = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|w| !w.is_empty()).collect();
-    if words.iter().any(|w| matches!(*w, "mail" | "smtp" | "mx" | "mta" | "relay" | "static" | "outbound" | "out" | "srv" | "server" | "vps")) {
+    if words
+        .iter()
+        .any(|w| matches!(*w, "mail" | "smtp" | "mx" | "mta" | "relay" | "static" | "outbound" | "out" | "srv" | "server" | "vps"))
+    {
         return false;
     }
     let has_word = words.iter().any(|w| LINE_WORDS.contains(&w.trim_matches(|c: char| c.is_ascii_digit())));
@@ -82,10 +119,23 @@ mod tests {
     #[test]
     fn lines_are_told_from_servers() {
         let ip = "203.0.113.57".parse().ok();
-        for name in ["203-0-113-57.dsl.example.net", "p57.113.0.203.dip.example.net", "dyn-113-57.example.net", "pool-113-57-city.example.net", "host57-113.example.net"] {
+        for name in [
+            "203-0-113-57.dsl.example.net",
+            "p57.113.0.203.dip.example.net",
+            "dyn-113-57.example.net",
+            "pool-113-57-city.example.net",
+            "host57-113.example.net",
+        ] {
             assert!(is_line_name(name, ip), "{name}");
         }
-        for name in ["mail.example.net", "mx1.example.net", "mail-203-0-113-57.example.net", "o57.ptr1234.example.net", "a8-29.smtp-out.example.com", "lists.example.org"] {
+        for name in [
+            "mail.example.net",
+            "mx1.example.net",
+            "mail-203-0-113-57.example.net",
+            "o57.ptr1234.example.net",
+            "a8-29.smtp-out.example.com",
+            "lists.example.org",
+        ] {
             assert!(!is_line_name(name, ip), "{name}");
         }
     }

@@ -19,8 +19,34 @@ symbols! { Dkim:
 
 /// Providers that sign all mail.
 const ALWAYS_SIGN: &[&str] = &[
-    "gmail.com", "googlemail.com", "google.com", "yahoo.com", "ymail.com", "aol.com", "outlook.com", "hotmail.com", "live.com", "icloud.com", "me.com", "protonmail.com", "proton.me", "paypal.com",
-    "amazon.com", "amazon.de", "facebookmail.com", "linkedin.com", "netflix.com", "ebay.com", "github.com", "apple.com", "gmx.net", "gmx.de", "web.de", "mail.ru", "yandex.ru", "docusign.net",
+    "gmail.com",
+    "googlemail.com",
+    "google.com",
+    "yahoo.com",
+    "ymail.com",
+    "aol.com",
+    "outlook.com",
+    "hotmail.com",
+    "live.com",
+    "icloud.com",
+    "me.com",
+    "protonmail.com",
+    "proton.me",
+    "paypal.com",
+    "amazon.com",
+    "amazon.de",
+    "facebookmail.com",
+    "linkedin.com",
+    "netflix.com",
+    "ebay.com",
+    "github.com",
+    "apple.com",
+    "gmx.net",
+    "gmx.de",
+    "web.de",
+    "mail.ru",
+    "yandex.ru",
+    "docusign.net",
 ];
 
 pub fn check(view: &View<'_>, found: &mut Findings) {
@@ -40,12 +66,18 @@ pub fn check(view: &View<'_>, found: &mut Findings) {
     if passed.is_empty() && !view.arc_vouches() {
         if let Some(bad) = auth.dkim.iter().find(|d| d.result == AuthResult::Fail) {
             found.add(&DKIM_FAIL, format!("{}: {}", bad.domain, bad.why));
-        } else if let Some(bad) = auth.dkim.iter().find(|d| matches!(d.result, AuthResult::PermError | AuthResult::Neutral | AuthResult::Policy)) {
+        } else if let Some(bad) =
+            auth.dkim.iter().find(|d| matches!(d.result, AuthResult::PermError | AuthResult::Neutral | AuthResult::Policy))
+        {
             found.add(&DKIM_ERROR, format!("{}: {}", bad.domain, bad.why));
         }
     }
     let temporary = auth.dkim.iter().any(|d| d.result == AuthResult::TempError);
-    if !view.is_list && !temporary && ALWAYS_SIGN.contains(&view.from_domain) && !auth.dkim.iter().any(|d| related(&d.domain, view.from_domain)) {
+    if !view.is_list
+        && !temporary
+        && ALWAYS_SIGN.contains(&view.from_domain)
+        && !auth.dkim.iter().any(|d| related(&d.domain, view.from_domain))
+    {
         found.add(&DKIM_MISSING_FROM_PROVIDER, view.from_domain);
     }
 }

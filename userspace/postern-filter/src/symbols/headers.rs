@@ -9,7 +9,7 @@ symbols! { Headers:
     FROM_MISSING = 2.0, "No From field, or an empty one (RFC 5322 §3.6).";
     FROM_SEVERAL = 1.5, "From names several authors: each program may show another one.";
     FROM_INVALID = 1.5, "What stands in From is no mail address.";
-    TO_MISSING = 0.6, "Neither To nor Cc.";
+    TO_MISSING = 0.6, "Neither To nor Cc in a mail from a free mailer.";
     TO_UNDISCLOSED = 0.5, "To is \"undisclosed recipients\" or an empty group.";
     SUBJECT_MISSING = 0.6, "No subject, or an empty one.";
     HEADER_DUPLICATED = 1.2, "From, Subject, Date, Message-ID or To stands twice (RFC 5322 §3.6).";
@@ -44,7 +44,10 @@ fn presence(view: &View<'_>, found: &mut Findings) {
         [first, second, ..] => found.add(&FROM_SEVERAL, format!("{}, {}", first.address, second.address)),
     }
     if view.header("To").is_none() && view.header("Cc").is_none() {
-        found.add(&TO_MISSING, "");
+        // Feeds and scripts leave To out; a person at a free mailer cannot.
+        if view.is_free_mailer(view.from_domain) {
+            found.add(&TO_MISSING, &view.from_address);
+        }
     } else if view.mail.to.is_empty() && view.mail.cc.is_empty() && !view.is_list {
         found.add(&TO_UNDISCLOSED, view.value("To"));
     }
@@ -73,7 +76,10 @@ fn recipients(view: &View<'_>, found: &mut Findings) {
         }
     }
     if view.from_outside && !view.recipients.is_empty() && !addresses.is_empty() && !view.is_list && !view.is_newsletter {
-        let named = view.recipients.iter().any(|(l, d)| addresses.iter().any(|a| a.strip_prefix(l.as_str()).is_some_and(|r| r.strip_prefix('@') == Some(d))));
+        let named = view
+            .recipients
+            .iter()
+            .any(|(l, d)| addresses.iter().any(|a| a.strip_prefix(l.as_str()).is_some_and(|r| r.strip_prefix('@') == Some(d))));
         if !named && addresses.iter().any(|a| *a == view.from_address) {
             found.add(&TO_IS_SENDER, &view.from_address);
         } else if !named {
@@ -97,7 +103,8 @@ fn form(view: &View<'_>, found: &mut Findings) {
     }
     let priority = view.value("X-Priority");
     let importance = view.value("Importance");
-    if priority.starts_with('1') || importance.eq_ignore_ascii_case("high") || view.value("X-MSMail-Priority").eq_ignore_ascii_case("high") {
+    if priority.starts_with('1') || importance.eq_ignore_ascii_case("high") || view.value("X-MSMail-Priority").eq_ignore_ascii_case("high")
+    {
         found.add(&PRIORITY_HIGH, if priority.is_empty() { importance } else { priority });
     }
     let precedence = view.value("Precedence").to_ascii_lowercase();
@@ -106,7 +113,11 @@ fn form(view: &View<'_>, found: &mut Findings) {
     }
     for h in &view.mail.headers {
         let Some(name) = h.name.strip_prefix("X-").or_else(|| h.name.strip_prefix("x-")) else { continue };
-        if !name.contains('-') && name.len() >= 7 && name.bytes().all(|b| b.is_ascii_alphanumeric()) && crate::lookalike::is_random(&name.to_ascii_lowercase()) {
+        if !name.contains('-')
+            && name.len() >= 7
+            && name.bytes().all(|b| b.is_ascii_alphanumeric())
+            && crate::lookalike::is_random(&name.to_ascii_lowercase())
+        {
             let upper = name.bytes().skip(1).filter(u8::is_ascii_uppercase).count();
             // Abbreviations in capitals and CamelCase names are chosen by people.
             if upper == 0 {
@@ -118,13 +129,26 @@ fn form(view: &View<'_>, found: &mut Findings) {
 
 fn traits(view: &View<'_>, found: &mut Findings) {
     // One field is quickly forged; the set of a list manager less so, and it gains little.
-    let list_fields = ["List-Id", "List-Post", "List-Help", "List-Archive", "List-Subscribe", "X-Mailman-Version", "X-BeenThere", "Mailing-List", "Errors-To", "Sender"];
+    let list_fields = [
+        "List-Id",
+        "List-Post",
+        "List-Help",
+        "List-Archive",
+        "List-Subscribe",
+        "X-Mailman-Version",
+        "X-BeenThere",
+        "Mailing-List",
+        "Errors-To",
+        "Sender",
+    ];
     let present = list_fields.iter().filter(|n| view.header(n).is_some()).count();
     if view.is_list && present >= 3 && !view.is_credential_lure() {
         found.add(&LIST_TRAITS, view.value("List-Id"));
     }
     let quotes = view.mail.text.lines().take(400).filter(|l| l.starts_with('>')).count();
-    let re = view.folded_subject.text.starts_with("re:") || view.folded_subject.text.starts_with("aw:") || view.folded_subject.text.contains("] re:");
+    let re = view.folded_subject.text.starts_with("re:")
+        || view.folded_subject.text.starts_with("aw:")
+        || view.folded_subject.text.contains("] re:");
     if view.is_reply && re && quotes >= 2 && !view.themes.has(Theme::Urgency) && !view.is_credential_lure() {
         found.add(&REPLY_TRAITS, format!("{quotes} quoted lines"));
     }

@@ -23,8 +23,30 @@ symbols! { Helo:
 
 /// Providers whose servers have reverse names of their own.
 const PROVIDERS: &[&str] = &[
-    "gmail.com", "google.com", "googlemail.com", "outlook.com", "hotmail.com", "live.com", "microsoft.com", "office365.com", "yahoo.com", "aol.com", "icloud.com", "apple.com",
-    "gmx.net", "gmx.de", "web.de", "t-online.de", "mail.ru", "yandex.ru", "qq.com", "163.com", "msn.com", "amazon.com", "paypal.com", "facebook.com",
+    "gmail.com",
+    "google.com",
+    "googlemail.com",
+    "outlook.com",
+    "hotmail.com",
+    "live.com",
+    "microsoft.com",
+    "office365.com",
+    "yahoo.com",
+    "aol.com",
+    "icloud.com",
+    "apple.com",
+    "gmx.net",
+    "gmx.de",
+    "web.de",
+    "t-online.de",
+    "mail.ru",
+    "yandex.ru",
+    "qq.com",
+    "163.com",
+    "msn.com",
+    "amazon.com",
+    "paypal.com",
+    "facebook.com",
 ];
 
 pub fn check(view: &View<'_>, found: &mut Findings) {
@@ -52,7 +74,9 @@ pub fn check(view: &View<'_>, found: &mut Findings) {
     } else if !lower.contains('.') {
         found.add(&HELO_NO_DOMAIN, helo);
     }
-    if view.is_own(&lower) {
+    // Without a reverse look-up (a file, an old mail) nothing says whose host it was.
+    let is_ours = matches!(&c.reverse, Asked::Yes(Some(name)) if view.is_own(name));
+    if view.is_own(&lower) && !is_ours && matches!(c.reverse, Asked::Yes(_)) {
         found.add(&HELO_IS_OURS, helo);
     }
     if is_line_name(&lower, c.ip) {

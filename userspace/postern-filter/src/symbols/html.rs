@@ -3,6 +3,7 @@
 use super::Findings;
 use crate::domain_lists::related;
 use crate::symbols;
+use crate::themes::Theme;
 use crate::view::View;
 
 symbols! { Html:
@@ -11,15 +12,14 @@ symbols! { Html:
     HTML_PASSWORD_FIELD = 4.0, "A field for a password in the mail.";
     HTML_FORM_ELSEWHERE = 1.5, "A form that sends what is typed to a foreign site.";
     HTML_SCRIPT = 1.0, "A script in the mail.";
-    HTML_FRAME = 1.0, "A frame that loads a page into the mail.";
+    HTML_FRAME = 1.0, "A frame that loads a page into the mail, and hardly any text.";
     HTML_OBJECT = 1.2, "An embedded object or applet.";
     HTML_REFRESH = 2.0, "The mail forwards its reader to a page by itself.";
     HTML_BASE = 0.8, "A base address that all links are completed with.";
     HTML_IMAGE_ONLY = 1.2, "Pictures and hardly any text.";
     HTML_IMAGE_LINK = 0.8, "One picture that is a link, and hardly any text.";
-    HTML_TRACKING = 0.1, "Three or more invisible tracking pictures.";
     HTML_ENCODED_LETTERS = 2.0, "Plain letters written as character references: to hide words.";
-    HTML_INVISIBLE_CHARACTERS = 1.0, "Zero-width characters in the visible text.";
+    HTML_INVISIBLE_CHARACTERS = 1.0, "Zero-width characters in the visible text of a lure.";
     HTML_DIRECTION_TRICKS = 1.5, "Characters that turn the reading direction.";
     HTML_COMMENT_FILLER = 1.0, "More comments than text, or comments inside words.";
     HTML_UNKNOWN_TAGS = 1.0, "Many tags that do not exist.";
@@ -41,20 +41,20 @@ pub fn check(view: &View<'_>, found: &mut Findings) {
         if visible < 100 && h.images + h.data_uri_images > 0 && !view.is_reply {
             found.add(&HTML_IMAGE_ONLY, format!("{} pictures, {visible} octets of text", h.images));
             if h.links.iter().filter(|l| l.has_image).count() >= 1 && h.links.len() <= 3 {
-                found.add(&HTML_IMAGE_LINK, h.links.iter().find(|l| l.has_image).and_then(|l| view.mail.urls.get(l.url)).map_or("", |u| u.host.as_str()));
+                found.add(
+                    &HTML_IMAGE_LINK,
+                    h.links.iter().find(|l| l.has_image).and_then(|l| view.mail.urls.get(l.url)).map_or("", |u| u.host.as_str()),
+                );
             }
             if h.data_uri_images > 0 {
                 found.add(&HTML_DATA_IMAGES, format!("{} pictures", h.data_uri_images));
             }
         }
-        if h.tracking_pixels >= 3 {
-            found.add(&HTML_TRACKING, format!("{} pictures", h.tracking_pixels));
-        }
-        if h.encoded_letters >= 20 {
+        if h.encoded_letters >= 20 && h.encoded_letters * 8 > visible {
             found.add(&HTML_ENCODED_LETTERS, format!("{} letters", h.encoded_letters));
         }
-        // Newsletters pad their preheader with zero-width non-joiners outside words; those are hidden text.
-        if view.text.hidden_in_words >= 1 && h.zero_width >= 10 {
+        // Honest mail pads its preview line with them too: they only count in a lure.
+        if h.zero_width >= 10 && !view.is_newsletter && (view.is_credential_lure() || view.themes.has(Theme::DocumentShare)) {
             found.add(&HTML_INVISIBLE_CHARACTERS, format!("{} characters", h.zero_width));
         }
         if h.bidi_controls >= 3 {
@@ -73,7 +73,8 @@ pub fn check(view: &View<'_>, found: &mut Findings) {
             found.add(&HTML_FONT_TAGS, format!("{} of {}", h.font_tags, h.tags));
         }
         let title = h.title.as_deref().unwrap_or("").trim().to_ascii_lowercase();
-        if matches!(title.as_str(), "untitled" | "untitled document" | "document" | "new page 1" | "index" | "title" | "email" | "sign in") {
+        if matches!(title.as_str(), "untitled" | "untitled document" | "document" | "new page 1" | "index" | "title" | "email" | "sign in")
+        {
             found.add(&HTML_TITLE_MISLEADS, title);
         }
     }
@@ -85,7 +86,8 @@ fn structure(view: &View<'_>, h: &postern_mail::message::HtmlFacts, found: &mut 
     }
     if let Some(form) = h.forms.iter().find(|f| f.inputs > 0) {
         found.add(&HTML_FORM, &form.action);
-        let host = form.action.split_once("://").map_or("", |(_, r)| r.split(['/', '?', ':']).next().unwrap_or_default()).to_ascii_lowercase();
+        let host =
+            form.action.split_once("://").map_or("", |(_, r)| r.split(['/', '?', ':']).next().unwrap_or_default()).to_ascii_lowercase();
         if !host.is_empty() && !related(&host, view.from_domain) {
             found.add(&HTML_FORM_ELSEWHERE, &form.action);
         }
@@ -93,7 +95,7 @@ fn structure(view: &View<'_>, h: &postern_mail::message::HtmlFacts, found: &mut 
     if h.scripts > 0 && h.script_octets > 0 {
         found.add(&HTML_SCRIPT, format!("{} scripts, {} octets {}", h.scripts, h.script_octets, h.script_names.join(" ")));
     }
-    if h.iframes > 0 {
+    if h.iframes > 0 && h.visible_text < 300 {
         found.add(&HTML_FRAME, format!("{} frames", h.iframes));
     }
     if h.objects > 0 {

@@ -27,7 +27,7 @@ symbols! { Impersonation:
     OWN_DOMAIN_LOOKALIKE_URL = 3.0, "A link's host looks like one of our domains, or carries our name.";
     OWN_DOMAIN_IN_NAME = 2.0, "The display name holds our domain or organisation, the address is elsewhere.";
     NAME_HAS_OTHER_ADDRESS = 2.5, "The display name is a mail address of another domain.";
-    NAME_HAS_OTHER_DOMAIN = 1.0, "The display name holds a domain that is not the author's.";
+    NAME_HAS_OTHER_DOMAIN = 1.0, "The display name holds a known domain that is not the author's.";
     PERSON_FORGED = 3.5, "The display name is that of one of our people, the address is not ours.";
     EXECUTIVE_TITLE = 1.5, "The display name has a title such as CEO, the address is at a free mailer.";
     HELPDESK_FROM_OUTSIDE = 1.8, "The display name is that of a help desk, mail administrator or personnel office without a firm.";
@@ -55,7 +55,16 @@ fn brand_in_from(view: &View<'_>, found: &mut Findings) {
     // A short brand may be part of a longer one's name ("Amazon" in "Amazon Pay"): any owner may speak.
     let named: Vec<usize> = brands.in_name(&view.folded_name.text).collect();
     if !via && !named.is_empty() && !named.iter().any(|id| view.speaks_for(*id, domain)) {
-        found.add(&BRAND_IN_NAME, format!("\"{}\" <{}>: {} mails from {}", view.from_name, view.from_address, brands.get(named[0]).name, brands.get(named[0]).domains[0]));
+        found.add(
+            &BRAND_IN_NAME,
+            format!(
+                "\"{}\" <{}>: {} mails from {}",
+                view.from_name,
+                view.from_address,
+                brands.get(named[0]).name,
+                brands.get(named[0]).domains[0]
+            ),
+        );
     }
     match brands.resembles(domain) {
         Some((id, Resemblance::Lookalike)) => found.add(&BRAND_LOOKALIKE_FROM, format!("{domain} for {}", brands.get(id).name)),
@@ -107,7 +116,18 @@ fn brand_in_content(view: &View<'_>, found: &mut Findings) {
         return;
     }
     let is_lure = view.is_credential_lure()
-        || view.themes.first_of(&[Theme::RefundTax, Theme::RewardPoints, Theme::Prize, Theme::SubscriptionCallback, Theme::TechSupport, Theme::Crypto, Theme::DocumentShare]).is_some();
+        || view
+            .themes
+            .first_of(&[
+                Theme::RefundTax,
+                Theme::RewardPoints,
+                Theme::Prize,
+                Theme::SubscriptionCallback,
+                Theme::TechSupport,
+                Theme::Crypto,
+                Theme::DocumentShare,
+            ])
+            .is_some();
     if !is_lure {
         return;
     }
@@ -118,7 +138,9 @@ fn brand_in_content(view: &View<'_>, found: &mut Findings) {
     if let Some(id) = brands.in_text(&view.folded_subject.text).find(foreign) {
         found.add(&BRAND_IN_SUBJECT, format!("{} in \"{}\"", brands.get(id).name, view.subject));
     }
-    let strong = view.is_credential_lure() || found.in_group(postern_model::symbol::Group::Impersonation) || view.themes.has(Theme::SubscriptionCallback);
+    let strong = view.is_credential_lure()
+        || found.in_group(postern_model::symbol::Group::Impersonation)
+        || view.themes.has(Theme::SubscriptionCallback);
     let beginning = view.text.text.get(..view.text.text.floor_char_boundary(3000)).unwrap_or_default();
     if strong && !view.is_newsletter {
         if let Some(id) = brands.in_text(beginning).find(foreign) {
@@ -146,7 +168,26 @@ fn ourselves(view: &View<'_>, found: &mut Findings) {
         let label = registrable(own.as_str()).split('.').next().unwrap_or_default();
         let words = || name.split(|c: char| !c.is_alphanumeric() && c != '-');
         let whole = name.contains(own.as_str()) && !name.contains('@');
-        let service = ["support", "admin", "it", "helpdesk", "mail", "server", "hr", "payroll", "notification", "service", "webmail", "security", "team", "desk", "alert", "voicemail", "scanner", "docs"];
+        let service = [
+            "support",
+            "admin",
+            "it",
+            "helpdesk",
+            "mail",
+            "server",
+            "hr",
+            "payroll",
+            "notification",
+            "service",
+            "webmail",
+            "security",
+            "team",
+            "desk",
+            "alert",
+            "voicemail",
+            "scanner",
+            "docs",
+        ];
         if whole || (label.len() >= 4 && words().any(|w| w == label) && words().any(|w| service.contains(&w))) {
             found.add(&OWN_DOMAIN_IN_NAME, format!("\"{}\" <{}>", view.from_name, view.from_address));
         }
@@ -166,7 +207,13 @@ fn own_lookalike<'a>(view: &'a View<'_>, host: &str) -> Option<&'a str> {
         // The same name in another zone, look-alike letters, one letter more or less, a hyphen.
         let same_name = label == own_label && site != own_site && !is_public_name(own_label);
         let (look, own_look) = (looks_like(label), looks_like(own_label));
-        same_name || (look == own_look && label != own_label) || (own_label.len() >= 7 && one_edit_apart(&look, &own_look)) || label.strip_prefix(own_label).or_else(|| label.strip_suffix(own_label)).is_some_and(|rest| rest.starts_with('-') || rest.ends_with('-'))
+        same_name
+            || (look == own_look && label != own_label)
+            || (own_label.len() >= 7 && one_edit_apart(&look, &own_look))
+            || label
+                .strip_prefix(own_label)
+                .or_else(|| label.strip_suffix(own_label))
+                .is_some_and(|rest| rest.starts_with('-') || rest.ends_with('-'))
     })
 }
 
@@ -175,22 +222,134 @@ fn own_name_inside<'a>(view: &'a View<'_>, host: &str) -> Option<&'a str> {
     view.facts.own_domains.iter().map(|d| d.as_str()).find(|own| {
         let own_label = registrable(own).split('.').next().unwrap_or_default();
         let dashed = own.replace('.', "-");
-        host.contains(&format!("{own}.")) || host.contains(&format!("{dashed}.")) || (own_label.len() >= 6 && !is_public_name(own_label) && view.policy.lists.is_shared_ground(host) && host.split(['.', '-']).any(|p| p == own_label))
+        host.contains(&format!("{own}."))
+            || host.contains(&format!("{dashed}."))
+            || (own_label.len() >= 6
+                && !is_public_name(own_label)
+                && view.policy.lists.is_shared_ground(host)
+                && host.split(['.', '-']).any(|p| p == own_label))
     })
 }
 
 /// Names so common that a namesake is no attack.
 fn is_public_name(label: &str) -> bool {
-    matches!(label, "example" | "mail" | "company" | "school" | "hotel" | "office" | "service" | "online" | "group" | "media" | "museum" | "travel")
+    matches!(
+        label,
+        "example" | "mail" | "company" | "school" | "hotel" | "office" | "service" | "online" | "group" | "media" | "museum" | "travel"
+    )
 }
 
-const EXECUTIVES: &[&str] = &["ceo", "cfo", "coo", "cto", "president", "chairman", "managing director", "executive director", "chief executive", "chief financial", "geschaftsfuhrer", "geschaftsfuhrung", "geschaftsleitung", "vorstand", "direktor", "pdg", "directeur general", "director general", "amministratore delegato", "principal", "pastor"];
+const EXECUTIVES: &[&str] = &[
+    "ceo",
+    "cfo",
+    "coo",
+    "cto",
+    "president",
+    "chairman",
+    "managing director",
+    "executive director",
+    "chief executive",
+    "chief financial",
+    "geschaftsfuhrer",
+    "geschaftsfuhrung",
+    "geschaftsleitung",
+    "vorstand",
+    "direktor",
+    "pdg",
+    "directeur general",
+    "director general",
+    "amministratore delegato",
+    "principal",
+    "pastor",
+];
 
 const HELPDESKS: &[&str] = &[
-    "it support", "it service", "it services", "it helpdesk", "it help desk", "it desk", "it team", "it department", "it admin", "it administrator", "it security", "help desk", "helpdesk", "service desk", "servicedesk", "system administrator", "system admin", "sysadmin",
-    "mail administrator", "mail admin", "email administrator", "email admin", "mail server", "email server", "mail delivery system", "mail system", "mail service", "webmail", "webmail admin", "webmail support", "webmail team", "email support", "mail support", "email service", "mailbox administrator", "mailbox support", "mailbox team",
-    "server admin", "server administrator", "account team", "account support", "account security", "account services", "security team", "cpanel", "postmaster", "hr department", "hr team", "human resources", "human resource", "payroll", "payroll department", "voicemail", "voice mail", "voicemail service", "e-fax", "efax", "fax service", "scanner", "quarantine", "e-mail admin",
-    "it-support", "it-abteilung", "systemadministrator", "e-mail-administrator", "mailadministrator", "personalabteilung", "it-service", "it-helpdesk", "support technique", "service informatique", "administrador de correo", "soporte tecnico", "supporto tecnico", "suporte tecnico", "document delivery", "docs", "e-signature", "esignature", "office admin", "message center", "notification center", "mail notification", "email notification", "no-reply notification", "secure message",
+    "it support",
+    "it service",
+    "it services",
+    "it helpdesk",
+    "it help desk",
+    "it desk",
+    "it team",
+    "it department",
+    "it admin",
+    "it administrator",
+    "it security",
+    "help desk",
+    "helpdesk",
+    "service desk",
+    "servicedesk",
+    "system administrator",
+    "system admin",
+    "sysadmin",
+    "mail administrator",
+    "mail admin",
+    "email administrator",
+    "email admin",
+    "mail server",
+    "email server",
+    "mail delivery system",
+    "mail system",
+    "mail service",
+    "webmail",
+    "webmail admin",
+    "webmail support",
+    "webmail team",
+    "email support",
+    "mail support",
+    "email service",
+    "mailbox administrator",
+    "mailbox support",
+    "mailbox team",
+    "server admin",
+    "server administrator",
+    "account team",
+    "account support",
+    "account security",
+    "account services",
+    "security team",
+    "cpanel",
+    "postmaster",
+    "hr department",
+    "hr team",
+    "human resources",
+    "human resource",
+    "payroll",
+    "payroll department",
+    "voicemail",
+    "voice mail",
+    "voicemail service",
+    "e-fax",
+    "efax",
+    "fax service",
+    "scanner",
+    "quarantine",
+    "e-mail admin",
+    "it-support",
+    "it-abteilung",
+    "systemadministrator",
+    "e-mail-administrator",
+    "mailadministrator",
+    "personalabteilung",
+    "it-service",
+    "it-helpdesk",
+    "support technique",
+    "service informatique",
+    "administrador de correo",
+    "soporte tecnico",
+    "supporto tecnico",
+    "suporte tecnico",
+    "document delivery",
+    "docs",
+    "e-signature",
+    "esignature",
+    "office admin",
+    "message center",
+    "notification center",
+    "mail notification",
+    "email notification",
+    "no-reply notification",
+    "secure message",
 ];
 
 fn names(view: &View<'_>, found: &mut Findings) {
@@ -207,10 +366,17 @@ fn names(view: &View<'_>, found: &mut Findings) {
             if !local.is_empty() && other.contains('.') && !related(other, domain) && !via {
                 found.add(&NAME_HAS_OTHER_ADDRESS, shown());
             }
-        } else if psl::suffix(word.as_bytes()).is_some_and(|s| s.is_known()) && word.split('.').count() >= 2 && word.split('.').all(|l| l.len() >= 2) && !related(word, domain) && !via {
+        } else if psl::suffix(word.as_bytes()).is_some_and(|s| s.is_known())
+            && word.split('.').count() >= 2
+            && word.split('.').all(|l| l.len() >= 2)
+            && !related(word, domain)
+            && !via
+        {
             // Firms with a domain for a name send from sister domains; a brand's or our own is counted above.
             let label = registrable(word).split('.').next().unwrap_or_default();
-            if !registrable(domain).contains(label) {
+            let claims =
+                view.policy.brands.owner(word).is_some() || view.is_own(word) || view.is_free_mailer(domain) || view.is_credential_lure();
+            if claims && !registrable(domain).contains(label) {
                 found.add(&NAME_HAS_OTHER_DOMAIN, shown());
             }
         }
@@ -219,13 +385,19 @@ fn names(view: &View<'_>, found: &mut Findings) {
         found.add(&PERSON_FORGED, shown());
     }
     if view.is_free_mailer(domain) {
-        let has = |title: &str| name.split(|c: char| !c.is_alphanumeric()).any(|w| w == title) || (title.contains(' ') && name.contains(title));
+        let has =
+            |title: &str| name.split(|c: char| !c.is_alphanumeric()).any(|w| w == title) || (title.contains(' ') && name.contains(title));
         if EXECUTIVES.iter().any(|t| has(t)) {
             found.add(&EXECUTIVE_TITLE, shown());
         }
     }
     let bare = name.trim_matches(|c: char| !c.is_alphanumeric());
-    let is_desk = HELPDESKS.iter().any(|h| bare == *h || bare.strip_prefix(h).is_some_and(|r| r.starts_with([' ', '-', ':', '|', '@', '(']) && !r.contains(" at ") && view.themes.first_of(lure::CREDENTIAL).is_some()));
+    let is_desk = HELPDESKS.iter().any(|h| {
+        bare == *h
+            || bare.strip_prefix(h).is_some_and(|r| {
+                r.starts_with([' ', '-', ':', '|', '@', '(']) && !r.contains(" at ") && view.themes.first_of(lure::CREDENTIAL).is_some()
+            })
+    });
     if is_desk && !view.is_own(domain) && !via && !view.is_reply && !view.is_from_brand() {
         found.add(&HELPDESK_FROM_OUTSIDE, shown());
     }

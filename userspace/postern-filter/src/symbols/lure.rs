@@ -23,11 +23,27 @@ symbols! { Body:
 }
 
 /// Themes of credential phishing.
-pub const CREDENTIAL: &[Theme] =
-    &[Theme::AccountSuspended, Theme::VerifyAccount, Theme::UnusualSignin, Theme::PasswordExpiry, Theme::MailboxQuota, Theme::Parcel, Theme::PaymentFailed, Theme::Voicemail];
+pub const CREDENTIAL: &[Theme] = &[
+    Theme::AccountSuspended,
+    Theme::VerifyAccount,
+    Theme::UnusualSignin,
+    Theme::PasswordExpiry,
+    Theme::MailboxQuota,
+    Theme::Parcel,
+    Theme::PaymentFailed,
+    Theme::Voicemail,
+];
 
 /// Themes that are used as bait with links as well, though business mail knows them.
-const BAIT: &[Theme] = &[Theme::DocumentShare, Theme::RefundTax, Theme::RewardPoints, Theme::Crypto, Theme::TechSupport, Theme::Invoice, Theme::SubscriptionCallback];
+const BAIT: &[Theme] = &[
+    Theme::DocumentShare,
+    Theme::RefundTax,
+    Theme::RewardPoints,
+    Theme::Crypto,
+    Theme::TechSupport,
+    Theme::Invoice,
+    Theme::SubscriptionCallback,
+];
 
 static ODD_LINKS: &[&Symbol] = &[
     &url::URL_ADDRESS,
@@ -83,7 +99,12 @@ pub fn check(view: &View<'_>, found: &mut Findings) {
         }
         // Machines of a large firm, its newsletter service and its shops have different domains, so foreign
         // links say something only with a lure for credentials, and less with a way to unsubscribe.
-        if credential.is_some() && !view.is_list && !view.is_newsletter && view.links().next().is_some() && view.links().count() == view.foreign_links().count() {
+        if credential.is_some()
+            && !view.is_list
+            && !view.is_newsletter
+            && view.links().next().is_some()
+            && view.links().count() == view.foreign_links().count()
+        {
             found.add(&LURE_WITH_FOREIGN_LINK, view.foreign_links().next().map_or("", |u| u.host.as_str()));
         }
         if found.any_of(ODD_SENDERS) {
@@ -92,7 +113,10 @@ pub fn check(view: &View<'_>, found: &mut Findings) {
         if found.any_of(&[&attachment::ATTACHMENT_HTML, &attachment::ATTACHMENT_SVG]) {
             found.add(&LURE_WITH_ATTACHED_PAGE, seen);
         }
-        if found.has(&super::body_form::BODY_HAS_RECIPIENT) || found.has(&url::URL_RECIPIENT) || found.has(&super::subject::SUBJECT_HAS_RECIPIENT) {
+        if found.has(&super::body_form::BODY_HAS_RECIPIENT)
+            || found.has(&url::URL_RECIPIENT)
+            || found.has(&super::subject::SUBJECT_HAS_RECIPIENT)
+        {
             found.add(&LURE_WITH_RECIPIENT, seen);
         }
     }
@@ -121,7 +145,9 @@ pub fn check(view: &View<'_>, found: &mut Findings) {
         &attachment::ATTACHMENT_ONENOTE,
         &attachment::ATTACHMENT_SHORTCUT,
     ];
-    if let Some(theme) = themes.first_of(&[Theme::Invoice, Theme::DocumentShare, Theme::Parcel, Theme::Voicemail, Theme::SubscriptionCallback]) {
+    if let Some(theme) =
+        themes.first_of(&[Theme::Invoice, Theme::DocumentShare, Theme::Parcel, Theme::Voicemail, Theme::SubscriptionCallback])
+    {
         if found.any_of(&risky) && !view.is_reply {
             found.add(&MALWARE_LURE, themes.evidence(theme));
         }
@@ -137,10 +163,20 @@ fn money(view: &View<'_>, odd_link: bool, found: &mut Findings) {
             found.add(&MONEY_FROM_STRANGER, themes.evidence(theme));
         }
     }
-    let opening = found.has(&super::body::THEME_BOSS_ASKS) || ((themes.has(Theme::PaymentChange) || themes.has(Theme::GiftCard)) && view.text_length() < 2000);
-    let elsewhere = found.any_of(&[&reply_to::REPLY_TO_FREE_MAILER, &reply_to::REPLY_TO_OTHER_DOMAIN, &reply_to::REPLY_TO_OTHER_FREE_MAILER, &impersonation::PERSON_FORGED, &impersonation::EXECUTIVE_TITLE]);
+    let opening = found.has(&super::body::THEME_BOSS_ASKS)
+        || ((themes.has(Theme::PaymentChange) || themes.has(Theme::GiftCard)) && view.text_length() < 2000);
+    let elsewhere = found.any_of(&[
+        &reply_to::REPLY_TO_FREE_MAILER,
+        &reply_to::REPLY_TO_OTHER_DOMAIN,
+        &reply_to::REPLY_TO_OTHER_FREE_MAILER,
+        &impersonation::PERSON_FORGED,
+        &impersonation::EXECUTIVE_TITLE,
+    ]);
     if opening && (view.is_free_mailer(view.from_domain) || elsewhere) && !view.is_reply && !view.is_list {
-        found.add(&BOSS_FRAUD, themes.first_of(&[Theme::BecOpening, Theme::PaymentChange, Theme::GiftCard]).map_or("", |t| themes.evidence(t)));
+        found.add(
+            &BOSS_FRAUD,
+            themes.first_of(&[Theme::BecOpening, Theme::PaymentChange, Theme::GiftCard]).map_or("", |t| themes.evidence(t)),
+        );
     }
     if themes.has(Theme::Extortion) && (found.has(&super::body_form::BODY_BITCOIN_ADDRESS) || found.has(&html::HTML_IMAGE_ONLY)) {
         found.add(&EXTORTION_WITH_WALLET, themes.evidence(Theme::Extortion));

@@ -14,10 +14,49 @@ symbols! { Headers:
 }
 
 const BULK_TOOLS: &[&str] = &[
-    "advanced mass sender", "atomic mail sender", "mass sender", "massmail", "mass mailer", "group mail", "groupmail", "mach10", "stealth", "extractor", "dmailer", "ultrafastmailer",
-    "emailer platinum", "powermailer", "power mail", "direct email", "cybercreek", "floodgate", "achi-kochi", "leaf phpmailer", "leafmailer", "alexusmailer", "xleet", "gammadyne", "super mail",
-    "turbo-mailer", "turbomailer", "sendblaster", "mailking", "worldmerge", "bulk", "the mail pilot", "avalanche", "prospect mailer", "jpfree", "aristotle mail", "screwmail", "ebizmailer",
-    "dynamic mailer", "inet_mail_out", "php mailer king", "king-mailer", "pro mailer",
+    "advanced mass sender",
+    "atomic mail sender",
+    "mass sender",
+    "massmail",
+    "mass mailer",
+    "group mail",
+    "groupmail",
+    "mach10",
+    "stealth",
+    "extractor",
+    "dmailer",
+    "ultrafastmailer",
+    "emailer platinum",
+    "powermailer",
+    "power mail",
+    "direct email",
+    "cybercreek",
+    "floodgate",
+    "achi-kochi",
+    "leaf phpmailer",
+    "leafmailer",
+    "alexusmailer",
+    "xleet",
+    "gammadyne",
+    "super mail",
+    "turbo-mailer",
+    "turbomailer",
+    "sendblaster",
+    "mailking",
+    "worldmerge",
+    "bulk",
+    "the mail pilot",
+    "avalanche",
+    "prospect mailer",
+    "jpfree",
+    "aristotle mail",
+    "screwmail",
+    "ebizmailer",
+    "dynamic mailer",
+    "inet_mail_out",
+    "php mailer king",
+    "king-mailer",
+    "pro mailer",
 ];
 
 pub fn check(view: &View<'_>, found: &mut Findings) {
@@ -28,7 +67,10 @@ pub fn check(view: &View<'_>, found: &mut Findings) {
         found.add(&MAILER_BULK_TOOL, format!("{mailer} ({tool})"));
     }
     outlook(view, mailer, &lower, found);
-    if lower.starts_with("the bat!") && view.leaves().filter(|p| p.content_type == "text/html").count() > 0 && view.leaves().filter(|p| p.content_type == "text/plain").count() == 0 {
+    if lower.starts_with("the bat!")
+        && view.leaves().filter(|p| p.content_type == "text/html").count() > 0
+        && view.leaves().filter(|p| p.content_type == "text/plain").count() == 0
+    {
         found.add(&MAILER_BAT_FORGED, mailer);
     }
     if !mailer.is_empty() && !agent.is_empty() {
@@ -40,7 +82,19 @@ pub fn check(view: &View<'_>, found: &mut Findings) {
     let script = ["X-PHP-Originating-Script", "X-PHP-Script", "X-Script-URL", "X-Source-Args"].iter().find_map(|n| view.header(n));
     if let Some(header) = script {
         let value = header.value.to_ascii_lowercase();
-        let hacked = ["eval()", "wp-content/", "wp-includes/", "/tmp/", "/.well-known/", "/images/", "/uploads/", "mailer.php", "leaf", "alfa", "/cgi-bin/", "xmlrpc"];
+        let hacked = [
+            "eval()",
+            "wp-content/",
+            "wp-includes/",
+            "/tmp/",
+            "/.well-known/",
+            "/images/",
+            "/uploads/",
+            "leafmailer",
+            "alfa",
+            "/cgi-bin/",
+            "xmlrpc",
+        ];
         if hacked.iter().any(|h| value.contains(h)) {
             found.add(&MAILER_HACKED_SITE, &header.value);
         } else {
@@ -61,8 +115,15 @@ fn outlook(view: &View<'_>, mailer: &str, lower: &str, found: &mut Findings) {
     let old = express || lower.contains("build 10.0") || lower.contains("imo,") || lower.contains("cws,");
     let has_mime_ole = view.header("X-MimeOLE").is_some();
     let id = view.value("Message-ID");
-    let own_form = id.matches('$').count() >= 2 || id.to_ascii_lowercase().contains("prod.outlook.com") || id.contains("phx.gbl") || id.matches('.').count() >= 3 || id.contains('#');
+    let own_form = id.matches('$').count() >= 2
+        || id.to_ascii_lowercase().contains("prod.outlook.com")
+        || id.contains("phx.gbl")
+        || id.matches('.').count() >= 3
+        || id.contains('#');
     if (old && !has_mime_ole) || (express && !own_form) {
-        found.add(&MAILER_OUTLOOK_FORGED, format!("{mailer}; Message-ID {id}; X-MimeOLE {}", if has_mime_ole { "present" } else { "missing" }));
+        found.add(
+            &MAILER_OUTLOOK_FORGED,
+            format!("{mailer}; Message-ID {id}; X-MimeOLE {}", if has_mime_ole { "present" } else { "missing" }),
+        );
     }
 }

@@ -65,7 +65,12 @@ fn structure(view: &View<'_>, found: &mut Findings) {
         found.add(&MIME_HTML_ONLY, "");
     }
     for part in texts() {
-        if part.encoding == TransferEncoding::Base64 && part.size >= 20 && view.mail.text.is_ascii() && texts().count() == 1 && !view.is_list {
+        if part.encoding == TransferEncoding::Base64
+            && part.size >= 20
+            && view.mail.text.is_ascii()
+            && texts().count() == 1
+            && !view.is_list
+        {
             let charset = part.charset.as_deref().unwrap_or("us-ascii").to_ascii_lowercase();
             // Programs that always write UTF-8 in base64 are honest; ASCII or Latin text in base64 is chosen.
             if charset != "utf-8" {
@@ -74,7 +79,20 @@ fn structure(view: &View<'_>, found: &mut Findings) {
         }
         if let Some(charset) = &part.charset {
             let lower = charset.to_ascii_lowercase();
-            let far = ["gb2312", "gbk", "gb18030", "big5", "ks_c_5601-1987", "euc-kr", "iso-2022-kr", "koi8-r", "koi8-u", "windows-1251", "shift_jis", "euc-jp"];
+            let far = [
+                "gb2312",
+                "gbk",
+                "gb18030",
+                "big5",
+                "ks_c_5601-1987",
+                "euc-kr",
+                "iso-2022-kr",
+                "koi8-r",
+                "koi8-u",
+                "windows-1251",
+                "shift_jis",
+                "euc-jp",
+            ];
             if far.contains(&lower.as_str()) && view.mail.text.len() >= 40 && view.mail.text.is_ascii() && !view.is_list {
                 found.add(&MIME_FAR_CHARSET, charset);
             }
@@ -100,6 +118,10 @@ fn is_ratware_boundary(boundary: &str) -> bool {
     let dashes = boundary.len() - bare.len();
     boundary.contains("MoreStuf")
         || (dashes >= 2 && bare.len() >= 10 && bare.bytes().all(|b| b.is_ascii_digit()))
-        || (dashes >= 3 && (16..=24).contains(&bare.len()) && bare.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit()) && bare.bytes().any(|b| b.is_ascii_digit()) && bare.bytes().any(|b| b.is_ascii_uppercase()))
+        || (dashes >= 3
+            && (16..=24).contains(&bare.len())
+            && bare.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
+            && bare.bytes().any(|b| b.is_ascii_digit())
+            && bare.bytes().any(|b| b.is_ascii_uppercase()))
         || (boundary.starts_with("----=_NextPart_") && boundary.matches('_').count() < 4 && !boundary.contains('.'))
 }

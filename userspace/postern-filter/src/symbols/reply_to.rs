@@ -43,19 +43,32 @@ pub fn check(view: &View<'_>, found: &mut Findings) {
     } else if !view.is_newsletter && !view.policy.lists.is(Kind::Esp, from) {
         found.add(&REPLY_TO_OTHER_DOMAIN, shown());
     }
-    let demands = [Theme::Urgency, Theme::BecOpening, Theme::PaymentChange, Theme::GiftCard, Theme::Inheritance, Theme::Lottery, Theme::Investment];
-    if !view.is_newsletter && !view.is_reply && (view.themes.first_of(&demands).is_some() || view.themes.first_of(CREDENTIAL).is_some()) && !view.is_from_brand() {
+    let demands =
+        [Theme::Urgency, Theme::BecOpening, Theme::PaymentChange, Theme::GiftCard, Theme::Inheritance, Theme::Lottery, Theme::Investment];
+    if !view.is_newsletter
+        && !view.is_reply
+        && (view.themes.first_of(&demands).is_some() || view.themes.first_of(CREDENTIAL).is_some())
+        && !view.is_from_brand()
+    {
         found.add(&REPLY_TO_WITH_DEMAND, shown());
     }
     let label = |d: &str| looks_like(crate::domain_lists::registrable(d).split('.').next().unwrap_or_default());
     let (look, from_look) = (label(domain), label(from));
-    let near_from = !free_from && from_look.len() >= 5 && (look == from_look && !free_reply || one_edit_apart(&look, &from_look) && from_look.len() >= 7);
+    let near_from = !free_from
+        && from_look.len() >= 5
+        && (look == from_look && !free_reply || one_edit_apart(&look, &from_look) && from_look.len() >= 7);
     let near_own = view.facts.own_domains.iter().any(|own| {
         let own_look = label(own.as_str());
-        own_look.len() >= 5 && own_look != "example" && !view.is_own(domain) && (own_look == look || (own_look.len() >= 7 && one_edit_apart(&own_look, &look)))
+        own_look.len() >= 5
+            && own_look != "example"
+            && !view.is_own(domain)
+            && (own_look == look || (own_look.len() >= 7 && one_edit_apart(&own_look, &look)))
     });
     let near_brand = matches!(view.policy.brands.resembles(domain), Some((_, Resemblance::Lookalike)));
-    let sister = near_from && look == from_look && view.from_is_authentic() == Some(true) && crate::domain_lists::registrable(domain).split('.').next() == crate::domain_lists::registrable(from).split('.').next();
+    let sister = near_from
+        && look == from_look
+        && view.from_is_authentic() == Some(true)
+        && crate::domain_lists::registrable(domain).split('.').next() == crate::domain_lists::registrable(from).split('.').next();
     if (near_from && !sister) || near_own || near_brand {
         found.add(&REPLY_TO_LOOKALIKE, shown());
     }

@@ -25,7 +25,9 @@ const DEMANDS: &[Theme] = &[
 
 pub fn check(view: &View<'_>, found: &mut Findings) {
     match view.facts.history.mails_from_sender {
-        Some(n) if n >= 3 && view.from_is_authentic() == Some(true) => found.add(&KNOWN_SENDER, format!("{n} mails from {}", view.from_address)),
+        Some(n) if n >= 3 && view.from_is_authentic() == Some(true) => {
+            found.add(&KNOWN_SENDER, format!("{n} mails from {}", view.from_address))
+        }
         Some(0) => {
             found.add(&FIRST_CONTACT, &view.from_address);
             if let Some(theme) = view.themes.first_of(DEMANDS) {

@@ -26,8 +26,32 @@ symbols! { Headers:
 }
 
 const SERVICE_LOCALS: &[&str] = &[
-    "noreply", "no-reply", "no.reply", "support", "service", "admin", "administrator", "security", "billing", "helpdesk", "notification", "notifications", "alert", "alerts",
-    "account", "accounts", "customerservice", "verification", "update", "webmaster", "postmaster", "payment", "payments", "invoice", "refund", "kundenservice",
+    "noreply",
+    "no-reply",
+    "no.reply",
+    "support",
+    "service",
+    "admin",
+    "administrator",
+    "security",
+    "billing",
+    "helpdesk",
+    "notification",
+    "notifications",
+    "alert",
+    "alerts",
+    "account",
+    "accounts",
+    "customerservice",
+    "verification",
+    "update",
+    "webmaster",
+    "postmaster",
+    "payment",
+    "payments",
+    "invoice",
+    "refund",
+    "kundenservice",
 ];
 
 pub fn check(view: &View<'_>, found: &mut Findings) {
@@ -37,7 +61,12 @@ pub fn check(view: &View<'_>, found: &mut Findings) {
     let free = view.is_free_mailer(domain);
     let envelope = view.facts.mail_from.domain().map_or("", |d| d.as_str());
     if free && view.from_outside {
-        if !envelope.is_empty() && !related(envelope, domain) && !view.is_list && !view.is_free_mailer(envelope) && view.from_is_authentic() != Some(true) {
+        if !envelope.is_empty()
+            && !related(envelope, domain)
+            && !view.is_list
+            && !view.is_free_mailer(envelope)
+            && view.from_is_authentic() != Some(true)
+        {
             found.add(&FROM_FREE_MAILER_PATH, format!("From {}, envelope {envelope}", view.from_address));
         }
         if local.bytes().filter(u8::is_ascii_digit).count() >= 4 && local.bytes().any(|b| b.is_ascii_alphabetic()) {
@@ -76,7 +105,10 @@ fn name(view: &View<'_>, _from: &Mailbox, found: &mut Findings) {
         found.add(&FROM_NAME_SHOUTS, name);
     }
     let raw = view.header("From").map_or("", |h| h.raw.as_str());
-    if raw.contains("=?") && view.header("From").is_some_and(|h| h.value.is_ascii()) && !name.contains(['"', ',', '(', ')', ':', ';', '@', '\\', '[', ']', '.']) {
+    if raw.to_ascii_lowercase().contains("?b?")
+        && view.header("From").is_some_and(|h| h.value.is_ascii())
+        && !name.contains(['"', ',', '(', ')', ':', ';', '@', '\\', '[', ']', '.'])
+    {
         found.add(&FROM_NAME_NEEDLESSLY_ENCODED, raw);
     }
     if folded.mixed_words > 0 || folded.hidden_in_words > 0 || folded.styled_letters > 0 {
@@ -98,14 +130,19 @@ fn place(view: &View<'_>, domain: &str, found: &mut Findings) {
         found.add(&FROM_ABUSED_ZONE, domain);
     }
     // A builder's own name (squarespace.com) writes honest mail; a customer's name below it hardly ever.
-    if lists.is_shared_ground(domain) && registrable(domain) != domain.split_once('.').map_or("", |_| domain) || lists.is(Kind::DynamicDns, domain) || lists.is(Kind::Tunnel, domain) {
+    if lists.is_shared_ground(domain) && registrable(domain) != domain.split_once('.').map_or("", |_| domain)
+        || lists.is(Kind::DynamicDns, domain)
+        || lists.is(Kind::Tunnel, domain)
+    {
         found.add(&FROM_FREE_GROUND, domain);
     }
     let label = registrable(domain).split('.').next().unwrap_or_default();
     if is_random(label) && view.policy.brands.owner(domain).is_none() {
         found.add(&FROM_DOMAIN_RANDOM, domain);
     }
-    if !domain.contains('.') && !domain.starts_with('[') || [".local", ".lan", ".localdomain", ".internal", ".localhost", ".invalid"].iter().any(|z| domain.ends_with(z)) {
+    if !domain.contains('.') && !domain.starts_with('[')
+        || [".local", ".lan", ".localdomain", ".internal", ".localhost", ".invalid"].iter().any(|z| domain.ends_with(z))
+    {
         found.add(&FROM_LOCAL_HOST, domain);
     }
 }

@@ -51,7 +51,11 @@ pub fn check(view: &View<'_>, found: &mut Findings) {
         found.add(&SUBJECT_TRAILING_CODE, code);
     }
     let head = bare.trim_start_matches(['[', '(', '<', '*', ' ']);
-    if head.starts_with("adv:") || head.starts_with("adv ") && view.subject.contains("ADV") || head.starts_with("adlt") || head.starts_with("adv]") {
+    if head.starts_with("adv:")
+        || head.starts_with("adv ") && view.subject.contains("ADV")
+        || head.starts_with("adlt")
+        || head.starts_with("adv]")
+    {
         found.add(&SUBJECT_ADVERTISEMENT, subject);
     }
     if !view.is_reply && has_money(bare) {
@@ -64,7 +68,10 @@ pub fn check(view: &View<'_>, found: &mut Findings) {
     if subject.chars().any(is_pictogram) {
         found.add(&SUBJECT_PICTOGRAM, subject);
     }
-    let named = view.recipients.iter().find(|(l, d)| folded.text.contains(&format!("{l}@{d}")) || (l.len() >= 5 && !is_role(l) && words().any(|w| w == l)));
+    let named = view
+        .recipients
+        .iter()
+        .find(|(l, d)| folded.text.contains(&format!("{l}@{d}")) || (l.len() >= 5 && !is_role(l) && words().any(|w| w == l)));
     if let (Some((local, _)), true) = (named, view.from_outside && !view.is_reply) {
         found.add(&SUBJECT_HAS_RECIPIENT, local);
     }
@@ -83,14 +90,16 @@ pub fn check(view: &View<'_>, found: &mut Findings) {
 
 fn encoding(view: &View<'_>, subject: &str, found: &mut Findings) {
     let Some(header) = view.header("Subject") else { return };
-    if header.raw.contains("=?") && subject.is_ascii() && header.raw.matches("=?").count() * 75 > header.raw.len() {
+    if header.raw.to_ascii_lowercase().contains("?b?") && subject.is_ascii() && header.raw.matches("=?").count() * 75 > header.raw.len() {
         found.add(&SUBJECT_NEEDLESSLY_ENCODED, &header.raw);
     }
     if !header.raw.is_ascii() && !view.facts.message.defects.is_empty() && header.raw.contains('\u{fffd}') {
         found.add(&SUBJECT_OTHER_ENCODING, subject);
     }
     // A soft hyphen or joiner alone may come from a word processor; inside a word it hides the word.
-    if view.folded_subject.hidden_in_words > 0 || subject.chars().any(|c| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') && is_invisible(c)) {
+    if view.folded_subject.hidden_in_words > 0
+        || subject.chars().any(|c| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') && is_invisible(c))
+    {
         found.add(&SUBJECT_INVISIBLE, subject);
     }
     if view.folded_subject.mixed_words > 0 || view.folded_subject.styled_letters >= 3 {
@@ -141,7 +150,10 @@ fn trailing_code(subject: &str) -> Option<&str> {
     let letters = code.bytes().filter(u8::is_ascii_alphabetic).count();
     let mixed = digits >= 2 && letters >= 3 && digits + letters == code.len();
     let lower = code.to_ascii_lowercase();
-    ((gap && !code.is_empty()) || (mixed && crate::lookalike::is_random(&lower)) || (code.len() >= 7 && digits == 0 && crate::lookalike::is_random(&lower))).then_some(code)
+    ((gap && !code.is_empty())
+        || (mixed && crate::lookalike::is_random(&lower))
+        || (code.len() >= 7 && digits == 0 && crate::lookalike::is_random(&lower)))
+    .then_some(code)
 }
 
 fn has_money(bare: &str) -> bool {
@@ -158,7 +170,24 @@ fn is_pictogram(c: char) -> bool {
 
 /// Names of mailboxes that are words.
 fn is_role(local: &str) -> bool {
-    matches!(local, "admin" | "support" | "sales" | "contact" | "office" | "billing" | "postmaster" | "webmaster" | "service" | "invoice" | "buchhaltung" | "vertrieb" | "kontakt" | "orders" | "hello")
+    matches!(
+        local,
+        "admin"
+            | "support"
+            | "sales"
+            | "contact"
+            | "office"
+            | "billing"
+            | "postmaster"
+            | "webmaster"
+            | "service"
+            | "invoice"
+            | "buchhaltung"
+            | "vertrieb"
+            | "kontakt"
+            | "orders"
+            | "hello"
+    )
 }
 
 /// `#48213-993`, `ref: 8842113`, `[case id: 19-22-1]` at the end.

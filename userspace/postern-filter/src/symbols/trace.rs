@@ -13,7 +13,7 @@ symbols! { Headers:
     DATE_ZONE_IMPOSSIBLE = 1.0, "A time zone that does not exist.";
     MESSAGE_ID_MISSING = 0.9, "No Message-ID.";
     MESSAGE_ID_INVALID = 0.9, "A Message-ID without the form left@right.";
-    MESSAGE_ID_LOCAL = 0.4, "The Message-ID's host is localhost or one word.";
+    MESSAGE_ID_LOCAL = 0.1, "The Message-ID's host is localhost or one word.";
     MESSAGE_ID_OURS = 1.2, "The Message-ID names one of our domains, but the author is elsewhere.";
     MESSAGE_ID_FREE_MAILER = 0.8, "From is at a large free mailer that writes its own Message-IDs, and this is none of them.";
     MESSAGE_ID_FORGED_PROVIDER = 0.8, "The Message-ID names a large provider, which neither From nor any host on the way belongs to.";
@@ -53,7 +53,9 @@ fn date(view: &View<'_>, found: &mut Findings) {
 
 /// `+0200` of a date.
 fn zone_of(value: &str) -> Option<&str> {
-    value.split_whitespace().find(|w| w.len() >= 5 && (w.starts_with('+') || w.starts_with('-')) && w[1..].bytes().all(|b| b.is_ascii_digit()))
+    value
+        .split_whitespace()
+        .find(|w| w.len() >= 5 && (w.starts_with('+') || w.starts_with('-')) && w[1..].bytes().all(|b| b.is_ascii_digit()))
 }
 
 fn is_impossible(zone: &str) -> bool {
@@ -99,7 +101,12 @@ fn message_id(view: &View<'_>, found: &mut Findings) {
     let from = view.from_domain;
     if let Some((_, forms)) = ID_FORMS.iter().find(|(provider, _)| from == *provider) {
         // Programs of the sender's own may set the ID; then the provider's hosts stand in the trace.
-        let by_provider = forms.iter().any(|f| related(&right, f)) || view.mail.received.iter().any(|r| r.by.as_deref().is_some_and(|by| forms.iter().any(|f| related(&by.to_ascii_lowercase(), f))));
+        let by_provider = forms.iter().any(|f| related(&right, f))
+            || view
+                .mail
+                .received
+                .iter()
+                .any(|r| r.by.as_deref().is_some_and(|by| forms.iter().any(|f| related(&by.to_ascii_lowercase(), f))));
         if !by_provider {
             found.add(&MESSAGE_ID_FREE_MAILER, raw);
         }
@@ -122,7 +129,9 @@ fn received(view: &View<'_>, found: &mut Findings) {
         }
         let (Some(helo), Some(reverse)) = (&hop.helo, &hop.reverse) else { continue };
         let helo = helo.to_ascii_lowercase();
-        let provider = ["yahoo.com", "hotmail.com", "aol.com", "gmail.com", "msn.com", "outlook.com", "paypal.com", "ebay.com"].iter().find(|p| helo == **p || helo == format!("mail.{p}") || helo == format!("mx.{p}"));
+        let provider = ["yahoo.com", "hotmail.com", "aol.com", "gmail.com", "msn.com", "outlook.com", "paypal.com", "ebay.com"]
+            .iter()
+            .find(|p| helo == **p || helo == format!("mail.{p}") || helo == format!("mx.{p}"));
         if provider.is_some_and(|p| !related(&reverse.to_ascii_lowercase(), p) && reverse.contains('.')) {
             found.add(&RECEIVED_FORGED_HELO, &hop.raw);
         }
@@ -140,7 +149,10 @@ fn received(view: &View<'_>, found: &mut Findings) {
 fn impossible_address(raw: &str) -> Option<&str> {
     raw.split(['[', ']', '(', ')', ' ']).find(|word| {
         let parts: Vec<&str> = word.split('.').collect();
-        parts.len() == 4 && parts.iter().all(|p| (1..=3).contains(&p.len()) && p.bytes().all(|b| b.is_ascii_digit())) && parts.iter().any(|p| p.parse::<u16>().is_ok_and(|n| n > 255)) && raw.contains(&format!("[{word}]"))
+        parts.len() == 4
+            && parts.iter().all(|p| (1..=3).contains(&p.len()) && p.bytes().all(|b| b.is_ascii_digit()))
+            && parts.iter().any(|p| p.parse::<u16>().is_ok_and(|n| n > 255))
+            && raw.contains(&format!("[{word}]"))
     })
 }
 
@@ -151,7 +163,13 @@ mod tests {
     #[test]
     fn zones() {
         assert_eq!(zone_of("Thu, 19 Sep 2002 13:00:19 +0100 (IST)"), Some("+0100"));
-        assert!(is_impossible("+2400") && is_impossible("-1700") && is_impossible("+0123") && !is_impossible("+0545") && !is_impossible("-0330"));
+        assert!(
+            is_impossible("+2400")
+                && is_impossible("-1700")
+                && is_impossible("+0123")
+                && !is_impossible("+0545")
+                && !is_impossible("-0330")
+        );
     }
 
     #[test]

@@ -20,7 +20,21 @@ pub fn check(view: &View<'_>, found: &mut Findings) {
             "x-spam-status" => value().starts_with("yes"),
             "x-forefront-antispam-report" | "x-forefront-antispam-report-untrusted" => {
                 let v = value();
-                ["sfv:spm", "cat:phsh", "cat:hphsh", "cat:hphish", "cat:malw", "cat:spoof", "cat:hspm", "cat:spm", "cat:uimp", "cat:dimp", "cat:bimp"].iter().any(|m| v.contains(m))
+                [
+                    "sfv:spm",
+                    "cat:phsh",
+                    "cat:hphsh",
+                    "cat:hphish",
+                    "cat:malw",
+                    "cat:spoof",
+                    "cat:hspm",
+                    "cat:spm",
+                    "cat:uimp",
+                    "cat:dimp",
+                    "cat:bimp",
+                ]
+                .iter()
+                .any(|m| v.contains(m))
             }
             "x-ms-exchange-organization-scl" => value().trim().parse::<i32>().is_ok_and(|n| n >= 5),
             "x-gmx-antispam" | "x-ui-filterresults" => value().contains("junk"),
@@ -32,7 +46,8 @@ pub fn check(view: &View<'_>, found: &mut Findings) {
         // Lists and forwarders break SPF and DKIM; what their first host saw is no blame on the author.
         if matches!(name.as_str(), "authentication-results" | "received-spf") && view.auth.is_none() && !view.is_list {
             let v = value();
-            let failed = ["spf=fail", "spf=softfail", "dkim=fail", "dmarc=fail", "compauth=fail"].iter().any(|m| v.contains(m)) || (name == "received-spf" && (v.starts_with("fail") || v.starts_with("softfail")));
+            let failed = ["spf=fail", "spf=softfail", "dkim=fail", "dmarc=fail", "compauth=fail"].iter().any(|m| v.contains(m))
+                || (name == "received-spf" && (v.starts_with("fail") || v.starts_with("softfail")));
             let passed = ["dmarc=pass", "dkim=pass", "dmarc=bestguesspass"].iter().any(|m| v.contains(m));
             if failed && !passed {
                 found.add(&UPSTREAM_AUTH_FAILED, format!("{}: {}", h.name, h.value));

@@ -5,6 +5,7 @@ use postern_mail::message::Url;
 use super::Findings;
 use crate::domain_lists::{Kind, registrable, related};
 use crate::symbols;
+use crate::themes::Theme;
 use crate::view::View;
 
 symbols! { Url:
@@ -18,7 +19,7 @@ symbols! { Url:
     URL_OPEN_REDIRECT = 1.5, "A link through somebody's open redirector to another site.";
     URL_NESTED = 0.2, "A link carries another site's full address.";
     URL_OBFUSCATED = 1.5, "A link is written to be misread: backslashes, needless escapes, tabs.";
-    URL_LOGIN_PATH = 0.4, "The path of a link to a foreign site speaks of login, verification or an update.";
+    URL_LOGIN_PATH = 0.4, "The path of a link to a foreign site speaks of login or verification, and the text demands something.";
     URL_HACKED_SITE = 1.5, "A page in a place where only a break-in puts pages (wp-includes, .well-known, …).";
     URL_EXECUTABLE = 2.0, "A link to a program, script, disk image or archive.";
     URL_LONG = 0.2, "A link of more than 700 characters.";
@@ -55,7 +56,8 @@ pub fn check(view: &View<'_>, found: &mut Findings) {
 fn is_page(url: &Url) -> bool {
     use postern_mail::message::UrlSource;
     let raw = url.raw.get(..url.raw.floor_char_boundary(40)).unwrap_or_default().to_ascii_lowercase();
-    url.source != UrlSource::HtmlImage && !raw.starts_with("data:image/") && !raw.starts_with("data:font/") || raw.starts_with("data:image/svg+xml") && url.source == UrlSource::HtmlLink
+    url.source != UrlSource::HtmlImage && !raw.starts_with("data:image/") && !raw.starts_with("data:font/")
+        || raw.starts_with("data:image/svg+xml") && url.source == UrlSource::HtmlLink
 }
 
 fn form(view: &View<'_>, url: &Url, found: &mut Findings) {
@@ -65,7 +67,8 @@ fn form(view: &View<'_>, url: &Url, found: &mut Findings) {
         }
         let written = url.raw.split("://").nth(1).unwrap_or_default();
         let host = written.rsplit_once('@').map_or(written, |(_, h)| h).split(['/', ':', '?', '#']).next().unwrap_or_default();
-        let plain = host.split('.').count() == 4 && host.split('.').all(|p| p.bytes().all(|b| b.is_ascii_digit()) && (p == "0" || !p.starts_with('0')));
+        let plain = host.split('.').count() == 4
+            && host.split('.').all(|p| p.bytes().all(|b| b.is_ascii_digit()) && (p == "0" || !p.starts_with('0')));
         if ip.is_ipv4() && !plain && !written.starts_with('[') {
             found.add(&URL_ADDRESS_DISGUISED, &url.raw);
         }
@@ -91,8 +94,28 @@ fn path(view: &View<'_>, url: &Url, found: &mut Findings) {
     if view.from_outside && !view.is_from_brand() {
         if let Some(seen) = recipient_in(view, url) {
             // A newsletter's unsubscribe link carries the address too.
-            let leaves = ["unsub", "optout", "opt-out", "remove", "abmelde", "austragen", "preferences", "desabon", "/manage", "confirm", "verifysub", "mailman", "subscri"].iter().any(|w| path.contains(w) || url.query.to_ascii_lowercase().contains(w));
-            if !esp && !known && !view.is_list && (!leaves || !view.is_newsletter && !path.contains("unsub") && !path.contains("remove") && !path.contains("mailman")) {
+            let leaves = [
+                "unsub",
+                "optout",
+                "opt-out",
+                "remove",
+                "abmelde",
+                "austragen",
+                "preferences",
+                "desabon",
+                "/manage",
+                "confirm",
+                "verifysub",
+                "mailman",
+                "subscri",
+            ]
+            .iter()
+            .any(|w| path.contains(w) || url.query.to_ascii_lowercase().contains(w));
+            if !esp
+                && !known
+                && !view.is_list
+                && (!leaves || !view.is_newsletter && !path.contains("unsub") && !path.contains("remove") && !path.contains("mailman"))
+            {
                 found.add(&URL_RECIPIENT, seen);
             }
         }
@@ -103,17 +126,35 @@ fn path(view: &View<'_>, url: &Url, found: &mut Findings) {
     } else if carries_site(url) && !esp && !view.is_newsletter && !view.is_list {
         found.add(&URL_NESTED, &url.raw);
     }
-    let words = ["login", "log-in", "signin", "sign-in", "logon", "verify", "verif", "secure", "account", "webmail", "owa/", "/auth", "update", "confirm", "wallet", "password", "recover", "billing", "validate", "unlock"];
+    let words = [
+        "login", "log-in", "signin", "sign-in", "logon", "verify", "verif", "secure", "account", "webmail", "owa/", "/auth", "update",
+        "confirm", "wallet", "password", "recover", "billing", "validate", "unlock",
+    ];
     if let Some(word) = words.iter().find(|w| path.contains(**w)) {
-        if !esp && !known && !view.is_newsletter && !view.is_list {
+        if !esp && !known && !view.is_newsletter && !view.is_list && demands(view) {
             found.add(&URL_LOGIN_PATH, format!("{word} in {}", url.raw));
         }
     }
-    let places = ["/wp-includes/", "/wp-content/", "/wp-admin/", "/.well-known/", "/cgi-sys/", "/components/com_", "/modules/mod_", "/.tmb/", "/tmp/", "/xmlrpc", "/vendor/phpunit"];
+    let places = [
+        "/wp-includes/",
+        "/wp-content/",
+        "/wp-admin/",
+        "/.well-known/",
+        "/cgi-sys/",
+        "/components/com_",
+        "/modules/mod_",
+        "/.tmb/",
+        "/tmp/",
+        "/xmlrpc",
+        "/vendor/phpunit",
+    ];
     if places.iter().any(|p| path.contains(p)) && is_page_name(&path) && !path.contains("/wp-content/uploads/") {
         found.add(&URL_HACKED_SITE, &url.raw);
     }
-    let ends = [".exe", ".scr", ".msi", ".js", ".jse", ".vbs", ".hta", ".lnk", ".iso", ".img", ".bat", ".cmd", ".ps1", ".jar", ".apk", ".zip", ".rar", ".7z", ".one", ".appx", ".msix", ".vhd", ".url", ".wsf", ".xll"];
+    let ends = [
+        ".exe", ".scr", ".msi", ".js", ".jse", ".vbs", ".hta", ".lnk", ".iso", ".img", ".bat", ".cmd", ".ps1", ".jar", ".apk", ".zip",
+        ".rar", ".7z", ".one", ".appx", ".msix", ".vhd", ".url", ".wsf", ".xll",
+    ];
     if let Some(end) = ends.iter().find(|e| path.ends_with(**e)) {
         let archive = matches!(*end, ".zip" | ".rar" | ".7z" | ".js" | ".iso" | ".msi" | ".exe" | ".apk" | ".jar");
         // Software is announced with links to archives; a stranger's single archive is bait.
@@ -121,15 +162,30 @@ fn path(view: &View<'_>, url: &Url, found: &mut Findings) {
             found.add(&URL_EXECUTABLE, &url.raw);
         }
     }
-    if !view.is_list && !view.is_newsletter && ["/remove", "remove.", "/optout", "/opt-out", "optout.", "/unsubscribe.htm", "/removal", "takemeoff", "/rem.", "/unsub."].iter().any(|w| tail.contains(w)) {
+    if !view.is_list
+        && !view.is_newsletter
+        && ["/remove", "remove.", "/optout", "/opt-out", "optout.", "/unsubscribe.htm", "/removal", "takemeoff", "/rem.", "/unsub."]
+            .iter()
+            .any(|w| tail.contains(w))
+    {
         found.add(&URL_REMOVE, &url.raw);
     }
     if !esp && !known && !view.is_newsletter && !view.is_list && path.split('/').any(|p| p.len() >= 16 && crate::lookalike::is_random(p)) {
         found.add(&URL_HEX_PATH, &url.raw);
     }
-    if !view.is_list && ["affid=", "aff_id=", "affiliate", "aff=", "afid=", "refid=", "/aff/", "offer_id="].iter().any(|w| tail.to_ascii_lowercase().contains(w)) {
+    if !view.is_list
+        && ["affid=", "aff_id=", "affiliate", "aff=", "afid=", "refid=", "/aff/", "offer_id="]
+            .iter()
+            .any(|w| tail.to_ascii_lowercase().contains(w))
+    {
         found.add(&URL_AFFILIATE, &url.raw);
     }
+}
+
+/// The text asks for something that a login would follow.
+fn demands(view: &View<'_>) -> bool {
+    view.is_credential_lure()
+        || view.themes.first_of(&[Theme::Urgency, Theme::DocumentShare, Theme::RefundTax, Theme::RewardPoints, Theme::Crypto]).is_some()
 }
 
 fn is_page_name(path: &str) -> bool {
@@ -140,7 +196,9 @@ fn is_page_name(path: &str) -> bool {
 fn carries_site(url: &Url) -> bool {
     let inside = |s: &str| {
         let lower = s.to_ascii_lowercase();
-        ["http://", "https://", "http%3a", "https%3a", "=www.", "//www."].iter().any(|p| lower.contains(p)) || lower.starts_with("/amp/s/") || lower.contains("/amp/s/")
+        ["http://", "https://", "http%3a", "https%3a", "=www.", "//www."].iter().any(|p| lower.contains(p))
+            || lower.starts_with("/amp/s/")
+            || lower.contains("/amp/s/")
     };
     inside(&url.query) || inside(&url.path) || inside(&url.fragment)
 }
@@ -159,7 +217,10 @@ fn recipient_in(view: &View<'_>, url: &Url) -> Option<String> {
             if lower.contains(&plain) || lower.contains(&escaped) {
                 return Some(format!("{plain} in {}", url.host));
             }
-            let pieces = tail.split(['/', '?', '&', '#', ';', '$', '*', ',', '!']).flat_map(|p| [Some(p), p.split_once('=').map(|(_, v)| v)]).flatten();
+            let pieces = tail
+                .split(['/', '?', '&', '#', ';', '$', '*', ',', '!'])
+                .flat_map(|p| [Some(p), p.split_once('=').map(|(_, v)| v)])
+                .flatten();
             for piece in pieces.filter(|p| p.len() >= 12 && p.len() <= 400).take(40) {
                 let decoded = base64::decode(piece);
                 if decoded.len() >= plain.len() && String::from_utf8_lossy(&decoded).to_ascii_lowercase().contains(&plain) {
@@ -184,11 +245,18 @@ fn text_lies(view: &View<'_>, found: &mut Findings) {
             }
             let Some(shown) = shown_host(&link.text) else { continue };
             let lists = view.policy.lists;
-            let counted = lists.is(Kind::Esp, &url.host) || (related(&url.host, view.from_domain)) || (view.is_newsletter && view.from_is_authentic() != Some(false));
+            let counted = lists.is(Kind::Esp, &url.host)
+                || (related(&url.host, view.from_domain))
+                || (view.is_newsletter && view.from_is_authentic() != Some(false));
             let same_brand = view.policy.brands.owner(&shown).is_some_and(|b| view.policy.brands.owns(b, &url.host));
-            let tracked = lists.is(Kind::Redirector, &url.host) || url.host.contains("safelinks") || url.host.contains("urldefense") || url.host.contains("click.");
+            let tracked = lists.is(Kind::Redirector, &url.host)
+                || url.host.contains("safelinks")
+                || url.host.contains("urldefense")
+                || url.host.contains("click.");
             // Click counters rewrite links of newsletters; a link that shows a well-known brand or our own domain may not be rewritten by strangers.
-            let grave = view.policy.brands.owner(&shown).is_some() || view.is_own(&shown) || view.themes.first_of(super::lure::CREDENTIAL).is_some();
+            let grave = view.policy.brands.owner(&shown).is_some()
+                || view.is_own(&shown)
+                || view.themes.first_of(super::lure::CREDENTIAL).is_some();
             if !related(&shown, &url.host) && !same_brand && !(counted || tracked && !grave) {
                 found.add(&URL_TEXT_LIES, format!("shows {shown}, leads to {}", url.host));
             }
@@ -208,7 +276,11 @@ fn shown_host(text: &str) -> Option<String> {
     let host = bare.split(['/', '?', '#', ':']).next()?.trim_end_matches('.');
     let site = registrable(host);
     let zone = host.rsplit('.').next()?;
-    let looks = host.contains('.') && site.contains('.') && host.split('.').all(|l| !l.is_empty() && l.chars().all(|c| c.is_alphanumeric() || c == '-')) && zone.len() >= 2 && zone.chars().all(char::is_alphabetic);
+    let looks = host.contains('.')
+        && site.contains('.')
+        && host.split('.').all(|l| !l.is_empty() && l.chars().all(|c| c.is_alphanumeric() || c == '-'))
+        && zone.len() >= 2
+        && zone.chars().all(char::is_alphabetic);
     let known_zone = psl::suffix(host.as_bytes()).is_some_and(|s| s.is_known());
     (looks && known_zone && (has_scheme || host.starts_with("www.") || !is_file_name(host))).then(|| host.to_owned())
 }

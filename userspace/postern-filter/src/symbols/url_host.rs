@@ -52,7 +52,10 @@ pub fn check(view: &View<'_>, found: &mut Findings) {
         if path.contains("/ipfs/") || path.contains("/ipns/") {
             found.add(&URL_IPFS, &url.raw);
         }
-        let is_page = path.ends_with(".html") || path.ends_with(".htm") || path.ends_with('/') || !path.rsplit('/').next().unwrap_or_default().contains('.');
+        let is_page = path.ends_with(".html")
+            || path.ends_with(".htm")
+            || path.ends_with('/')
+            || !path.rsplit('/').next().unwrap_or_default().contains('.');
         if lists.is(Kind::Bucket, host) && is_page && !talk {
             found.add(&URL_BUCKET, &url.raw);
         } else if lists.is(Kind::FreeHosting, host) && !talk && !is_front_door(host) {
@@ -69,12 +72,19 @@ pub fn check(view: &View<'_>, found: &mut Findings) {
 /// The builder's own pages, not a customer's.
 fn is_front_door(host: &str) -> bool {
     let site = registrable(host);
-    (host == site || host.strip_prefix("www.").is_some_and(|h| h == site)) && psl::suffix_str(host).is_some_and(|s| s != host) && site.matches('.').count() == 1 && !crate::lookalike::is_random(site.split('.').next().unwrap_or_default())
+    (host == site || host.strip_prefix("www.").is_some_and(|h| h == site))
+        && psl::suffix_str(host).is_some_and(|s| s != host)
+        && site.matches('.').count() == 1
+        && !crate::lookalike::is_random(site.split('.').next().unwrap_or_default())
 }
 
 fn shape(view: &View<'_>, host: &str, found: &mut Findings) {
     let lists = view.policy.lists;
-    if view.policy.brands.owner(host).is_some() || lists.is(Kind::Esp, host) || view.is_own(host) || host.parse::<std::net::IpAddr>().is_ok() {
+    if view.policy.brands.owner(host).is_some()
+        || lists.is(Kind::Esp, host)
+        || view.is_own(host)
+        || host.parse::<std::net::IpAddr>().is_ok()
+    {
         return;
     }
     let talk = view.is_list || view.is_reply;
@@ -98,7 +108,30 @@ fn shape(view: &View<'_>, host: &str, found: &mut Findings) {
     if label.matches('-').count() >= 3 && !label.starts_with("xn--") {
         found.add(&URL_MANY_HYPHENS, host);
     }
-    let words = ["login", "signin", "logon", "verify", "verification", "secure", "security", "account", "accounts", "webmail", "update", "confirm", "auth", "unlock", "banking", "wallet", "validate", "support", "alert", "refund", "billing", "recovery"];
+    let words = [
+        "login",
+        "signin",
+        "logon",
+        "verify",
+        "verification",
+        "secure",
+        "security",
+        "account",
+        "accounts",
+        "webmail",
+        "update",
+        "confirm",
+        "auth",
+        "unlock",
+        "banking",
+        "wallet",
+        "validate",
+        "support",
+        "alert",
+        "refund",
+        "billing",
+        "recovery",
+    ];
     let pieces = || site.split('.').next().unwrap_or_default().split('-');
     if !talk && !view.is_newsletter && pieces().count() >= 2 && pieces().any(|p| words.contains(&p)) {
         found.add(&URL_LOGIN_HOST, host);

@@ -21,7 +21,9 @@ pub fn check(view: &View<'_>, found: &mut Findings) {
         return;
     }
     // An allow list without authentication would be a key under the mat: anybody can write an address.
-    if let Some(entry) = view.policy.allows_sender(&view.from_address).filter(|_| !view.from_outside || view.from_is_authentic() == Some(true)) {
+    if let Some(entry) =
+        view.policy.allows_sender(&view.from_address).filter(|_| !view.from_outside || view.from_is_authentic() == Some(true))
+    {
         found.add(&SENDER_ALLOWED, entry);
     } else if let (Some(entry), Some(auth)) = (view.policy.allows_sender(&envelope), view.auth) {
         let domain = envelope.rsplit_once('@').map_or("", |(_, d)| d);
