@@ -5,9 +5,17 @@
 mod antivirus;
 mod dns_lists;
 pub mod door;
+mod dsn;
+pub mod events;
 pub mod journey;
 pub mod listen;
+pub mod mx;
+pub mod queue;
+pub mod recipients;
+pub mod relay;
+pub mod route;
 pub mod session;
+pub mod sink;
 mod sources;
 pub mod tls;
 pub mod visit;

@@ -1,0 +1,169 @@
+//! The queue as operators see it.
+
+use postern_model::address::Address;
+use postern_model::envelope::Direction;
+use postern_model::id::MailId;
+use postern_model::queue::{LastReply, QueuedMail, RecipientStatus};
+use postern_model::reason::Reason;
+use postern_model::time::Timestamp;
+use serde::Serialize;
+
+use super::filter::{Status, is_held};
+use super::schedule::{Entry, JobState, Schedule};
+use super::{PARKED, Queue};
+
+/// One mail of a list.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Row {
+    pub id: MailId,
+    pub status: Status,
+    pub accepted: Timestamp,
+    pub size: u64,
+    pub direction: Direction,
+    /// Empty: the null path.
+    pub sender: String,
+    pub recipients: Vec<RecipientRow>,
+    pub subject: Option<String>,
+    pub message_id: Option<String>,
+    pub reason: Reason,
+    pub reroute: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RecipientRow {
+    pub address: Address,
+    pub status: RecipientStatus,
+    pub attempts: u32,
+    /// `None`: nothing is planned.
+    pub next_attempt: Option<Timestamp>,
+    pub last: Option<LastReply>,
+}
+
+/// Why a mail is where it is.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Why {
+    pub mail: Row,
+    /// One for each destination of the recipients that are not done.
+    pub destinations: Vec<Attempted>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Attempted {
+    /// As in `backends of example.org`.
+    pub destination: String,
+    pub recipients: Vec<Address>,
+    /// `untried`, `good`, `back-off`, `probing`.
+    pub health: &'static str,
+    /// When a destination that cannot be reached is tried again.
+    pub next_probe: Option<Timestamp>,
+    /// Why the last connection failed.
+    pub trouble: Option<LastReply>,
+    /// Mails ready before it and after it in the same line.
+    pub in_line: usize,
+    pub connections: usize,
+    /// The hosts that would be tried now, in order.
+    pub hosts: Vec<Hop>,
+    /// Why there are none.
+    pub routing_error: Option<String>,
+}
+
+/// A host of a routing plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Hop {
+    /// `mx.example:25`, `/run/lmtp`.
+    pub host: String,
+    pub protocol: postern_model::settings::delivery::Protocol,
+    pub tls: postern_model::settings::delivery::TlsPolicy,
+    /// It failed a short while ago and is tried after the others.
+    pub is_avoided: bool,
+}
+
+pub(super) fn status(entry: &Entry) -> Status {
+    if is_held(&entry.mail) {
+        Status::Held
+    } else if entry.is_leased() {
+        Status::Active
+    } else if entry.jobs.iter().any(|j| j.state == JobState::Ready) {
+        Status::Ready
+    } else {
+        Status::Waiting
+    }
+}
+
+pub(super) fn row(entry: &Entry, schedule: &Schedule) -> Row {
+    let mail: &QueuedMail = &entry.mail;
+    let status = status(entry);
+    let recipients = (0u32..).zip(&mail.recipients).map(|(index, r)| {
+        let job = entry.jobs.iter().find(|j| j.recipients.contains(&index));
+        let next = job.map(|j| match j.state {
+            JobState::Waiting(at) => at,
+            // In line: when its destination is tried again, or at once.
+            JobState::Ready | JobState::Leased => match schedule.lane(j.lane).map(|l| l.health) {
+                Some(super::schedule::Health::BackOff { until, .. }) => until,
+                _ => r.next_attempt,
+            },
+        });
+        RecipientRow {
+            address: r.recipient.address.clone(),
+            status: r.status.clone(),
+            attempts: r.attempts,
+            next_attempt: next.filter(|at| *at != PARKED),
+            last: r.last.clone(),
+        }
+    });
+    Row {
+        id: mail.id,
+        status,
+        accepted: mail.accepted,
+        size: mail.size,
+        direction: mail.envelope.direction,
+        sender: mail.envelope.mail_from.to_string(),
+        recipients: recipients.collect(),
+        subject: mail.subject.clone(),
+        message_id: mail.message_id.clone(),
+        reason: mail.reason,
+        reroute: mail.reroute.clone(),
+    }
+}
+
+impl Queue {
+    /// What the queue knows about one mail, and what it would do next. Asks the DNS for MX destinations.
+    pub async fn why(&self, id: MailId) -> Option<Why> {
+        let (mail, mut destinations, routes) = {
+            let schedule = self.0.schedule.lock();
+            let entry = schedule.get(id)?;
+            let mut destinations = Vec::new();
+            let mut routes = Vec::new();
+            for job in &entry.jobs {
+                let Some(lane) = schedule.lane(job.lane) else { continue };
+                let (health, next_probe) = match lane.health {
+                    super::schedule::Health::Untried => ("untried", None),
+                    super::schedule::Health::Good => ("good", None),
+                    super::schedule::Health::BackOff { until, .. } => ("back-off", Some(until)),
+                    super::schedule::Health::Probing { .. } => ("probing", None),
+                };
+                let recipients = job.recipients.iter().filter_map(|i| entry.mail.recipients.get(*i as usize));
+                destinations.push(Attempted {
+                    destination: lane.destination.to_string(),
+                    recipients: recipients.map(|r| r.recipient.address.clone()).collect(),
+                    health,
+                    next_probe,
+                    trouble: lane.trouble.clone(),
+                    in_line: schedule.ready_in(job.lane),
+                    connections: lane.workers,
+                    hosts: Vec::new(),
+                    routing_error: None,
+                });
+                routes.push(lane.destination.clone());
+            }
+            (row(entry, &schedule), destinations, routes)
+        };
+        for (attempted, destination) in destinations.iter_mut().zip(routes) {
+            match self.0.connector.plan(&destination).await {
+                Ok(hosts) => attempted.hosts = hosts,
+                Err(e) => attempted.routing_error = Some(e),
+            }
+        }
+        Some(Why { mail, destinations })
+    }
+}
