@@ -10,6 +10,7 @@
 //!
 //! Read first: [`facts`], [`judge`], then [`symbols`] and one of its groups.
 
+pub mod bayes;
 pub mod brands;
 pub mod domain_lists;
 pub mod evidence;
@@ -18,6 +19,7 @@ pub mod facts;
 pub mod fold;
 pub mod judge;
 pub mod lookalike;
+pub mod offline;
 pub mod policy;
 pub mod registry;
 pub mod symbols;

@@ -11,6 +11,7 @@ pub const ALL: &[(&str, &str)] = &[
     ("0001-journeys", include_str!("migrations/0001-journeys.sql")),
     ("0002-mail-memory", include_str!("migrations/0002-mail-memory.sql")),
     ("0003-administration", include_str!("migrations/0003-administration.sql")),
+    ("0004-tokens", include_str!("migrations/0004-tokens.sql")),
 ];
 
 /// Applies what is missing; all of it in one transaction.

@@ -23,6 +23,7 @@ pub mod senders;
 pub mod sessions;
 pub mod settings;
 pub mod terms;
+pub mod tokens;
 pub mod writer;
 
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};

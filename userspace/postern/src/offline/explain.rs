@@ -1,0 +1,168 @@
+//! `postern explain`: judges one mail and says why, symbol by symbol.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use postern_filter::judge::{group_sums, judge};
+use postern_filter::offline::Clock;
+use postern_filter::registry;
+use postern_model::settings::Settings;
+use postern_model::time::Timestamp;
+use serde::Serialize;
+
+use super::database;
+use super::index::Index;
+use super::scan::Scanner;
+
+/// Judges one mail in a file and prints every symbol with its evidence.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ExplainArgs {
+    /// The mail
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Table with the mail's envelope; see `postern scan`
+    #[arg(long, value_name = "TSV")]
+    pub index: Option<PathBuf>,
+    /// Take the moment of judgement from the newest Received line instead of the clock
+    #[arg(long)]
+    pub now_from_received: bool,
+    /// Folder with what `postern learn` learned [default: postern in the user's data directory]
+    #[arg(long, value_name = "DIR", env = "POSTERN_DB", hide_env_values = true)]
+    pub db: Option<PathBuf>,
+}
+
+#[derive(Serialize)]
+struct Explanation<'a> {
+    file: String,
+    from: Option<&'a str>,
+    subject: Option<&'a str>,
+    size: u64,
+    score: f64,
+    action: &'static str,
+    reason: &'static str,
+    symbols: Vec<Symbol<'a>>,
+    groups: Vec<GroupLine>,
+    bayes: Option<Bayes>,
+    not_asked: &'static str,
+}
+
+#[derive(Serialize)]
+struct Symbol<'a> {
+    symbol: &'a str,
+    group: String,
+    score: f64,
+    evidence: &'a str,
+    meaning: &'static str,
+}
+
+/// A group whose cap took something away.
+#[derive(Serialize)]
+struct GroupLine {
+    group: String,
+    before_cap: f64,
+    cap: f64,
+}
+
+#[derive(Serialize)]
+struct Bayes {
+    probability: f64,
+    known_tokens: usize,
+    evidence: Vec<String>,
+}
+
+const NOT_ASKED: &str = "SPF, DKIM, DMARC, reverse DNS, DNS lists and antivirus: a file tells nothing of them";
+
+/// # Errors
+/// When the file, the index or the database cannot be read, or the output is closed.
+pub fn run(args: &ExplainArgs, settings: Settings, out: &mut dyn Write) -> anyhow::Result<u8> {
+    let index = args.index.as_deref().map(Index::read).transpose()?.unwrap_or_default();
+    let folder = database::folder(args.db.as_deref()).unwrap_or_default();
+    let classifier = database::classifier(&folder, &settings.filter.bayes)?;
+    let now = Timestamp::from_system(std::time::SystemTime::now());
+    let clock = if args.now_from_received { Clock::NewestReceived(now) } else { Clock::At(now) };
+    let scanner = Scanner::new(settings, classifier, index, clock);
+    explain(&scanner, &args.file, args.json, out)?;
+    Ok(0)
+}
+
+fn explain(scanner: &Scanner, file: &Path, as_json: bool, out: &mut dyn Write) -> anyhow::Result<()> {
+    let mut facts = scanner.facts(file)?;
+    facts.bayes = scanner.classifier.as_ref().and_then(|c| c.fact_with_evidence(&facts.message));
+    let verdict = judge(&facts, &scanner.policy);
+    let symbols = verdict
+        .hits
+        .iter()
+        .map(|hit| Symbol {
+            symbol: &hit.symbol,
+            group: registry::group_name(hit.group),
+            score: hit.score.get(),
+            evidence: &hit.evidence,
+            meaning: registry::find(&hit.symbol).map_or("", |s| s.description),
+        })
+        .collect();
+    let groups = group_sums(verdict.hits.iter().map(|h| (h.group, h.score)), &scanner.policy)
+        .iter()
+        .filter(|sum| sum.is_capped())
+        .map(|sum| GroupLine { group: registry::group_name(sum.group), before_cap: sum.positive.get(), cap: sum.cap.get() })
+        .collect();
+    let explanation = Explanation {
+        file: file.display().to_string(),
+        from: facts.message.from.first().map(|f| f.address.as_str()),
+        subject: facts.message.subject.as_deref(),
+        size: facts.message.size,
+        score: verdict.score.get(),
+        action: verdict.action.name(),
+        reason: verdict.reason.name(),
+        symbols,
+        groups,
+        bayes: facts.bayes.as_ref().map(|b| Bayes {
+            probability: b.probability,
+            known_tokens: b.known_tokens,
+            evidence: b.evidence.clone(),
+        }),
+        not_asked: NOT_ASKED,
+    };
+    if as_json {
+        serde_json::to_writer_pretty(&mut *out, &explanation)?;
+        writeln!(out)?;
+        return Ok(());
+    }
+    text(&explanation, &scanner.settings, out)?;
+    Ok(())
+}
+
+fn text(e: &Explanation<'_>, settings: &Settings, out: &mut dyn Write) -> std::io::Result<()> {
+    let thresholds = &settings.filter.thresholds;
+    writeln!(out, "{}: {}", e.file, printable(e.subject.unwrap_or("(no subject)"), 100))?;
+    writeln!(out, "from {}, {} octets", printable(e.from.unwrap_or("(nobody)"), 100), e.size)?;
+    let (tag, quarantine, reject) = (thresholds.tag, thresholds.quarantine, thresholds.reject);
+    writeln!(out, "\n{:.2}  {} ({})   tag from {tag}, quarantine from {quarantine}, reject from {reject}\n", e.score, e.action, e.reason)?;
+    let width = e.symbols.iter().map(|s| s.symbol.len()).max().unwrap_or(0);
+    for s in &e.symbols {
+        writeln!(out, "{:>7.2}  {:width$}  {}", s.score, s.symbol, s.meaning)?;
+        if !s.evidence.is_empty() {
+            writeln!(out, "{:>7}  {:width$}    {}", "", "", printable(s.evidence, 200))?;
+        }
+    }
+    if e.symbols.is_empty() {
+        writeln!(out, "no symbol fired")?;
+    }
+    for g in &e.groups {
+        writeln!(out, "\nthe group {} would add {:.2}; its cap is {:.2}", g.group, g.before_cap, g.cap)?;
+    }
+    if let Some(bayes) = &e.bayes {
+        writeln!(out, "\nclassifier: {:.4} that it is spam, {} of its tokens known", bayes.probability, bayes.known_tokens)?;
+        for line in &bayes.evidence {
+            writeln!(out, "         {}", printable(line, 100))?;
+        }
+    }
+    writeln!(out, "\nnot asked: {}", e.not_asked)
+}
+
+/// What a mail says must not steer a terminal.
+fn printable(text: &str, max: usize) -> String {
+    text.chars().take(max).map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
