@@ -1,1 +1,27 @@
+//! The console: REST API, OpenAPI, login, metrics, and a small built-in page. The only owner of axum.
+//!
+//! What it is not: it holds no state of its own but logins' failures; everything it shows or changes
+//! belongs to the parts whose handles it was given ([`state::State`]).
+//!
+//! Invariants: every route but login, health and the page's three files needs a caller
+//! ([`caller`]); every change is written into the audit trail; no answer holds a secret of the
+//! settings; what a sender wrote is only ever text; every error is a problem of RFC 9457.
+//!
+//! Read first: [`state`], then [`router`], then [`caller`].
 
+pub mod caller;
+pub mod diff;
+pub mod input;
+pub mod listen;
+pub mod password;
+pub mod problem;
+pub mod router;
+pub mod routes;
+pub mod secrets;
+pub mod setting_path;
+pub mod settings_file;
+pub mod state;
+
+pub use router::openapi;
+pub use settings_file::SettingsHandle;
+pub use state::{Console, Explain, ExplainRequest, Learn, LearnKind, State};

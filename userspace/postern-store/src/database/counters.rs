@@ -43,6 +43,11 @@ impl Counters<'_> {
         self.0.note(Note::Count { name: name.into(), n, at });
     }
 
+    /// Everything counted since this process opened the database, by name.
+    pub fn since_start(&self) -> Vec<(Cow<'static, str>, u64)> {
+        self.0.shared.totals.lock().iter().map(|(name, n)| (name.clone(), *n)).collect()
+    }
+
     /// All counters of the hours from `from` to `to`, oldest first.
     pub async fn between(&self, from: Timestamp, to: Timestamp) -> Result<Vec<HourCounter>, DatabaseError> {
         let shared = &self.0.shared;

@@ -26,6 +26,8 @@ pub mod terms;
 pub mod tokens;
 pub mod writer;
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -91,6 +93,8 @@ pub struct Shared {
     hurry: Notify,
     /// Notes dropped because the writer did not keep up.
     lost: AtomicU64,
+    /// What was counted since the start, for metrics.
+    totals: Mutex<BTreeMap<Cow<'static, str>, u64>>,
     greylist: greylist::Memory,
     senders: senders::Memory,
 }
@@ -122,6 +126,7 @@ impl Database {
             suspect: AtomicBool::new(false),
             hurry: Notify::new(),
             lost: AtomicU64::new(0),
+            totals: Mutex::default(),
             greylist: greylist::Memory::default(),
             senders: senders::Memory::default(),
         });

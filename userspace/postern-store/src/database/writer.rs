@@ -102,6 +102,11 @@ pub(super) async fn run(shared: Arc<Shared>, mut inbox: mpsc::Receiver<Note>) {
         if !batch.is_empty() {
             commit(&shared, &mut tail, &batch).await;
         }
+        let mut totals = shared.totals.lock();
+        for ((_, name), n) in batch.counters.drain() {
+            *totals.entry(name).or_default() += u64::try_from(n).unwrap_or(0);
+        }
+        drop(totals);
         for done in batch.waiting.drain(..) {
             let _ = done.send(());
         }

@@ -1,0 +1,199 @@
+//! The edge: status, bans, samples, traces, feeds.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use ipnet::IpNet;
+use postern_edge::client::EdgeClient;
+use postern_model::control::{Ban, EdgeReply, EdgeRequest, EdgeStatus, Sample, Trace};
+use postern_model::reason::Reason;
+use postern_model::time::Span;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::caller::Caller;
+use crate::input::{Asked, Input};
+use crate::problem::{Answer, Problem};
+use crate::state::{Console, now};
+
+/// Bans or samples of a list at most.
+const LIST_LIMIT: usize = 1000;
+/// A ban by hand without a length.
+const USUAL_BAN: Span = Span::days(1);
+/// Metrics do without the edge when it does not answer within this time.
+const QUICK: Duration = Duration::from_millis(500);
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub struct Page {
+    /// 1 to 1000; 100 unless given.
+    limit: Option<usize>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewBan {
+    /// An address or a network.
+    #[schema(example = "192.0.2.66")]
+    network: String,
+    /// As in `1d`, which it is unless given.
+    #[schema(value_type = Option<String>)]
+    duration: Option<Span>,
+    /// For people.
+    #[serde(default)]
+    evidence: String,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub struct Unban {
+    /// An address or a network.
+    network: String,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub struct Whom {
+    #[param(value_type = String)]
+    address: IpAddr,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct Bans {
+    /// Newest first: `network`, `reason`, `from`, `until`, `count`, `by`, `evidence`.
+    #[schema(value_type = Vec<Object>)]
+    bans: Vec<Ban>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct Samples {
+    /// Newest first: `at`, `source`, `port`, `reason`, `length`.
+    #[schema(value_type = Vec<Object>)]
+    samples: Vec<Sample>,
+}
+
+/// Interfaces, counters, feeds.
+#[utoipa::path(get, path = "/edge", tag = "edge", responses((status = 200, body = Object), (status = 503, body = Problem)))]
+pub async fn status(State(console): State<Console>) -> Answer<Json<EdgeStatus>> {
+    match ask(&console, EdgeRequest::Status).await? {
+        EdgeReply::Status { status } => Ok(Json(*status)),
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// Bans in force.
+#[utoipa::path(get, path = "/edge/bans", tag = "edge", params(Page), responses((status = 200, body = Bans), (status = 503, body = Problem)))]
+pub async fn bans(State(console): State<Console>, Asked(page): Asked<Page>) -> Answer<Json<Bans>> {
+    match ask(&console, EdgeRequest::Bans { limit: limit(&page) }).await? {
+        EdgeReply::Bans { bans } => Ok(Json(Bans { bans })),
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// Ban an address or a network by hand.
+#[utoipa::path(post, path = "/edge/bans", tag = "edge", request_body = NewBan, responses(
+    (status = 201), (status = 409, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
+pub async fn ban(State(console): State<Console>, caller: Caller, Input(new): Input<NewBan>) -> Answer<StatusCode> {
+    let network = network(&new.network)?;
+    let from = now();
+    let ban = Ban {
+        network,
+        reason: Reason::Manual,
+        from,
+        until: from + new.duration.unwrap_or(USUAL_BAN).0,
+        count: 1,
+        by: caller.name.clone(),
+        evidence: new.evidence.chars().take(200).collect(),
+    };
+    done(ask(&console, EdgeRequest::Ban { bans: vec![ban] }).await?)?;
+    caller.audit(&console, "edge.ban", &network.to_string(), None, Some(&new.evidence)).await?;
+    Ok(StatusCode::CREATED)
+}
+
+/// Lift a ban.
+#[utoipa::path(delete, path = "/edge/bans", tag = "edge", params(Unban), responses((status = 204), (status = 422, body = Problem), (status = 503, body = Problem)))]
+pub async fn unban(State(console): State<Console>, caller: Caller, Asked(asked): Asked<Unban>) -> Answer<StatusCode> {
+    let network = network(&asked.network)?;
+    done(ask(&console, EdgeRequest::Unban { networks: vec![network] }).await?)?;
+    caller.audit(&console, "edge.unban", &network.to_string(), None, None).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Samples of dropped packets.
+#[utoipa::path(get, path = "/edge/samples", tag = "edge", params(Page), responses((status = 200, body = Samples), (status = 503, body = Problem)))]
+pub async fn samples(State(console): State<Console>, Asked(page): Asked<Page>) -> Answer<Json<Samples>> {
+    match ask(&console, EdgeRequest::Samples { limit: limit(&page) }).await? {
+        EdgeReply::Samples { samples } => Ok(Json(Samples { samples })),
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// What would happen to a packet from an address, and why.
+#[utoipa::path(get, path = "/edge/trace", tag = "edge", params(Whom), responses((status = 200, body = Object), (status = 503, body = Problem)))]
+pub async fn trace(State(console): State<Console>, Asked(whom): Asked<Whom>) -> Answer<Json<Trace>> {
+    match ask(&console, EdgeRequest::Trace { address: whom.address }).await? {
+        EdgeReply::Trace { trace } => Ok(Json(trace)),
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// Read the feeds again now.
+#[utoipa::path(post, path = "/edge/feeds/reload", tag = "edge", responses((status = 204), (status = 503, body = Problem)))]
+pub async fn reload_feeds(State(console): State<Console>, caller: Caller) -> Answer<StatusCode> {
+    done(ask(&console, EdgeRequest::ReloadFeeds).await?)?;
+    caller.audit(&console, "edge.reload-feeds", "", None, None).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The status for metrics: `None` when there is no edge, or it is slow.
+pub async fn quick_status(console: &Console) -> Option<EdgeStatus> {
+    match tokio::time::timeout(QUICK, ask(console, EdgeRequest::Status)).await {
+        Ok(Ok(EdgeReply::Status { status })) => Some(*status),
+        _ => None,
+    }
+}
+
+fn client(console: &Console) -> Answer<&EdgeClient> {
+    console.state().edge.as_ref().ok_or_else(|| {
+        Problem::unavailable("this node runs without the edge role").advise("Start `postern edge`, or the whole with `postern run`, as root.")
+    })
+}
+
+async fn ask(console: &Console, request: EdgeRequest) -> Answer<EdgeReply> {
+    client(console)?.ask(request).await.map_err(|e| {
+        Problem::unavailable(format!("the edge role does not answer: {e}"))
+            .advise("Is `postern edge` running? Its pinned program and maps stay in force without it.")
+    })
+}
+
+fn done(reply: EdgeReply) -> Answer<()> {
+    match reply {
+        EdgeReply::Done => Ok(()),
+        EdgeReply::Refused { why } => Err(Problem::conflict(why)),
+        other => Err(unexpected(&other)),
+    }
+}
+
+fn unexpected(reply: &EdgeReply) -> Problem {
+    match reply {
+        EdgeReply::Refused { why } => Problem::conflict(why.clone()),
+        _ => Problem::internal("the edge role gave an answer to another question"),
+    }
+}
+
+fn limit(page: &Page) -> usize {
+    page.limit.unwrap_or(100).clamp(1, LIST_LIMIT)
+}
+
+fn network(text: &str) -> Answer<IpNet> {
+    let text = text.trim();
+    let parsed = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(|a| IpNet::from(a.to_canonical())));
+    parsed.map(|n| n.trunc()).map_err(|_| {
+        let title = "This is no network";
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "bad-network", title, format!("`{text}` is neither an address nor a network"))
+            .advise("Write 192.0.2.66, 192.0.2.0/24 or 2001:db8::/32.")
+    })
+}

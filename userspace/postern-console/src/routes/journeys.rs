@@ -1,0 +1,158 @@
+//! Tracking: search, and one mail with all that happened to it.
+
+use std::net::IpAddr;
+
+use axum::Json;
+use axum::extract::State;
+use postern_model::id::MailId;
+use postern_model::journey::JourneySummary;
+use postern_model::reason::Reason;
+use postern_model::time::Timestamp;
+use postern_store::database::journeys::JourneySearch;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::input::{Asked, Named};
+use crate::problem::{Answer, Problem};
+use crate::state::Console;
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub struct Search {
+    /// Address, local part, domain (with all below it), or words of the display name.
+    sender: Option<String>,
+    /// Address, local part or domain.
+    recipient: Option<String>,
+    /// Whole words.
+    subject: Option<String>,
+    message_id: Option<String>,
+    /// Mail id.
+    mail: Option<String>,
+    /// The client's address.
+    client: Option<String>,
+    /// `accept`, `tag`, `quarantine`, `defer`, `reject`, `discard`.
+    action: Option<String>,
+    /// As in `score-reject`.
+    reason: Option<String>,
+    /// `inbound`, `outbound`.
+    direction: Option<String>,
+    /// Milliseconds since 1970.
+    from: Option<i64>,
+    /// Milliseconds since 1970.
+    to: Option<i64>,
+    /// `next` of the page before.
+    before: Option<i64>,
+    /// 1 to 500; 50 unless given.
+    limit: Option<usize>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct JourneyRow {
+    mail: String,
+    /// Milliseconds since 1970.
+    at: i64,
+    /// `inbound`, `outbound`.
+    direction: &'static str,
+    client: String,
+    /// Empty: the null path.
+    sender: String,
+    recipients: Vec<String>,
+    from_header: Option<String>,
+    subject: Option<String>,
+    message_id: Option<String>,
+    size: u64,
+    action: String,
+    reason: String,
+    score: f64,
+}
+
+impl From<JourneySummary> for JourneyRow {
+    fn from(s: JourneySummary) -> Self {
+        Self {
+            mail: s.mail.to_string(),
+            at: s.at.0,
+            direction: postern_store::database::terms::direction(&s),
+            client: s.client.to_canonical().to_string(),
+            sender: s.mail_from.to_string(),
+            recipients: s.recipients.iter().map(ToString::to_string).collect(),
+            from_header: s.from_header,
+            subject: s.subject,
+            message_id: s.message_id,
+            size: s.size,
+            action: s.action.into_owned(),
+            reason: s.reason.name().to_owned(),
+            score: s.score,
+        }
+    }
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct JourneyPage {
+    /// Newest first.
+    journeys: Vec<JourneyRow>,
+    /// To be given as `before` for the next page.
+    next: Option<i64>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct JourneyView {
+    /// `null` when the mail never got as far as a judgement.
+    summary: Option<JourneyRow>,
+    /// Oldest first: `at`, `event`, and what belongs to the event.
+    #[schema(value_type = Vec<Object>)]
+    steps: Vec<serde_json::Value>,
+}
+
+/// Search mails.
+#[utoipa::path(get, path = "/journeys", tag = "journeys", params(Search), responses((status = 200, body = JourneyPage), (status = 400, body = Problem)))]
+pub async fn search(State(console): State<Console>, Asked(asked): Asked<Search>) -> Answer<Json<JourneyPage>> {
+    let journeys = console.state().database.journeys();
+    let bad = |what: &str, value: &str, hint: &str| Problem::bad_request(format!("{what}: `{value}`: {hint}"));
+    if let Some(mail) = filled(&asked.mail) {
+        let id: MailId = mail.parse().map_err(|_| bad("mail", mail, "write a mail id of 26 characters"))?;
+        let found = journeys.one(id).await?.and_then(|j| j.summary).map(JourneyRow::from);
+        return Ok(Json(JourneyPage { journeys: found.into_iter().collect(), next: None }));
+    }
+    let client = filled(&asked.client)
+        .map(|c| c.parse::<IpAddr>().map_err(|_| bad("client", c, "write an IPv4 or IPv6 address")))
+        .transpose()?;
+    let reason =
+        filled(&asked.reason).map(|r| r.parse::<Reason>().map_err(|_| bad("reason", r, "there is no such reason"))).transpose()?;
+    let owned = |text: &Option<String>| filled(text).map(str::to_owned);
+    let search = JourneySearch {
+        sender: owned(&asked.sender),
+        recipient: owned(&asked.recipient),
+        subject: owned(&asked.subject),
+        message_id: owned(&asked.message_id),
+        client,
+        action: owned(&asked.action),
+        reason,
+        direction: owned(&asked.direction),
+        from: asked.from.map(Timestamp),
+        to: asked.to.map(Timestamp),
+        before: asked.before,
+        limit: asked.limit.unwrap_or(50),
+    };
+    let page = journeys.search(&search).await?;
+    Ok(Json(JourneyPage { journeys: page.journeys.into_iter().map(JourneyRow::from).collect(), next: page.next }))
+}
+
+/// One mail with all that happened to it.
+#[utoipa::path(get, path = "/journeys/{mail}", tag = "journeys", params(("mail" = String, Path)), responses(
+    (status = 200, body = JourneyView), (status = 404, body = Problem)))]
+pub async fn one(State(console): State<Console>, Named(mail): Named<String>) -> Answer<Json<JourneyView>> {
+    let id = mail_id(&mail)?;
+    let journey = console.state().database.journeys().one(id).await?;
+    let Some(journey) = journey else { return Err(Problem::not_found(format!("nothing is known of mail {id}"))) };
+    let steps = journey.steps.iter().filter_map(|s| serde_json::to_value(s).ok()).collect();
+    Ok(Json(JourneyView { summary: journey.summary.map(JourneyRow::from), steps }))
+}
+
+/// A mail's id in a path.
+pub fn mail_id(text: &str) -> Answer<MailId> {
+    text.parse().map_err(|e: postern_model::id::MailIdError| Problem::not_found(e.to_string()))
+}
+
+fn filled(text: &Option<String>) -> Option<&str> {
+    text.as_deref().map(str::trim).filter(|t| !t.is_empty())
+}

@@ -1,0 +1,18 @@
+//! One file for each noun of the API.
+
+pub mod admins;
+pub mod audit;
+pub mod edge;
+pub mod explain;
+pub mod health;
+pub mod journeys;
+pub mod metrics;
+pub mod page;
+pub mod quarantine;
+pub mod queue;
+pub mod session;
+pub mod settings;
+pub mod settings_history;
+pub mod status;
+pub mod symbols;
+pub mod tokens;

@@ -1,0 +1,283 @@
+//! The quarantine: list, look, release, delete. A mail is only ever shown as text.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use postern_mail::message::{Limits, Message};
+use postern_model::journey::{JourneyEvent, Step};
+use postern_model::queue::{Disposition, QueuedMail};
+use postern_model::reason::Reason;
+use postern_model::time::Timestamp;
+use postern_store::database::quarantine::{QuarantineEntry, QuarantineSearch, QuarantineState};
+use postern_store::spool::SpoolError;
+use postern_store::spool::quarantine::QuarantineError;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::caller::Caller;
+use crate::input::{Asked, Named};
+use crate::problem::{Answer, Problem};
+use crate::routes::journeys::mail_id;
+use crate::state::{Console, now};
+
+/// Characters of text in a preview.
+const PREVIEW: usize = 20_000;
+/// Header fields and parts in a preview.
+const ROWS: usize = 200;
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub struct Search {
+    /// `held` (unless given), `released`, `deleted`, `all`.
+    state: Option<String>,
+    /// Anywhere in sender, recipients, From or subject.
+    text: Option<String>,
+    recipient: Option<String>,
+    reason: Option<String>,
+    /// Milliseconds since 1970.
+    from: Option<i64>,
+    /// Milliseconds since 1970.
+    to: Option<i64>,
+    /// `next` of the page before.
+    before: Option<String>,
+    /// 1 to 500; 50 unless given.
+    limit: Option<usize>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct QuarantineRow {
+    mail: String,
+    /// Milliseconds since 1970.
+    at: i64,
+    sender: String,
+    recipients: Vec<String>,
+    from_header: Option<String>,
+    subject: Option<String>,
+    score: f64,
+    reason: String,
+    size: u64,
+    /// Milliseconds since 1970.
+    expires: i64,
+    /// `held`, `deleted`, `released`.
+    state: &'static str,
+    /// Who released or deleted it.
+    state_by: Option<String>,
+}
+
+impl From<QuarantineEntry> for QuarantineRow {
+    fn from(e: QuarantineEntry) -> Self {
+        Self {
+            mail: e.mail.to_string(),
+            at: e.at.0,
+            sender: e.sender,
+            recipients: e.recipients,
+            from_header: e.from_header,
+            subject: e.subject,
+            score: e.score.get(),
+            reason: e.reason.name().to_owned(),
+            size: e.size,
+            expires: e.expires.0,
+            state: match e.state {
+                QuarantineState::Held => "held",
+                QuarantineState::Deleted => "deleted",
+                QuarantineState::Released => "released",
+            },
+            state_by: e.state_by,
+        }
+    }
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct QuarantinePage {
+    /// Newest first.
+    mails: Vec<QuarantineRow>,
+    next: Option<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct QuarantineView {
+    mail: QuarantineRow,
+    /// Empty when the mail is no longer here.
+    headers: Vec<HeaderRow>,
+    parts: Vec<PartRow>,
+    /// The text a reader would see, at most 20,000 characters. It was written by the sender: show it as text.
+    text: String,
+    /// Where its links lead.
+    urls: Vec<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct HeaderRow {
+    name: String,
+    value: String,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct PartRow {
+    number: String,
+    content_type: String,
+    /// What its first octets say it is.
+    #[schema(value_type = String)]
+    true_type: postern_mail::message::TrueType,
+    filename: Option<String>,
+    size: u64,
+}
+
+impl From<QuarantineError> for Problem {
+    fn from(error: QuarantineError) -> Self {
+        match error {
+            QuarantineError::Unknown(id) => Self::not_found(format!("mail {id} is not in the quarantine")),
+            other => {
+                tracing::error!(error = %other, "the quarantine's files");
+                Self::internal(other.to_string())
+            }
+        }
+    }
+}
+
+impl From<SpoolError> for Problem {
+    fn from(error: SpoolError) -> Self {
+        match error {
+            SpoolError::Unknown(id) => Self::not_found(format!("mail {id} is not in the spool")),
+            SpoolError::Full(_) => Self::unavailable(error.to_string()).advise("Free some space on the disk and try again."),
+            other => {
+                tracing::error!(error = %other, "the spool");
+                Self::internal(other.to_string())
+            }
+        }
+    }
+}
+
+/// Mails in the quarantine.
+#[utoipa::path(get, path = "/quarantine", tag = "quarantine", params(Search), responses(
+    (status = 200, body = QuarantinePage), (status = 400, body = Problem)))]
+pub async fn search(State(console): State<Console>, Asked(asked): Asked<Search>) -> Answer<Json<QuarantinePage>> {
+    let state = match asked.state.as_deref() {
+        None | Some("" | "held") => Some(QuarantineState::Held),
+        Some("released") => Some(QuarantineState::Released),
+        Some("deleted") => Some(QuarantineState::Deleted),
+        Some("all") => None,
+        Some(other) => return Err(Problem::bad_request(format!("state: `{other}`: write held, released, deleted or all"))),
+    };
+    let filled = |text: Option<String>| text.map(|t| t.trim().to_owned()).filter(|t| !t.is_empty());
+    let reason = filled(asked.reason)
+        .map(|r| r.parse::<Reason>().map_err(|e| Problem::bad_request(format!("reason: {e}"))))
+        .transpose()?;
+    let search = QuarantineSearch {
+        state,
+        text: filled(asked.text),
+        recipient: filled(asked.recipient),
+        reason,
+        from: asked.from.map(Timestamp),
+        to: asked.to.map(Timestamp),
+        before: filled(asked.before).map(|b| mail_id(&b)).transpose()?,
+        limit: asked.limit.unwrap_or(50),
+    };
+    let page = console.state().database.quarantine().search(&search).await?;
+    Ok(Json(QuarantinePage {
+        mails: page.mails.into_iter().map(QuarantineRow::from).collect(),
+        next: page.next.map(|m| m.to_string()),
+    }))
+}
+
+/// One mail with its header, its parts and its text.
+#[utoipa::path(get, path = "/quarantine/{mail}", tag = "quarantine", params(("mail" = String, Path)), responses(
+    (status = 200, body = QuarantineView), (status = 404, body = Problem)))]
+pub async fn one(State(console): State<Console>, caller: Caller, Named(mail): Named<String>) -> Answer<Json<QuarantineView>> {
+    let id = mail_id(&mail)?;
+    let entry = console.state().database.quarantine().one(id).await?;
+    let Some(entry) = entry else { return Err(Problem::not_found(format!("mail {id} is not in the quarantine"))) };
+    let mut view = QuarantineView { mail: entry.into(), headers: Vec::new(), parts: Vec::new(), text: String::new(), urls: Vec::new() };
+    let files = console.state().spool.quarantine().clone();
+    let read = move || files.read(id).map(|q| postern_mail::read(q.body(), &Limits::default()));
+    match tokio::task::spawn_blocking(read).await.map_err(|e| Problem::internal(e.to_string()))? {
+        Ok(message) => fill(&mut view, message),
+        Err(QuarantineError::Unknown(_)) => {}
+        Err(other) => return Err(other.into()),
+    }
+    // Somebody read somebody's mail: that is an act.
+    caller.audit(&console, "quarantine.look", &mail, None, None).await?;
+    Ok(Json(view))
+}
+
+fn fill(view: &mut QuarantineView, message: Message) {
+    let cut = |text: String, limit: usize| text.chars().take(limit).collect::<String>();
+    view.headers = message.headers.into_iter().take(ROWS).map(|h| HeaderRow { name: cut(h.name, 100), value: cut(h.value, 2000) }).collect();
+    view.parts = message
+        .parts
+        .into_iter()
+        .take(ROWS)
+        .map(|p| PartRow {
+            number: p.number,
+            content_type: cut(p.content_type, 200),
+            true_type: p.true_type,
+            filename: p.filename.map(|f| cut(f, 255)),
+            size: p.size,
+        })
+        .collect();
+    view.text = cut(message.text, PREVIEW);
+    view.urls = message.urls.into_iter().take(ROWS).map(|u| cut(u.raw, 500)).collect();
+}
+
+/// Release: it is put into the queue and delivered.
+#[utoipa::path(post, path = "/quarantine/{mail}/release", tag = "quarantine", params(("mail" = String, Path)), responses(
+    (status = 204, description = "In the queue"), (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub async fn release(State(console): State<Console>, caller: Caller, Named(mail): Named<String>) -> Answer<StatusCode> {
+    let id = mail_id(&mail)?;
+    let state = console.state();
+    let _turn = console.releasing.lock().await;
+    if state.queue.contains(id) {
+        return Err(Problem::conflict(format!("mail {id} is in the queue already")));
+    }
+    let (files, spool) = (state.spool.quarantine().clone(), state.spool.clone());
+    let copy = move || -> Answer<(QueuedMail, postern_store::spool::Body)> {
+        let kept = files.read(id)?;
+        let mut writer = spool.body()?;
+        writer.write(kept.body())?;
+        let body = writer.finish()?;
+        let mut mail = kept.mail;
+        mail.disposition = Disposition::Deliver;
+        mail.reason = Reason::Manual;
+        // Its waits began when it came, which may be weeks ago: they begin anew, or it would be given up at once.
+        mail.accepted = now();
+        for recipient in mail.recipients.iter_mut().filter(|r| !r.is_done()) {
+            recipient.next_attempt = mail.accepted;
+        }
+        Ok((mail, body))
+    };
+    let (queued, body) = tokio::task::spawn_blocking(copy).await.map_err(|e| Problem::internal(e.to_string()))??;
+    // Durable in the spool first: a crash in between leaves it in both places, never in none.
+    let accepted = state.spool.accept(queued, body).await?;
+    state.queue.enqueue(&accepted);
+    end(&console, &caller, &mail, QuarantineState::Released, "quarantine.release", "released").await
+}
+
+/// Delete it for good.
+#[utoipa::path(delete, path = "/quarantine/{mail}", tag = "quarantine", params(("mail" = String, Path)), responses(
+    (status = 204), (status = 404, body = Problem)))]
+pub async fn delete(State(console): State<Console>, caller: Caller, Named(mail): Named<String>) -> Answer<StatusCode> {
+    let id = mail_id(&mail)?;
+    let _turn = console.releasing.lock().await;
+    console.state().spool.quarantine().mail(id)?;
+    end(&console, &caller, &mail, QuarantineState::Deleted, "quarantine.delete", "deleted").await
+}
+
+/// The file goes, the index and the journey say why.
+async fn end(
+    console: &Console,
+    caller: &Caller,
+    mail: &str,
+    to: QuarantineState,
+    action: &'static str,
+    step: &'static str,
+) -> Answer<StatusCode> {
+    let id = mail_id(mail)?;
+    let state = console.state();
+    state.database.quarantine().raise(id, to, &caller.name, now()).await?;
+    let files = state.spool.quarantine().clone();
+    tokio::task::spawn_blocking(move || files.delete(id)).await.map_err(|e| Problem::internal(e.to_string()))??;
+    let step = Step::QuarantineAction { action: step.into(), by: caller.name.clone() };
+    state.database.journeys().record(JourneyEvent { mail: id, at: now(), step });
+    caller.audit(console, action, mail, None, None).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

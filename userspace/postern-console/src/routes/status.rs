@@ -1,0 +1,128 @@
+//! The node at a glance.
+
+use axum::Json;
+use axum::extract::State;
+use postern_model::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::input::Asked;
+use crate::problem::{Answer, Problem};
+use crate::state::{Console, now};
+
+#[derive(Serialize, ToSchema)]
+pub struct NodeStatus {
+    version: &'static str,
+    hostname: String,
+    /// Milliseconds since 1970.
+    since: i64,
+    uptime_seconds: u64,
+    /// Takes mail.
+    ready: bool,
+    /// Why the spool takes no mail now, when it does not.
+    spool_trouble: Option<String>,
+    spool: SpoolStatus,
+    /// Mails, connections and outcomes of deliveries since the start.
+    #[schema(value_type = Object)]
+    queue: postern_mta::queue::QueueStatus,
+    /// Mails held in quarantine.
+    quarantined: u64,
+    /// This node talks to the edge role.
+    edge: bool,
+    /// Tracking notes that were dropped because the database did not keep up.
+    lost_notes: u64,
+    /// Mails by action since the start: `action:accept`, `action:reject`, ….
+    counters: Vec<NamedCount>,
+    /// Digest of the settings in force.
+    settings: String,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct SpoolStatus {
+    segments: u64,
+    /// Octets of disk the segments take.
+    octets: u64,
+    mails: u64,
+    body_files: u64,
+    accepted: u64,
+    done: u64,
+    batches: u64,
+    damaged: u64,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct NamedCount {
+    name: String,
+    count: u64,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub struct Hours {
+    /// Milliseconds since 1970; a day ago unless given.
+    from: Option<i64>,
+    /// Milliseconds since 1970; now unless given.
+    to: Option<i64>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct HourRow {
+    /// The hour's beginning, in milliseconds since 1970.
+    hour: i64,
+    name: String,
+    count: u64,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct CounterPage {
+    /// Oldest first. `action:…`, `reason:…`, `octets`.
+    counters: Vec<HourRow>,
+}
+
+/// Version, uptime, spool, queue, quarantine.
+#[utoipa::path(get, path = "/status", tag = "status", responses((status = 200, body = NodeStatus)))]
+pub async fn status(State(console): State<Console>) -> Answer<Json<NodeStatus>> {
+    let state = console.state();
+    let usage = spool_usage(&console).await?;
+    let settings = state.settings.current();
+    Ok(Json(NodeStatus {
+        version: env!("CARGO_PKG_VERSION"),
+        hostname: settings.settings.node.hostname.clone(),
+        since: console.since.0,
+        uptime_seconds: console.started.elapsed().as_secs(),
+        ready: console.is_ready(),
+        spool_trouble: state.spool.ready().err().map(|e| e.to_string()),
+        spool: SpoolStatus {
+            segments: usage.segments,
+            octets: usage.bytes,
+            mails: usage.live_mails,
+            body_files: usage.body_files,
+            accepted: usage.counters.accepted,
+            done: usage.counters.done,
+            batches: usage.counters.batches,
+            damaged: usage.counters.damaged,
+        },
+        queue: state.queue.status(),
+        quarantined: state.database.quarantine().held().await?,
+        edge: state.edge.is_some(),
+        lost_notes: state.database.lost_notes(),
+        counters: state.database.counters().since_start().into_iter().map(|(name, count)| NamedCount { name: name.into_owned(), count }).collect(),
+        settings: settings.digest.clone(),
+    }))
+}
+
+/// Looks at every live mail: on a thread of its own.
+pub async fn spool_usage(console: &Console) -> Answer<postern_store::spool::Usage> {
+    let spool = console.state().spool.clone();
+    tokio::task::spawn_blocking(move || spool.usage()).await.map_err(|e| Problem::internal(e.to_string()))
+}
+
+/// Counters by the hour, for graphs.
+#[utoipa::path(get, path = "/counters", tag = "status", params(Hours), responses((status = 200, body = CounterPage)))]
+pub async fn counters(State(console): State<Console>, Asked(hours): Asked<Hours>) -> Answer<Json<CounterPage>> {
+    const DAY_MS: i64 = 86_400_000;
+    let to = hours.to.unwrap_or(now().0);
+    let from = hours.from.unwrap_or(to.saturating_sub(DAY_MS));
+    let rows = console.state().database.counters().between(Timestamp(from), Timestamp(to)).await?;
+    Ok(Json(CounterPage { counters: rows.into_iter().map(|r| HourRow { hour: r.hour.0, name: r.name, count: r.count }).collect() }))
+}

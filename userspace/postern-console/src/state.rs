@@ -1,0 +1,120 @@
+//! What the console needs of the node, handed in once at start.
+
+use std::net::IpAddr;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Instant, SystemTime};
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use postern_edge::client::EdgeClient;
+use postern_model::time::Timestamp;
+use postern_model::verdict::Verdict;
+use postern_mta::queue::Queue;
+use postern_store::database::{Database, DatabaseError};
+use postern_store::spool::Spool;
+
+use crate::password::{self, Gate, PasswordError};
+use crate::settings_file::SettingsHandle;
+
+/// A mail somebody wants judged, with what is known of how it came.
+#[derive(Clone, Debug, Default)]
+pub struct ExplainRequest {
+    pub mail: Bytes,
+    pub client: Option<IpAddr>,
+    pub helo: Option<String>,
+    pub mail_from: Option<String>,
+    pub recipients: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LearnKind {
+    Spam,
+    Ham,
+}
+
+/// Judges a mail without doing anything with it. The error is for people.
+pub type Explain = Arc<dyn Fn(ExplainRequest) -> BoxFuture<'static, Result<Verdict, String>> + Send + Sync>;
+/// Trains the classifier with a mail. The error is for people.
+pub type Learn = Arc<dyn Fn(LearnKind, Bytes) -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
+
+/// Handles of the node's parts; all cheap to clone.
+#[derive(Clone)]
+pub struct State {
+    pub database: Database,
+    pub settings: Arc<SettingsHandle>,
+    pub spool: Spool,
+    pub queue: Queue,
+    /// `None`: this node runs without the edge role.
+    pub edge: Option<EdgeClient>,
+    pub explain: Explain,
+    pub learn: Learn,
+    /// False until all listeners are open, and again while the node stops: what `/readyz` says.
+    pub ready: Arc<AtomicBool>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum BootstrapError {
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    #[error(transparent)]
+    Password(#[from] PasswordError),
+}
+
+impl State {
+    /// Makes the admin `admin` with a password of one use when there is no admin yet, and returns that
+    /// password: it is kept nowhere but as a hash, so print it.
+    ///
+    /// # Errors
+    /// When the database does not take it.
+    pub async fn bootstrap_admin(&self) -> Result<Option<String>, BootstrapError> {
+        if !self.database.admins().all().await?.is_empty() {
+            return Ok(None);
+        }
+        let password = password::random_secret();
+        let hash = {
+            let password = password.clone();
+            tokio::task::spawn_blocking(move || password::hash(&password)).await.map_err(|e| PasswordError::Hash(e.to_string()))??
+        };
+        Ok(self.database.admins().add("admin", &hash, true, now()).await?.then_some(password))
+    }
+}
+
+/// The console: state and what only it needs. Cheap to clone.
+#[derive(Clone)]
+pub struct Console(Arc<Inner>);
+
+pub struct Inner {
+    state: State,
+    pub(crate) gate: Gate,
+    pub(crate) since: Timestamp,
+    pub(crate) started: Instant,
+    /// Releases and deletions in the quarantine, one at a time: two releases of one mail would deliver it twice.
+    pub(crate) releasing: tokio::sync::Mutex<()>,
+}
+
+impl Console {
+    pub fn new(state: State) -> Self {
+        Self(Arc::new(Inner { state, gate: Gate::default(), since: now(), started: Instant::now(), releasing: tokio::sync::Mutex::default() }))
+    }
+
+    pub fn state(&self) -> &State {
+        &self.0.state
+    }
+
+    pub fn is_ready(&self) -> bool {
+        self.0.state.ready.load(Ordering::Relaxed)
+    }
+}
+
+impl Deref for Console {
+    type Target = Inner;
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+pub fn now() -> Timestamp {
+    Timestamp::from_system(SystemTime::now())
+}
