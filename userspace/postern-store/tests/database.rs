@@ -19,6 +19,7 @@ use postern_store::database::audit::{Act, AuditSearch};
 use postern_store::database::greylist::GreylistAnswer;
 use postern_store::database::journeys::JourneySearch;
 use postern_store::database::migrations;
+use postern_store::database::retention::Retention;
 use postern_store::database::quarantine::{QuarantineEntry, QuarantineSearch, QuarantineState};
 use postern_store::database::{Database, migrations::ALL};
 use sqlx::SqlitePool;
@@ -239,6 +240,22 @@ async fn pruning_forgets_old_segments_only() {
     seed(&database, 9_000..9_010).await;
     let page = database.journeys().search(&JourneySearch { subject: Some("9005".into()), ..ask() }).await.unwrap();
     assert_eq!(page.journeys.len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_too_old_is_forgotten_everywhere() {
+    let place = Place::new();
+    let database = place.open().await;
+    seed(&database, 0..4_200).await;
+    database.senders().accepted("a@b.example", Timestamp(START));
+    database.recipients().remember("r@example.org", true, Timestamp(START));
+    database.sessions().begin(&[1; 32], "admin", "c", "unix", Timestamp(START)).await.unwrap();
+    database.flush().await;
+    let retention = Retention::default();
+    assert_eq!(database.prune(Timestamp(START), &retention).await.unwrap(), 1, "only the recipient's answer is stale");
+    let later = Timestamp(START + 500 * 86_400_000);
+    assert!(database.prune(later, &retention).await.unwrap() >= 4096 + 3);
+    assert_eq!(database.prune(later, &retention).await.unwrap(), 0);
 }
 
 #[tokio::test]

@@ -7,8 +7,8 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use ipnet::IpNet;
-use postern_edge::client::EdgeClient;
-use postern_model::control::{Ban, EdgeReply, EdgeRequest, EdgeStatus, Sample, Trace};
+use postern_edge::client::{EdgeClient, EdgeClientError};
+use postern_model::control::{Ban, EdgeStatus, Sample, Trace};
 use postern_model::reason::Reason;
 use postern_model::time::Span;
 use serde::{Deserialize, Serialize};
@@ -78,19 +78,13 @@ pub struct Samples {
 /// Interfaces, counters, feeds.
 #[utoipa::path(get, path = "/edge", tag = "edge", responses((status = 200, body = Object), (status = 503, body = Problem)))]
 pub async fn status(State(console): State<Console>) -> Answer<Json<EdgeStatus>> {
-    match ask(&console, EdgeRequest::Status).await? {
-        EdgeReply::Status { status } => Ok(Json(*status)),
-        other => Err(unexpected(&other)),
-    }
+    Ok(Json(client(&console)?.status().await?))
 }
 
 /// Bans in force.
 #[utoipa::path(get, path = "/edge/bans", tag = "edge", params(Page), responses((status = 200, body = Bans), (status = 503, body = Problem)))]
 pub async fn bans(State(console): State<Console>, Asked(page): Asked<Page>) -> Answer<Json<Bans>> {
-    match ask(&console, EdgeRequest::Bans { limit: limit(&page) }).await? {
-        EdgeReply::Bans { bans } => Ok(Json(Bans { bans })),
-        other => Err(unexpected(&other)),
-    }
+    Ok(Json(Bans { bans: client(&console)?.bans(limit(&page)).await? }))
 }
 
 /// Ban an address or a network by hand.
@@ -108,7 +102,7 @@ pub async fn ban(State(console): State<Console>, caller: Caller, Input(new): Inp
         by: caller.name.clone(),
         evidence: new.evidence.chars().take(200).collect(),
     };
-    done(ask(&console, EdgeRequest::Ban { bans: vec![ban] }).await?)?;
+    client(&console)?.ban_now(ban).await?;
     caller.audit(&console, "edge.ban", &network.to_string(), None, Some(&new.evidence)).await?;
     Ok(StatusCode::CREATED)
 }
@@ -117,7 +111,7 @@ pub async fn ban(State(console): State<Console>, caller: Caller, Input(new): Inp
 #[utoipa::path(delete, path = "/edge/bans", tag = "edge", params(Unban), responses((status = 204), (status = 422, body = Problem), (status = 503, body = Problem)))]
 pub async fn unban(State(console): State<Console>, caller: Caller, Asked(asked): Asked<Unban>) -> Answer<StatusCode> {
     let network = network(&asked.network)?;
-    done(ask(&console, EdgeRequest::Unban { networks: vec![network] }).await?)?;
+    client(&console)?.unban(vec![network]).await?;
     caller.audit(&console, "edge.unban", &network.to_string(), None, None).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -125,35 +119,27 @@ pub async fn unban(State(console): State<Console>, caller: Caller, Asked(asked):
 /// Samples of dropped packets.
 #[utoipa::path(get, path = "/edge/samples", tag = "edge", params(Page), responses((status = 200, body = Samples), (status = 503, body = Problem)))]
 pub async fn samples(State(console): State<Console>, Asked(page): Asked<Page>) -> Answer<Json<Samples>> {
-    match ask(&console, EdgeRequest::Samples { limit: limit(&page) }).await? {
-        EdgeReply::Samples { samples } => Ok(Json(Samples { samples })),
-        other => Err(unexpected(&other)),
-    }
+    Ok(Json(Samples { samples: client(&console)?.samples(limit(&page)).await? }))
 }
 
 /// What would happen to a packet from an address, and why.
 #[utoipa::path(get, path = "/edge/trace", tag = "edge", params(Whom), responses((status = 200, body = Object), (status = 503, body = Problem)))]
 pub async fn trace(State(console): State<Console>, Asked(whom): Asked<Whom>) -> Answer<Json<Trace>> {
-    match ask(&console, EdgeRequest::Trace { address: whom.address }).await? {
-        EdgeReply::Trace { trace } => Ok(Json(trace)),
-        other => Err(unexpected(&other)),
-    }
+    Ok(Json(client(&console)?.trace(whom.address).await?))
 }
 
 /// Read the feeds again now.
 #[utoipa::path(post, path = "/edge/feeds/reload", tag = "edge", responses((status = 204), (status = 503, body = Problem)))]
 pub async fn reload_feeds(State(console): State<Console>, caller: Caller) -> Answer<StatusCode> {
-    done(ask(&console, EdgeRequest::ReloadFeeds).await?)?;
+    client(&console)?.reload_feeds().await?;
     caller.audit(&console, "edge.reload-feeds", "", None, None).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// The status for metrics: `None` when there is no edge, or it is slow.
 pub async fn quick_status(console: &Console) -> Option<EdgeStatus> {
-    match tokio::time::timeout(QUICK, ask(console, EdgeRequest::Status)).await {
-        Ok(Ok(EdgeReply::Status { status })) => Some(*status),
-        _ => None,
-    }
+    let edge = console.state().edge.as_ref()?;
+    tokio::time::timeout(QUICK, edge.status()).await.ok()?.ok()
 }
 
 fn client(console: &Console) -> Answer<&EdgeClient> {
@@ -162,25 +148,14 @@ fn client(console: &Console) -> Answer<&EdgeClient> {
     })
 }
 
-async fn ask(console: &Console, request: EdgeRequest) -> Answer<EdgeReply> {
-    client(console)?.ask(request).await.map_err(|e| {
-        Problem::unavailable(format!("the edge role does not answer: {e}"))
-            .advise("Is `postern edge` running? Its pinned program and maps stay in force without it.")
-    })
-}
-
-fn done(reply: EdgeReply) -> Answer<()> {
-    match reply {
-        EdgeReply::Done => Ok(()),
-        EdgeReply::Refused { why } => Err(Problem::conflict(why)),
-        other => Err(unexpected(&other)),
-    }
-}
-
-fn unexpected(reply: &EdgeReply) -> Problem {
-    match reply {
-        EdgeReply::Refused { why } => Problem::conflict(why.clone()),
-        _ => Problem::internal("the edge role gave an answer to another question"),
+impl From<EdgeClientError> for Problem {
+    fn from(error: EdgeClientError) -> Self {
+        match error {
+            EdgeClientError::Refused(why) => Self::conflict(why),
+            EdgeClientError::Away => Self::unavailable(error.to_string())
+                .advise("Is `postern edge` running? Its pinned program and maps stay in force without it."),
+            EdgeClientError::Unexpected => Self::internal(error.to_string()),
+        }
     }
 }
 

@@ -9,8 +9,7 @@ use postern_model::queue::{Disposition, QueuedMail};
 use postern_model::reason::Reason;
 use postern_model::time::Timestamp;
 use postern_store::database::quarantine::{QuarantineEntry, QuarantineSearch, QuarantineState};
-use postern_store::spool::SpoolError;
-use postern_store::spool::quarantine::QuarantineError;
+use postern_store::spool::{QuarantineError, SpoolError};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 

@@ -27,7 +27,7 @@ pub struct NodeStatus {
     queue: postern_mta::queue::QueueStatus,
     /// Mails held in quarantine.
     quarantined: u64,
-    /// This node talks to the edge role.
+    /// The edge role is there and connected.
     edge: bool,
     /// Tracking notes that were dropped because the database did not keep up.
     lost_notes: u64,
@@ -104,7 +104,7 @@ pub async fn status(State(console): State<Console>) -> Answer<Json<NodeStatus>> 
         },
         queue: state.queue.status(),
         quarantined: state.database.quarantine().held().await?,
-        edge: state.edge.is_some(),
+        edge: state.edge.as_ref().is_some_and(postern_edge::client::EdgeClient::is_connected),
         lost_notes: state.database.lost_notes(),
         counters: state.database.counters().since_start().into_iter().map(|(name, count)| NamedCount { name: name.into_owned(), count }).collect(),
         settings: settings.digest.clone(),

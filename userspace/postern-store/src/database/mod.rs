@@ -19,6 +19,7 @@ pub mod journeys;
 pub mod migrations;
 pub mod quarantine;
 pub mod recipients;
+pub mod retention;
 pub mod senders;
 pub mod sessions;
 pub mod settings;

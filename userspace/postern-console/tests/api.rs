@@ -1,0 +1,345 @@
+//! What the API answers: settings, tracking, quarantine, bad input.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod rig;
+
+use std::borrow::Cow;
+
+use postern_model::address::ReversePath;
+use postern_model::envelope::{BodyType, Client, Direction, Envelope, Recipient};
+use postern_model::id::MailId;
+use postern_model::journey::{JourneyEvent, JourneySummary, Step};
+use postern_model::queue::{Disposition, HeaderEdits, QueuedMail, QueuedRecipient};
+use postern_model::reason::Reason;
+use postern_model::score::Score;
+use postern_model::time::Timestamp;
+use postern_store::database::quarantine::{QuarantineEntry, QuarantineState};
+use rig::{Rig, ask};
+use serde_json::json;
+
+const SETTINGS: &str = "# ours\n[smtp.limits] # limits\nmax_recipients = 200 # many\n\n[[delivery.smarthosts]]\nhost = \"out.example\"\nusername = \"u\"\npassword = \"hunter2hunter2\"\n";
+const NASTY: &str = "</script><img src=x onerror=alert(1)>\"'&{{7*7}}\u{202e}";
+
+#[tokio::test]
+async fn settings_change_in_place_with_history_and_undo() {
+    let rig = Rig::with_settings(SETTINGS).await;
+    let first = ask("GET", "/api/v1/settings").unix(&rig).await;
+    let digest = first.ok()["digest"].as_str().unwrap().to_owned();
+    assert_eq!(first.header("etag"), format!("\"{digest}\""));
+    assert_eq!(first.json()["settings"]["smtp"]["limits"]["max_recipients"], 200);
+
+    let patch = json!({ "path": "smtp.limits.max_recipients", "value": 300, "message": "a busy day" });
+    let changed = ask("PATCH", "/api/v1/settings").json(patch).unix(&rig).await.ok();
+    assert_eq!((&changed["changed"], &changed["restart_needed"]), (&json!(true), &json!([])));
+    let file = rig.dir.path().join("postern.toml");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), SETTINGS.replace("200", "300"));
+    assert_eq!(rig.state.settings.settings().smtp.limits.max_recipients, 300);
+
+    // The old version cannot be built upon.
+    let put = |digest: &str| ask("PUT", "/api/v1/settings?message=whole").raw("application/toml", SETTINGS).header("if-match", format!("\"{digest}\""));
+    put(&digest).unix(&rig).await.problem(412);
+    ask("PUT", "/api/v1/settings").raw("application/toml", SETTINGS).unix(&rig).await.problem(428);
+
+    let history = ask("GET", "/api/v1/settings/history").unix(&rig).await.ok();
+    let versions = history["versions"].as_array().unwrap();
+    assert_eq!(versions.len(), 2);
+    assert_eq!(versions[0]["message"], "a busy day");
+    let old = versions[1]["id"].as_i64().unwrap();
+    let diff = ask("GET", format!("/api/v1/settings/history/{old}/diff")).unix(&rig).await.ok();
+    assert!(diff["diff"].as_str().unwrap().contains("-max_recipients = 200 # many\n+max_recipients = 300 # many"), "{diff}");
+    let undone = ask("POST", "/api/v1/settings/undo").json(json!({ "to": old })).unix(&rig).await.ok();
+    assert_eq!(undone["digest"], digest);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), SETTINGS);
+
+    let restart = ask("PATCH", "/api/v1/settings").json(json!({ "path": "smtp.listen", "value": ["[::1]:2525"] })).unix(&rig).await.ok();
+    assert_eq!(restart["restart_needed"], json!(["smtp.listen"]));
+    let back = ask("PATCH", "/api/v1/settings").json(json!({ "path": "smtp.listen" })).unix(&rig).await.ok();
+    assert_eq!(back["changed"], true);
+}
+
+#[tokio::test]
+async fn secrets_never_leave_and_come_back_unharmed() {
+    let rig = Rig::with_settings(SETTINGS).await;
+    let whole = ask("GET", "/api/v1/settings").unix(&rig).await;
+    let digest = whole.ok()["digest"].as_str().unwrap().to_owned();
+    let masked = whole.json()["text"].as_str().unwrap().to_owned();
+    let edited = masked.replace("200", "400");
+    let put = ask("PUT", "/api/v1/settings").raw("application/toml", edited).header("if-match", &digest).unix(&rig).await;
+    assert_eq!(put.ok()["changed"], true);
+    let file = std::fs::read_to_string(rig.dir.path().join("postern.toml")).unwrap();
+    assert_eq!(file, SETTINGS.replace("200", "400"));
+    let all = [
+        whole.text(),
+        ask("GET", "/api/v1/settings/history/1").unix(&rig).await.text(),
+        ask("GET", "/api/v1/settings/history/1/diff").unix(&rig).await.text(),
+        ask("GET", "/api/v1/audit").unix(&rig).await.text(),
+    ];
+    assert!(all.iter().all(|text| !text.contains("hunter2")), "{all:?}");
+    // A mask beside another host would send the secret there.
+    let stolen = masked.replace("out.example", "evil.example");
+    let digest = rig.state.settings.current().digest.clone();
+    ask("PUT", "/api/v1/settings").raw("application/toml", stolen).header("if-match", &digest).unix(&rig).await.problem(422);
+}
+
+#[tokio::test]
+async fn bad_settings_change_nothing_and_say_where() {
+    let rig = Rig::with_settings(SETTINGS).await;
+    let patch = |path: &str, value: serde_json::Value| ask("PATCH", "/api/v1/settings").json(json!({ "path": path, "value": value }));
+    let problem = patch("smtp.limits.max_recipients", json!(5)).unix(&rig).await.problem(422);
+    assert_eq!(problem["errors"][0]["path"], "smtp.limits.max_recipients");
+    assert!(problem["detail"].as_str().unwrap().contains("write 100 or more"), "{problem}");
+    for (path, value) in [
+        ("smtp.limits.max_recipents", json!(500)),
+        ("smtp.limits", json!(1)),
+        ("nothing", json!({})),
+        ("../../etc/passwd", json!("x")),
+        ("delivery.smarthosts[7].host", json!("x")),
+        ("smtp.tarpit", json!("soon")),
+        ("", json!(1)),
+    ] {
+        patch(path, value).unix(&rig).await.problem(422);
+    }
+    let checked = ask("POST", "/api/v1/settings/check").raw("application/toml", "[smtp]\nlistn = 1\n").unix(&rig).await.ok();
+    assert_eq!((&checked["good"], &checked["problems"][0]["path"]), (&json!(false), &json!("smtp.listn")));
+    assert_eq!(std::fs::read_to_string(rig.dir.path().join("postern.toml")).unwrap(), SETTINGS);
+    // Changed by hand meanwhile: not overwritten, and read when asked to.
+    std::fs::write(rig.dir.path().join("postern.toml"), SETTINGS.replace("200", "222")).unwrap();
+    patch("smtp.limits.max_recipients", json!(300)).unix(&rig).await.problem(409);
+    assert_eq!(ask("POST", "/api/v1/settings/reload").json(json!({})).unix(&rig).await.ok()["changed"], true);
+    assert_eq!(rig.state.settings.settings().smtp.limits.max_recipients, 222);
+    let schema = ask("GET", "/api/v1/settings/schema").unix(&rig).await.ok();
+    assert!(schema["properties"]["smtp"].is_object());
+}
+
+fn summary(n: u64) -> JourneySummary {
+    let at = Timestamp(1_795_000_000_000 + n as i64);
+    JourneySummary {
+        mail: MailId::new(at, 7),
+        at,
+        direction: Direction::Inbound,
+        client: "192.0.2.1".parse().unwrap(),
+        mail_from: ReversePath::Address("a@b.example".parse().unwrap()),
+        recipients: vec!["r@example.org".parse().unwrap()],
+        from_header: Some(format!("{NASTY} <a@b.example>")),
+        subject: Some(format!("{NASTY} needle{n}")),
+        message_id: Some(format!("<{n}@{NASTY}>")),
+        size: 10,
+        action: Cow::Borrowed("reject"),
+        reason: Reason::ScoreReject,
+        score: 17.5,
+    }
+}
+
+#[tokio::test]
+async fn tracking_finds_mails_and_hostile_text_stays_text() {
+    let rig = Rig::new().await;
+    let journeys = rig.state.database.journeys();
+    for n in 0..60 {
+        let s = summary(n);
+        journeys.record(JourneyEvent { mail: s.mail, at: s.at, step: Step::Received { client: s.client, helo: NASTY.into(), tls: None, reverse: None } });
+        journeys.summarise(s);
+    }
+    rig.state.database.flush().await;
+    let page = ask("GET", "/api/v1/journeys?sender=b.example&limit=50").unix(&rig).await.ok();
+    assert_eq!(page["journeys"].as_array().unwrap().len(), 50);
+    let rest = ask("GET", format!("/api/v1/journeys?sender=b.example&before={}", page["next"])).unix(&rig).await.ok();
+    assert_eq!((rest["journeys"].as_array().unwrap().len(), &rest["next"]), (10, &json!(null)));
+    let one = ask("GET", "/api/v1/journeys?subject=needle7&reason=score-reject&client=192.0.2.1&action=reject").unix(&rig).await;
+    assert_eq!(one.json()["journeys"][0]["subject"], format!("{NASTY} needle7"));
+    assert_eq!(one.header("content-type"), "application/json");
+    assert_eq!(one.header("x-content-type-options"), "nosniff");
+    assert_eq!(one.header("cache-control"), "no-store");
+    let id = one.json()["journeys"][0]["mail"].as_str().unwrap().to_owned();
+    let whole = ask("GET", format!("/api/v1/journeys/{id}")).unix(&rig).await.ok();
+    assert_eq!(whole["steps"][0]["event"], "received");
+    assert_eq!(ask("GET", format!("/api/v1/journeys?mail={id}")).unix(&rig).await.ok()["journeys"].as_array().unwrap().len(), 1);
+    ask("GET", "/api/v1/journeys/01jd7z0000000000000000000a").unix(&rig).await.problem(404);
+    for query in ["client=nowhere", "reason=because", "mail=1", "colour=red", "limit=many", "before=x"] {
+        ask("GET", format!("/api/v1/journeys?{query}")).unix(&rig).await.problem(400);
+    }
+}
+
+#[tokio::test]
+async fn the_page_lets_no_foreign_code_in() {
+    let rig = Rig::new().await;
+    for path in ["/", "/console.css", "/console.js"] {
+        let reply = ask("GET", path).https(&rig).await;
+        assert_eq!(reply.status, 200);
+        let policy = reply.header("content-security-policy");
+        assert!(policy.contains("default-src 'none'") && policy.contains("script-src 'self'") && policy.contains("frame-ancestors 'none'"), "{policy}");
+        assert!(!policy.contains("unsafe"), "{policy}");
+        let text = reply.text();
+        for bad in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "onclick=", "style=", "http://", "https://", "<script>"] {
+            assert!(!text.contains(bad), "{path} holds {bad}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn bad_requests_get_problems_that_say_what_to_do() {
+    let rig = Rig::new().await;
+    for path in [
+        "/api/v1/nothing",
+        "/../../etc/passwd",
+        "/console.js/../../etc/passwd",
+        "/api/v1/journeys/..%2f..%2f..%2fetc%2fpasswd",
+        "/api/v1/quarantine/%2e%2e",
+        "/api/v1/quarantine/%00",
+        "/api/v1/queue/%ff%fe",
+        "/api/v1/settings/history/1e9/diff",
+        "//api//v1//status",
+    ] {
+        let reply = ask("GET", path).unix(&rig).await;
+        assert!(reply.status == 404 || reply.status == 400, "{path}: {}", reply.status);
+        reply.problem(reply.status.as_u16());
+        assert!(!reply.text().contains("root:"));
+    }
+    ask("POST", "/api/v1/status").json(json!({})).unix(&rig).await.problem(405);
+    let wrong = ask("POST", "/api/v1/admins").json(json!({ "name": 7 })).unix(&rig).await.problem(400);
+    assert!(wrong["detail"].as_str().unwrap().contains("name"), "{wrong}");
+    ask("POST", "/api/v1/admins").json(json!({ "name": "a", "roll": 1 })).unix(&rig).await.problem(400);
+    ask("POST", "/api/v1/admins").raw("application/json", "[".repeat(50_000)).unix(&rig).await.problem(400);
+    ask("POST", "/api/v1/admins").raw("application/json", vec![0xff, 0xfe]).unix(&rig).await.problem(400);
+    ask("POST", "/api/v1/session").raw("application/json", vec![b' '; 200_000]).https(&rig).await.problem(413);
+    ask("POST", "/api/v1/settings/check").raw("application/toml", vec![b'#'; 2_000_000]).unix(&rig).await.problem(413);
+    ask("POST", "/api/v1/explain").raw("message/rfc822", vec![b'a'; 65 << 20]).unix(&rig).await.problem(413);
+    // After all that it still answers.
+    ask("GET", "/api/v1/status").unix(&rig).await.ok();
+}
+
+#[tokio::test]
+async fn mails_are_explained_and_learned() {
+    let rig = Rig::new().await;
+    let verdict = ask("POST", "/api/v1/explain?client=192.0.2.1&recipients=a@b.example,c@d.example").raw("message/rfc822", "Subject: x\r\n\r\nbody").unix(&rig).await.ok();
+    assert_eq!((&verdict["action"], &verdict["hits"][0]["symbol"]), (&json!("tag"), &json!("TEST")));
+    ask("POST", "/api/v1/explain").raw("message/rfc822", "unreadable").unix(&rig).await.problem(422);
+    ask("POST", "/api/v1/explain").unix(&rig).await.problem(400);
+    assert_eq!(ask("POST", "/api/v1/learn/spam").raw("message/rfc822", "x").unix(&rig).await.status, 204);
+    ask("POST", "/api/v1/learn/ham").raw("message/rfc822", "x").unix(&rig).await.problem(422);
+    ask("POST", "/api/v1/learn/eggs").raw("message/rfc822", "x").unix(&rig).await.problem(404);
+}
+
+const MAIL: &str = "From: Shop <s@shop.example>\r\nTo: r@example.org\r\nSubject: =?utf-8?q?R=C3=A4tsel?=\r\nMIME-Version: 1.0\r\nContent-Type: text/html\r\n\r\n<h1>Hello</h1><script>alert(1)</script><a href=\"https://evil.example/x\">click</a>\r\n";
+
+async fn quarantined(rig: &Rig, n: u128) -> MailId {
+    let at = Timestamp(1_795_000_000_000);
+    let id = MailId::new(at, n);
+    let recipient = Recipient::plain("r@example.org".parse().unwrap());
+    let mail = QueuedMail {
+        id,
+        accepted: at,
+        size: MAIL.len() as u64,
+        hash: *blake3::hash(MAIL.as_bytes()).as_bytes(),
+        disposition: Disposition::Quarantine,
+        reason: Reason::ScoreQuarantine,
+        envelope: Envelope {
+            direction: Direction::Inbound,
+            client: Client {
+                address: "192.0.2.1:1234".parse().unwrap(),
+                local: "192.0.2.2:25".parse().unwrap(),
+                helo: "x".into(),
+                esmtp: true,
+                tls: None,
+                reverse: None,
+                login: None,
+            },
+            mail_from: ReversePath::Address("s@shop.example".parse().unwrap()),
+            recipients: vec![recipient.clone()],
+            declared_size: None,
+            body: BodyType::default(),
+            smtputf8: false,
+            require_tls: false,
+            dsn_return: None,
+            dsn_envelope_id: None,
+        },
+        recipients: vec![QueuedRecipient::new(recipient, at)],
+        edits: HeaderEdits::default(),
+        reroute: None,
+        subject: Some("Rätsel".into()),
+        message_id: None,
+        from_header: None,
+        score: Score::new(9.0),
+    };
+    rig.state.spool.quarantine().put(&mail, MAIL.as_bytes()).unwrap();
+    let entry = QuarantineEntry {
+        mail: id,
+        at,
+        sender: "s@shop.example".into(),
+        recipients: vec!["r@example.org".into()],
+        from_header: Some("Shop <s@shop.example>".into()),
+        subject: mail.subject,
+        score: Score::new(9.0),
+        reason: Reason::ScoreQuarantine,
+        size: mail.size,
+        expires: Timestamp(at.0 + 1000),
+        state: QuarantineState::Held,
+        state_by: None,
+        state_at: None,
+    };
+    rig.state.database.quarantine().add(&entry).await.unwrap();
+    id
+}
+
+#[tokio::test]
+async fn a_quarantined_mail_is_shown_as_text_released_once_or_deleted() {
+    let rig = Rig::new().await;
+    let (one, two) = (quarantined(&rig, 1).await, quarantined(&rig, 2).await);
+    let list = ask("GET", "/api/v1/quarantine?text=R%C3%A4tsel").unix(&rig).await.ok();
+    assert_eq!(list["mails"].as_array().unwrap().len(), 2);
+    ask("GET", "/api/v1/quarantine?state=gone").unix(&rig).await.problem(400);
+    let view = ask("GET", format!("/api/v1/quarantine/{one}")).unix(&rig).await.ok();
+    assert!(view["text"].as_str().unwrap().contains("Hello") && !view["text"].as_str().unwrap().contains("<h1>"), "{view}");
+    assert_eq!(view["headers"][0], json!({ "name": "From", "value": "Shop <s@shop.example>" }));
+    assert_eq!(view["urls"][0], "https://evil.example/x");
+
+    assert_eq!(ask("POST", format!("/api/v1/quarantine/{one}/release")).json(json!({})).unix(&rig).await.status, 204);
+    let again = ask("POST", format!("/api/v1/quarantine/{one}/release")).json(json!({})).unix(&rig).await;
+    assert!(again.status == 404 || again.status == 409, "{}", again.text());
+    assert_eq!(rig.state.database.quarantine().one(one).await.unwrap().unwrap().state, QuarantineState::Released);
+    assert!(rig.state.spool.quarantine().read(one).is_err());
+
+    assert_eq!(ask("DELETE", format!("/api/v1/quarantine/{two}")).unix(&rig).await.status, 204);
+    ask("DELETE", format!("/api/v1/quarantine/{two}")).unix(&rig).await.problem(404);
+    ask("POST", format!("/api/v1/quarantine/{two}/release")).json(json!({})).unix(&rig).await.problem(404);
+    rig.state.database.flush().await;
+    let journey = ask("GET", format!("/api/v1/journeys/{one}")).unix(&rig).await.ok();
+    assert!(journey["steps"].as_array().unwrap().iter().any(|s| s["event"] == "quarantine-action" && s["action"] == "released"), "{journey}");
+    let trail = ask("GET", "/api/v1/audit?action=quarantine.").unix(&rig).await.ok();
+    assert_eq!(trail["entries"].as_array().unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn metrics_and_status_tell_the_same() {
+    let rig = Rig::new().await;
+    for n in 0..5 {
+        rig.state.database.journeys().summarise(summary(n));
+    }
+    rig.state.database.flush().await;
+    let text = ask("GET", "/metrics").unix(&rig).await.text();
+    assert!(text.contains("postern_mails_total{name=\"reject\"} 5"), "{text}");
+    assert!(text.contains("postern_mail_reasons_total{name=\"score-reject\"} 5") && text.ends_with("# EOF\n"), "{text}");
+    let status = ask("GET", "/api/v1/status").unix(&rig).await.ok();
+    assert!(status["counters"].as_array().unwrap().contains(&json!({ "name": "action:reject", "count": 5 })), "{status}");
+    let counters = ask("GET", "/api/v1/counters?from=1795000000000&to=1795000000000").unix(&rig).await.ok();
+    assert!(counters["counters"].as_array().unwrap().iter().any(|c| c["name"] == "action:reject" && c["count"] == 5), "{counters}");
+}
+
+#[tokio::test]
+async fn without_an_edge_it_says_so() {
+    let rig = Rig::new().await;
+    let problem = ask("GET", "/api/v1/edge").unix(&rig).await.problem(503);
+    assert!(problem["advice"].as_str().unwrap().contains("postern edge"), "{problem}");
+    ask("POST", "/api/v1/edge/bans").json(json!({ "network": "no network" })).unix(&rig).await.problem(422);
+}
+
+/// After a change of the API: `POSTERN_BLESS=1 cargo test -p postern-console --test api`, and read the diff.
+#[test]
+fn the_openapi_document_is_the_one_in_docs() {
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/openapi.json");
+    let made = postern_console::openapi();
+    if std::env::var_os("POSTERN_BLESS").is_some() {
+        std::fs::write(&file, &made).unwrap();
+    }
+    let kept = std::fs::read_to_string(&file).unwrap_or_default();
+    assert!(made == kept, "docs/openapi.json is not what the routes say: write it again with POSTERN_BLESS=1 and read the diff");
+}

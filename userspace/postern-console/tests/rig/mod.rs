@@ -1,0 +1,212 @@
+//! A console on a real unix socket and real HTTPS on loopback, with a real database, spool and queue.
+#![allow(dead_code)]
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http_body_util::{BodyExt, Full};
+use hyper::{HeaderMap, Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use postern_console::listen::{bind_unix, serve_https, serve_unix};
+use postern_console::{Console, LearnKind, SettingsHandle, State};
+use postern_model::reason::Reason;
+use postern_model::score::Score;
+use postern_model::settings::Settings;
+use postern_model::symbol::{Group, Hit};
+use postern_model::verdict::{Action, Verdict};
+use postern_mta::queue::Queue;
+use postern_store::database::Database;
+use postern_store::spool::Spool;
+use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::sync::CancellationToken;
+
+pub const PASSWORD: &str = "correct horse battery";
+
+pub struct Rig {
+    pub dir: tempfile::TempDir,
+    pub state: State,
+    pub socket: PathBuf,
+    pub address: SocketAddr,
+    tls: tokio_rustls::TlsConnector,
+    stop: CancellationToken,
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+#[derive(Debug)]
+pub struct Reply {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+impl Reply {
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|e| panic!("{e}: {}", self.text()))
+    }
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |v| v.to_str().unwrap())
+    }
+    /// The problem of RFC 9457 that this answer must be.
+    pub fn problem(&self, status: u16) -> Value {
+        assert_eq!(self.status.as_u16(), status, "{}", self.text());
+        assert_eq!(self.header("content-type"), "application/problem+json");
+        let problem = self.json();
+        assert_eq!(problem["status"], status);
+        assert!(problem["type"].as_str().unwrap().starts_with("urn:postern:problem:"));
+        problem
+    }
+    pub fn ok(&self) -> Value {
+        assert!(self.status.is_success(), "{}: {}", self.status, self.text());
+        if self.body.is_empty() { Value::Null } else { self.json() }
+    }
+}
+
+/// A request on its way to either door.
+pub struct Ask {
+    method: &'static str,
+    path: String,
+    headers: Vec<(String, String)>,
+    body: Bytes,
+}
+
+pub fn ask(method: &'static str, path: impl Into<String>) -> Ask {
+    Ask { method, path: path.into(), headers: Vec::new(), body: Bytes::new() }
+}
+
+impl Ask {
+    pub fn header(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+    pub fn json(self, body: Value) -> Self {
+        self.raw("application/json", body.to_string())
+    }
+    pub fn raw(mut self, kind: &str, body: impl Into<Bytes>) -> Self {
+        self.headers.push(("content-type".into(), kind.into()));
+        self.body = body.into();
+        self
+    }
+    pub fn login(self, login: &Login) -> Self {
+        self.header("cookie", &login.cookie).header("x-postern-csrf", &login.csrf)
+    }
+
+    async fn over(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Reply {
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+        tokio::spawn(connection);
+        let mut request = Request::builder().method(self.method).uri(self.path).header("host", "localhost");
+        for (name, value) in self.headers {
+            request = request.header(name, value);
+        }
+        let response = sender.send_request(request.body(Full::new(self.body)).unwrap()).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.map(|b| b.to_bytes()).unwrap_or_default();
+        Reply { status: parts.status, headers: parts.headers, body }
+    }
+
+    /// As an admin of this machine.
+    pub async fn unix(self, rig: &Rig) -> Reply {
+        self.over(tokio::net::UnixStream::connect(&rig.socket).await.unwrap()).await
+    }
+
+    /// As anybody on the network.
+    pub async fn https(self, rig: &Rig) -> Reply {
+        let stream = tokio::net::TcpStream::connect(rig.address).await.unwrap();
+        self.over(rig.tls.connect("localhost".try_into().unwrap(), stream).await.unwrap()).await
+    }
+}
+
+pub struct Login {
+    pub cookie: String,
+    pub csrf: String,
+}
+
+impl Rig {
+    pub async fn new() -> Self {
+        Self::with_settings("").await
+    }
+
+    pub async fn with_settings(text: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("postern.toml");
+        if !text.is_empty() {
+            std::fs::write(&file, text).unwrap();
+        }
+        let settings = SettingsHandle::open(&file).unwrap();
+        let database = Database::open(&dir.path().join("postern.db")).await.unwrap();
+        let mut spool_settings = Settings::default().delivery.spool;
+        spool_settings.reserve = 0;
+        let (spool, restored) = Spool::open(dir.path().join("spool"), spool_settings).unwrap();
+        let queue = queue(&spool, &settings, restored);
+        let state = State {
+            database,
+            settings,
+            spool,
+            queue,
+            edge: None,
+            explain: Arc::new(|request| {
+                let text = String::from_utf8_lossy(&request.mail).into_owned();
+                async move {
+                    if text.contains("unreadable") {
+                        return Err("the mail cannot be read".to_owned());
+                    }
+                    let hit = Hit { symbol: "TEST".into(), group: Group::Body, score: Score::new(6.0), evidence: text.chars().take(20).collect() };
+                    Ok(Verdict { action: Action::Tag, reason: Reason::ScoreTag, score: Score::new(6.0), hits: vec![hit] })
+                }
+                .boxed()
+            }),
+            learn: Arc::new(|kind, _| async move { if kind == LearnKind::Spam { Ok(()) } else { Err("ham is full".to_owned()) } }.boxed()),
+            ready: Arc::new(AtomicBool::new(true)),
+        };
+        let stop = CancellationToken::new();
+        let router = Console::new(state.clone()).router();
+        let socket = dir.path().join("run/node.sock");
+        tokio::spawn(serve_unix(bind_unix(&socket).unwrap(), router.clone(), stop.clone()));
+
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let key = rustls::pki_types::PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
+        let server = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions().unwrap();
+        let server = Arc::new(server.with_no_client_auth().with_single_cert(vec![made.cert.der().clone()], key).unwrap());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let acceptor = Arc::new(move || tokio_rustls::TlsAcceptor::from(Arc::clone(&server)));
+        tokio::spawn(serve_https(listener, acceptor, router, stop.clone()));
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(made.cert.der().clone()).unwrap();
+        let client = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let tls = tokio_rustls::TlsConnector::from(Arc::new(client.with_root_certificates(roots).with_no_client_auth()));
+        Self { dir, state, socket, address, tls, stop }
+    }
+
+    /// Makes the admin `erika` and logs in.
+    pub async fn login(&self) -> Login {
+        let new = serde_json::json!({ "name": "erika", "password": PASSWORD });
+        let made = ask("POST", "/api/v1/admins").json(new).unix(self).await;
+        assert!(made.status == StatusCode::CREATED || made.status == StatusCode::CONFLICT, "{}", made.text());
+        self.login_as("erika", PASSWORD).await
+    }
+
+    pub async fn login_as(&self, name: &str, password: &str) -> Login {
+        let reply = ask("POST", "/api/v1/session").json(serde_json::json!({ "name": name, "password": password })).https(self).await;
+        let csrf = reply.ok()["csrf"].as_str().unwrap().to_owned();
+        let cookie = reply.header("set-cookie").split(';').next().unwrap().to_owned();
+        Login { cookie, csrf }
+    }
+}
+
+fn queue(_: &Spool, _: &Arc<SettingsHandle>, _: Vec<postern_model::queue::QueuedMail>) -> Queue {
+    Queue::default()
+}

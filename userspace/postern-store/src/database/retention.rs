@@ -1,0 +1,48 @@
+//! How long what is remembered is kept, and the clean-up that forgets it.
+
+use std::time::Duration;
+
+use postern_model::time::Timestamp;
+
+use super::{Database, DatabaseError};
+
+const DAY: u64 = 86_400;
+
+/// Ages from which rows are forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    pub journeys: Duration,
+    /// Index rows of mails that were released or deleted.
+    pub quarantine: Duration,
+    /// Must be longer than `greylist.pass_ttl`.
+    pub greylist: Duration,
+    pub senders: Duration,
+    pub counters: Duration,
+    /// Logins that were not used for so long; `console.session_idle` refuses them long before.
+    pub sessions: Duration,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        let days = |n| Duration::from_secs(n * DAY);
+        Self { journeys: days(30), quarantine: days(30), greylist: days(60), senders: days(400), counters: days(400), sessions: days(2) }
+    }
+}
+
+impl Database {
+    /// Forgets what is older than the retention says; returns how many rows. To be called once an hour.
+    ///
+    /// # Errors
+    /// The first that failed; what was forgotten before stays so.
+    pub async fn prune(&self, now: Timestamp, retention: &Retention) -> Result<u64, DatabaseError> {
+        let before = |age: Duration| Timestamp(now.0.saturating_sub(i64::try_from(age.as_millis()).unwrap_or(i64::MAX)));
+        let mut forgotten = self.journeys().prune(before(retention.journeys)).await?;
+        forgotten += self.quarantine().prune(before(retention.quarantine)).await?;
+        forgotten += self.greylist().prune(before(retention.greylist)).await?;
+        forgotten += self.senders().prune(before(retention.senders)).await?;
+        forgotten += self.recipients().prune(now).await?;
+        forgotten += self.counters().prune(before(retention.counters)).await?;
+        forgotten += self.sessions().prune(before(retention.sessions)).await?;
+        Ok(forgotten)
+    }
+}

@@ -1,0 +1,162 @@
+//! `postern journey`: search mails, and what happened to one.
+
+use clap::{Args, Subcommand};
+use postern_model::time::{Span, Timestamp};
+use serde_json::Value;
+
+use super::client::{CommandError, Node, escape, query};
+use super::output::{self, list, octets, score, string, when};
+
+#[derive(Subcommand, Debug)]
+pub enum Verb {
+    /// Search mails; everything given must hold
+    #[command(alias = "list")]
+    Search(Box<Search>),
+    /// One mail with all that happened to it
+    Show {
+        /// Mail id
+        mail: String,
+    },
+}
+
+#[derive(Args, Debug)]
+pub struct Search {
+    /// Address, local part, domain, or words of the display name
+    #[arg(long)]
+    sender: Option<String>,
+    /// Address, local part or domain
+    #[arg(long)]
+    recipient: Option<String>,
+    /// Whole words of the subject
+    #[arg(long)]
+    subject: Option<String>,
+    #[arg(long)]
+    message_id: Option<String>,
+    /// Mail id
+    #[arg(long)]
+    mail: Option<String>,
+    /// The client's address
+    #[arg(long)]
+    client: Option<String>,
+    /// accept, tag, quarantine, defer, reject, discard
+    #[arg(long)]
+    action: Option<String>,
+    /// As in score-reject
+    #[arg(long)]
+    reason: Option<String>,
+    /// inbound, outbound
+    #[arg(long)]
+    direction: Option<String>,
+    /// Not older than this, as in 2h
+    #[arg(long, value_name = "SPAN")]
+    since: Option<Span>,
+    /// Older than this, as in 1d
+    #[arg(long, value_name = "SPAN")]
+    until: Option<Span>,
+    #[arg(long, default_value_t = 50)]
+    limit: usize,
+    /// `next` of the page before
+    #[arg(long)]
+    before: Option<i64>,
+}
+
+/// A moment so long ago, in milliseconds since 1970.
+pub fn ago(span: Option<Span>) -> Option<String> {
+    let now = Timestamp::from_system(std::time::SystemTime::now());
+    span.map(|s| now.0.saturating_sub(i64::try_from(s.0.as_millis()).unwrap_or(i64::MAX)).to_string())
+}
+
+pub async fn run(node: &Node, verb: Verb) -> Result<(), CommandError> {
+    match verb {
+        Verb::Search(s) => {
+            let asked = query(&[
+                ("sender", s.sender),
+                ("recipient", s.recipient),
+                ("subject", s.subject),
+                ("message_id", s.message_id),
+                ("mail", s.mail),
+                ("client", s.client),
+                ("action", s.action),
+                ("reason", s.reason),
+                ("direction", s.direction),
+                ("from", ago(s.since)),
+                ("to", ago(s.until)),
+                ("limit", Some(s.limit.to_string())),
+                ("before", s.before.map(|b| b.to_string())),
+            ]);
+            let answer = node.get(&format!("/journeys{asked}")).await?;
+            if node.json {
+                output::json(&answer);
+                return Ok(());
+            }
+            let row = |j: &Value| {
+                let sender = string(&j["sender"]);
+                vec![
+                    when(&j["at"]),
+                    string(&j["mail"]),
+                    string(&j["action"]),
+                    score(&j["score"]),
+                    string(&j["reason"]),
+                    if sender.is_empty() { "<>".into() } else { sender },
+                    string(&j["recipients"]),
+                    string(&j["subject"]),
+                ]
+            };
+            let headings = ["TIME", "MAIL", "ACTION", "SCORE", "REASON", "FROM", "TO", "SUBJECT"];
+            output::table(&headings, &list(&answer, "journeys").iter().map(row).collect::<Vec<_>>());
+            if !answer["next"].is_null() {
+                output::remark(&format!("There are more: --before {}", answer["next"]));
+            }
+        }
+        Verb::Show { mail } => {
+            let answer = node.get(&format!("/journeys/{}", escape(&mail))).await?;
+            if node.json {
+                output::json(&answer);
+                return Ok(());
+            }
+            summary(&answer["summary"]);
+            for step in list(&answer, "steps") {
+                show_step(step);
+            }
+        }
+    }
+    Ok(())
+}
+
+pub fn summary(j: &Value) {
+    if j.is_null() {
+        return;
+    }
+    output::facts(&[
+        ("mail", string(&j["mail"])),
+        ("time", when(&j["at"])),
+        ("from", string(&j["sender"])),
+        ("header from", string(&j["from_header"])),
+        ("to", string(&j["recipients"])),
+        ("subject", string(&j["subject"])),
+        ("message-id", string(&j["message_id"])),
+        ("client", string(&j["client"])),
+        ("size", octets(&j["size"])),
+        ("action", string(&j["action"])),
+        ("reason", string(&j["reason"])),
+        ("score", score(&j["score"])),
+    ]);
+}
+
+fn show_step(step: &Value) {
+    let Some(fields) = step.as_object() else { return };
+    let rest: Vec<String> = fields
+        .iter()
+        .filter(|(k, v)| !matches!(k.as_str(), "at" | "event" | "verdict") && !v.is_null())
+        .map(|(k, v)| format!("{k}={}", string(v)))
+        .collect();
+    output::text(&output::plain(&format!("{}  {}  {}", when(&step["at"]), string(&step["event"]), rest.join(" ")), false));
+    let verdict = &step["verdict"];
+    if verdict.is_object() {
+        output::text(&format!("    {} ({}), score {}", string(&verdict["action"]), string(&verdict["reason"]), score(&verdict["score"])));
+        for hit in list(verdict, "hits") {
+            let line = format!("    {:>7}  {:<34} {}", score(&hit["score"]), string(&hit["symbol"]), string(&hit["evidence"]));
+            output::text(&output::plain(&line, false));
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! `postern quarantine`: mails held back by the filter.
+
+use clap::Subcommand;
+use postern_model::time::Span;
+use serde_json::{Value, json};
+
+use super::client::{CommandError, Node, escape, query};
+use super::journey::{ago, summary};
+use super::output::{self, list, octets, score, string, when};
+
+#[derive(Subcommand, Debug)]
+pub enum Verb {
+    /// Mails, newest first
+    List {
+        /// held, released, deleted, all
+        #[arg(long, default_value = "held")]
+        state: String,
+        /// Anywhere in sender, recipients, From or subject
+        #[arg(long)]
+        text: Option<String>,
+        #[arg(long)]
+        recipient: Option<String>,
+        /// As in score-quarantine
+        #[arg(long)]
+        reason: Option<String>,
+        /// Not older than this, as in 2d
+        #[arg(long, value_name = "SPAN")]
+        since: Option<Span>,
+        #[arg(long, default_value_t = 50)]
+        limit: usize,
+        /// `next` of the page before
+        #[arg(long)]
+        before: Option<String>,
+    },
+    /// One mail: header, parts and text
+    Show { mail: String },
+    /// Deliver it
+    Release {
+        #[arg(required = true)]
+        mails: Vec<String>,
+    },
+    /// Delete it for good
+    Delete {
+        #[arg(required = true)]
+        mails: Vec<String>,
+    },
+}
+
+pub async fn run(node: &Node, verb: Verb) -> Result<(), CommandError> {
+    match verb {
+        Verb::List { state, text, recipient, reason, since, limit, before } => {
+            let asked = query(&[
+                ("state", Some(state)),
+                ("text", text),
+                ("recipient", recipient),
+                ("reason", reason),
+                ("from", ago(since)),
+                ("limit", Some(limit.to_string())),
+                ("before", before),
+            ]);
+            let answer = node.get(&format!("/quarantine{asked}")).await?;
+            if node.json {
+                output::json(&answer);
+                return Ok(());
+            }
+            let row = |m: &Value| {
+                vec![
+                    when(&m["at"]),
+                    string(&m["mail"]),
+                    string(&m["state"]),
+                    score(&m["score"]),
+                    string(&m["reason"]),
+                    string(&m["sender"]),
+                    string(&m["recipients"]),
+                    string(&m["subject"]),
+                ]
+            };
+            let headings = ["TIME", "MAIL", "STATE", "SCORE", "REASON", "FROM", "TO", "SUBJECT"];
+            output::table(&headings, &list(&answer, "mails").iter().map(row).collect::<Vec<_>>());
+            if let Some(next) = answer["next"].as_str() {
+                output::remark(&format!("There are more: --before {next}"));
+            }
+            Ok(())
+        }
+        Verb::Show { mail } => show(node, &mail).await,
+        Verb::Release { mails } => each(node, mails, "released").await,
+        Verb::Delete { mails } => each(node, mails, "deleted").await,
+    }
+}
+
+async fn show(node: &Node, mail: &str) -> Result<(), CommandError> {
+    let answer = node.get(&format!("/quarantine/{}", escape(mail))).await?;
+    if node.json {
+        output::json(&answer);
+        return Ok(());
+    }
+    summary(&answer["mail"]);
+    output::facts(&[("state", string(&answer["mail"]["state"])), ("kept until", when(&answer["mail"]["expires"]))]);
+    output::text("");
+    for h in list(&answer, "headers") {
+        output::text(&output::plain(&format!("{}: {}", string(&h["name"]), string(&h["value"])), false));
+    }
+    output::text("");
+    let row = |p: &Value| vec![string(&p["number"]), string(&p["content_type"]), string(&p["true_type"]), octets(&p["size"]), string(&p["filename"])];
+    output::table(&["PART", "DECLARED", "LOOKS LIKE", "SIZE", "NAME"], &list(&answer, "parts").iter().map(row).collect::<Vec<_>>());
+    output::text("");
+    output::text(&output::plain(answer["text"].as_str().unwrap_or_default(), true));
+    Ok(())
+}
+
+/// One after the other; the first that fails ends it, and what was done before stays done.
+async fn each(node: &Node, mails: Vec<String>, what: &str) -> Result<(), CommandError> {
+    let mut done = Vec::new();
+    for mail in mails {
+        let path = format!("/quarantine/{}", escape(&mail));
+        if what == "released" {
+            node.post(&format!("{path}/release"), json!({})).await?;
+        } else {
+            node.delete(&path).await?;
+        }
+        if !node.json {
+            output::text(&format!("{mail} {what}"));
+        }
+        done.push(mail);
+    }
+    if node.json {
+        output::json(&json!({ what: done }));
+    }
+    Ok(())
+}
