@@ -16,13 +16,14 @@ run *args: build
 build:
     cargo build --release --locked -p postern
 
-# send mails through a running gateway from a client in its own network namespace, and see one dropped by XDP
+# the guided tour: a gateway of its own, a client in its own network namespace, Dovecot, and XDP dropping somebody
 demo *args: build
-    cargo run --release --locked -q -p postern-tests --bin demo -- {{args}}
+    cargo build --release --locked -q -p postern-tests --bin demo
+    {{target}}/release/demo --postern {{target}}/release/postern {{args}}
 
 # all tests; those that need test data or rights that are missing say what they skipped
 test *args:
-    cargo build --locked -p postern
+    cargo build --locked --workspace --bins --tests
     cargo test --locked --workspace --no-fail-fast {{args}}
 
 # format, lints, licences and sources of dependencies, layers and file lengths

@@ -82,7 +82,7 @@ impl ClientHost {
     /// When swaks is missing.
     pub fn swaks(&self, port: u16, arguments: &[&str], data: Option<&str>) -> anyhow::Result<String> {
         let server = format!("{GATEWAY}:{port}");
-        let mut all = vec!["--server", &server, "--timeout", "15"];
+        let mut all = vec!["--server", &server, "--timeout", "15", "--helo", "client0.example"];
         all.extend_from_slice(arguments);
         if data.is_some() {
             all.extend_from_slice(&["--data", "-"]);

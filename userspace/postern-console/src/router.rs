@@ -44,9 +44,7 @@ fn open_routes() -> OpenApiRouter<Console> {
 
 fn closed_routes() -> OpenApiRouter<Console> {
     let mails = OpenApiRouter::new().routes(routes!(explain::explain)).routes(routes!(explain::learn));
-    let files = OpenApiRouter::new()
-        .routes(routes!(settings::get, settings::put, settings::patch))
-        .routes(routes!(settings::check));
+    let files = OpenApiRouter::new().routes(routes!(settings::get, settings::put, settings::patch)).routes(routes!(settings::check));
     OpenApiRouter::new()
         .routes(routes!(session::session, session::logout))
         .routes(routes!(session::change_password))
@@ -160,4 +158,3 @@ const SECURITY_HEADERS: &[(&str, &str)] = &[
     ("permissions-policy", "camera=(), geolocation=(), microphone=()"),
     ("strict-transport-security", "max-age=31536000"),
 ];
-

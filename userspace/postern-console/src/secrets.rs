@@ -69,7 +69,10 @@ pub fn unmask(document: &mut DocumentMut, old: &str) -> Result<(), Problem> {
         }
     });
     missing.map_or(Ok(()), |key| {
-        Err(Problem { path: key, message: format!("`{MASK}` stands for a secret that is not known for this host: write the secret itself") })
+        Err(Problem {
+            path: key,
+            message: format!("`{MASK}` stands for a secret that is not known for this host: write the secret itself"),
+        })
     })
 }
 

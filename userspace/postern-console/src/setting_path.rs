@@ -155,7 +155,8 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    const TEXT: &str = "# top\n[smtp.limits] # limits\nmax_recipients = 200 # many\n\n[[domains]]\nname = \"a.example\"\nbackends = [{ host = \"x\" }]\n";
+    const TEXT: &str =
+        "# top\n[smtp.limits] # limits\nmax_recipients = 200 # many\n\n[[domains]]\nname = \"a.example\"\nbackends = [{ host = \"x\" }]\n";
 
     fn after(path: &str, value: Option<serde_json::Value>) -> Result<String, PathError> {
         let mut document: DocumentMut = TEXT.parse().unwrap();
@@ -178,7 +179,19 @@ mod tests {
 
     #[test]
     fn paths_that_lead_nowhere_are_refused() {
-        for path in ["", ".", "a..b", "a[", "a[x]", "a[1]b", "../etc", "a b", "domains[7].name", "domains[0].backends[9].host", "smtp.limits.max_recipients.x"] {
+        for path in [
+            "",
+            ".",
+            "a..b",
+            "a[",
+            "a[x]",
+            "a[1]b",
+            "../etc",
+            "a b",
+            "domains[7].name",
+            "domains[0].backends[9].host",
+            "smtp.limits.max_recipients.x",
+        ] {
             assert!(after(path, Some(json!(1))).is_err(), "{path} was taken");
         }
         assert_eq!(after("smtp.tarpit", Some(json!(null))), Err(PathError::Null));

@@ -8,9 +8,9 @@ use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use postern_edge::client::EdgeClient;
 use postern_model::time::Timestamp;
 use postern_model::verdict::Verdict;
+use postern_mta::feedback::Feedback;
 use postern_mta::queue::Queue;
 use postern_store::database::{Database, DatabaseError};
 use postern_store::spool::Spool;
@@ -46,8 +46,8 @@ pub struct State {
     pub settings: Arc<SettingsHandle>,
     pub spool: Spool,
     pub queue: Queue,
-    /// `None`: this node runs without the edge role.
-    pub edge: Option<EdgeClient>,
+    /// Bans, and the edge behind them.
+    pub feedback: Feedback,
     pub explain: Explain,
     pub learn: Learn,
     /// False until all listeners are open, and again while the node stops: what `/readyz` says.
@@ -96,7 +96,13 @@ pub struct Inner {
 
 impl Console {
     pub fn new(state: State) -> Self {
-        Self(Arc::new(Inner { state, gate: Gate::default(), since: now(), started: Instant::now(), releasing: tokio::sync::Mutex::default() }))
+        Self(Arc::new(Inner {
+            state,
+            gate: Gate::default(),
+            since: now(),
+            started: Instant::now(),
+            releasing: tokio::sync::Mutex::default(),
+        }))
     }
 
     pub fn state(&self) -> &State {

@@ -27,10 +27,13 @@ async fn every_route_of_the_document_needs_a_caller() {
                 continue;
             }
             seen += 1;
-            let filled = path.replace("{mail}", "01jd7z0000000000000000000a").replace("{id}", "1").replace("{name}", "x").replace("{kind}", "spam");
+            let filled =
+                path.replace("{mail}", "01jd7z0000000000000000000a").replace("{id}", "1").replace("{name}", "x").replace("{kind}", "spam");
             let reply = ask(method, &filled).json(json!({})).https(&rig).await;
             reply.problem(401);
-            for (name, value) in [("authorization", "Bearer nothing"), ("cookie", "__Host-postern=nothing"), ("authorization", "Basic eDp5")] {
+            for (name, value) in
+                [("authorization", "Bearer nothing"), ("cookie", "__Host-postern=nothing"), ("authorization", "Basic eDp5")]
+            {
                 ask(method, &filled).json(json!({})).header(name, value).https(&rig).await.problem(401);
             }
         }
@@ -68,7 +71,9 @@ async fn a_login_sets_a_guarded_cookie_and_ends_with_logout() {
 async fn a_cookie_alone_changes_nothing() {
     let rig = Rig::new().await;
     let login = rig.login().await;
-    let add = || ask("POST", "/api/v1/admins").json(json!({ "name": "mallory", "password": "long enough by far" })).header("cookie", &login.cookie);
+    let add = || {
+        ask("POST", "/api/v1/admins").json(json!({ "name": "mallory", "password": "long enough by far" })).header("cookie", &login.cookie)
+    };
     add().https(&rig).await.problem(403);
     add().header("x-postern-csrf", "wrong").https(&rig).await.problem(403);
     let foreign = add().header("x-postern-csrf", &login.csrf).header("sec-fetch-site", "cross-site");
@@ -120,7 +125,8 @@ async fn tokens_do_what_their_scope_says() {
     let rig = Rig::new().await;
     let login = rig.login().await;
     let make = async |scope: &str| {
-        let reply = ask("POST", "/api/v1/tokens").json(json!({ "name": "t", "scope": scope, "lifetime": "1h" })).login(&login).https(&rig).await;
+        let reply =
+            ask("POST", "/api/v1/tokens").json(json!({ "name": "t", "scope": scope, "lifetime": "1h" })).login(&login).https(&rig).await;
         reply.ok()["token"].as_str().unwrap().to_owned()
     };
     let (full, read, metrics) = (make("full").await, make("read").await, make("metrics").await);

@@ -36,7 +36,9 @@ async fn settings_change_in_place_with_history_and_undo() {
     assert_eq!(rig.state.settings.settings().smtp.limits.max_recipients, 300);
 
     // The old version cannot be built upon.
-    let put = |digest: &str| ask("PUT", "/api/v1/settings?message=whole").raw("application/toml", SETTINGS).header("if-match", format!("\"{digest}\""));
+    let put = |digest: &str| {
+        ask("PUT", "/api/v1/settings?message=whole").raw("application/toml", SETTINGS).header("if-match", format!("\"{digest}\""))
+    };
     put(&digest).unix(&rig).await.problem(412);
     ask("PUT", "/api/v1/settings").raw("application/toml", SETTINGS).unix(&rig).await.problem(428);
 
@@ -136,7 +138,11 @@ async fn tracking_finds_mails_and_hostile_text_stays_text() {
     let journeys = rig.state.database.journeys();
     for n in 0..60 {
         let s = summary(n);
-        journeys.record(JourneyEvent { mail: s.mail, at: s.at, step: Step::Received { client: s.client, helo: NASTY.into(), tls: None, reverse: None } });
+        journeys.record(JourneyEvent {
+            mail: s.mail,
+            at: s.at,
+            step: Step::Received { client: s.client, helo: NASTY.into(), tls: None, reverse: None },
+        });
         journeys.summarise(s);
     }
     rig.state.database.flush().await;
@@ -166,10 +172,24 @@ async fn the_page_lets_no_foreign_code_in() {
         let reply = ask("GET", path).https(&rig).await;
         assert_eq!(reply.status, 200);
         let policy = reply.header("content-security-policy");
-        assert!(policy.contains("default-src 'none'") && policy.contains("script-src 'self'") && policy.contains("frame-ancestors 'none'"), "{policy}");
+        assert!(
+            policy.contains("default-src 'none'") && policy.contains("script-src 'self'") && policy.contains("frame-ancestors 'none'"),
+            "{policy}"
+        );
         assert!(!policy.contains("unsafe"), "{policy}");
         let text = reply.text();
-        for bad in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "onclick=", "style=", "http://", "https://", "<script>"] {
+        for bad in [
+            "innerHTML",
+            "outerHTML",
+            "insertAdjacentHTML",
+            "document.write",
+            "eval(",
+            "onclick=",
+            "style=",
+            "http://",
+            "https://",
+            "<script>",
+        ] {
             assert!(!text.contains(bad), "{path} holds {bad}");
         }
     }
@@ -210,7 +230,11 @@ async fn bad_requests_get_problems_that_say_what_to_do() {
 #[tokio::test]
 async fn mails_are_explained_and_learned() {
     let rig = Rig::new().await;
-    let verdict = ask("POST", "/api/v1/explain?client=192.0.2.1&recipients=a@b.example,c@d.example").raw("message/rfc822", "Subject: x\r\n\r\nbody").unix(&rig).await.ok();
+    let verdict = ask("POST", "/api/v1/explain?client=192.0.2.1&recipients=a@b.example,c@d.example")
+        .raw("message/rfc822", "Subject: x\r\n\r\nbody")
+        .unix(&rig)
+        .await
+        .ok();
     assert_eq!((&verdict["action"], &verdict["hits"][0]["symbol"]), (&json!("tag"), &json!("TEST")));
     ask("POST", "/api/v1/explain").raw("message/rfc822", "unreadable").unix(&rig).await.problem(422);
     ask("POST", "/api/v1/explain").unix(&rig).await.problem(400);
@@ -303,7 +327,10 @@ async fn a_quarantined_mail_is_shown_as_text_released_once_or_deleted() {
     ask("POST", format!("/api/v1/quarantine/{two}/release")).json(json!({})).unix(&rig).await.problem(404);
     rig.state.database.flush().await;
     let journey = ask("GET", format!("/api/v1/journeys/{one}")).unix(&rig).await.ok();
-    assert!(journey["steps"].as_array().unwrap().iter().any(|s| s["event"] == "quarantine-action" && s["action"] == "released"), "{journey}");
+    assert!(
+        journey["steps"].as_array().unwrap().iter().any(|s| s["event"] == "quarantine-action" && s["action"] == "released"),
+        "{journey}"
+    );
     let trail = ask("GET", "/api/v1/audit?action=quarantine.").unix(&rig).await.ok();
     assert_eq!(trail["entries"].as_array().unwrap().len(), 3);
 }

@@ -177,7 +177,9 @@ pub fn write(r: &Report<'_>) -> Vec<u8> {
 /// The fields about one recipient (RFC 3464 §2.3).
 fn recipient(t: &mut String, notice: Notice, q: &QueuedRecipient) {
     t.push_str("\r\n");
-    if let Some((kind, address)) = q.recipient.original.as_deref().and_then(|o| o.split_once(';')).filter(|(k, a)| is_header_safe(k) && is_header_safe(a)) {
+    if let Some((kind, address)) =
+        q.recipient.original.as_deref().and_then(|o| o.split_once(';')).filter(|(k, a)| is_header_safe(k) && is_header_safe(a))
+    {
         line(t, format_args!("Original-Recipient: {kind}; {address}"));
     }
     let kind = if q.recipient.address.needs_smtputf8() { "utf-8" } else { "rfc822" };

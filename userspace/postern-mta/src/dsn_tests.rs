@@ -82,7 +82,10 @@ fn notifications_are_as_in_the_fixtures() {
     );
     let plain = about("\"odd one\"@there.example", None, Some(("postern", "554 5.4.7 given up, its time is over")));
     fixture("failed.eml", &written(Notice::Failed, &mail("me@inside.example", None), &[refused.clone(), plain], ORIGINAL.as_bytes()));
-    fixture("failed-full.eml", &written(Notice::Failed, &mail("me@inside.example", Some(DsnReturn::Full)), &[refused], ORIGINAL.as_bytes()));
+    fixture(
+        "failed-full.eml",
+        &written(Notice::Failed, &mail("me@inside.example", Some(DsnReturn::Full)), &[refused], ORIGINAL.as_bytes()),
+    );
     let waiting = about("you@there.example", None, Some(("mx.there.example[192.0.2.9]:25", "450 4.2.0 try later")));
     fixture("delayed.eml", &written(Notice::Delayed, &mail("me@inside.example", None), &[waiting.clone()], ORIGINAL.as_bytes()));
     let done = about("you@there.example", None, Some(("/run/lmtp", "250 2.1.5 saved")));

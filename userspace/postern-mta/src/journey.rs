@@ -2,19 +2,65 @@
 //!
 //! The session (`session.rs`) speaks SMTP and asks here at each step; the answers are plain data.
 //! Nothing here writes to the socket.
+//!
+//! The order of a visit: [`Journey::connected`] → [`Journey::helo`] → [`Journey::mail_from`] →
+//! [`Journey::rcpt_to`] for each recipient → [`Journey::data`]. What needs the network is asked
+//! early and waited for late: the client's name and the DNS lists while it waits for the greeting,
+//! everything about the content side by side after the data.
 
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
+use arc_swap::ArcSwap;
+use postern_edge::offences::Act;
+use postern_filter::bayes::Classifier;
+use postern_filter::facts::Asked;
+use postern_filter::judge::judge;
+use postern_mail::dns::Answer;
+use postern_mail::message::Message;
 use postern_model::address::Address;
-use postern_model::envelope::Envelope;
+use postern_model::envelope::{Direction, Envelope};
 use postern_model::id::MailId;
+use postern_model::journey::{JourneyEvent, JourneySummary, Step};
+use postern_model::queue::Disposition;
 use postern_model::reason::Reason;
-use postern_store::spool::{Accepted, Body};
+use postern_model::score::Score;
+use postern_model::settings::Settings;
+use postern_model::time::Timestamp;
+use postern_model::verdict::{Action, Verdict};
+use postern_store::database::Database;
+use postern_store::database::greylist::GreylistAnswer;
+use postern_store::spool::{Accepted, Body, Spool, SpoolError};
 
+use crate::accept;
+use crate::dns_lists;
+use crate::events::Events;
+use crate::facts;
+use crate::feedback::Feedback;
+use crate::live::Live;
+use crate::quarantine::QuarantineKeeper;
+use crate::queue::Queue;
+use crate::recipients::{Known, Recipients};
+use crate::visit::ClientAnswers;
 pub use crate::visit::Visit;
 
-/// What the journey needs of the node, shared by all sessions.
-pub struct Journey {}
+/// Bodies above this many octets are taken apart on a thread of their own, so that one large mail
+/// does not hold up the sessions that share its core.
+const LARGE: u64 = 256 * 1024;
+
+/// Everything the journey needs of the node; shared by all sessions.
+pub struct Journey {
+    pub live: ArcSwap<Live>,
+    pub spool: Spool,
+    pub queue: Queue,
+    pub database: Database,
+    pub events: Events,
+    pub recipients: Recipients,
+    pub feedback: Feedback,
+    pub classifier: ArcSwap<Classifier>,
+    pub quarantine: QuarantineKeeper,
+}
 
 /// What the session tells a refused client: reply code, enhanced code and text; the reason is for our log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +77,12 @@ impl Refusal {
     /// The reason's own reply.
     pub fn of(reason: Reason) -> Self {
         let (code, enhanced, text) = reason.reply();
-        Self { reason, code, enhanced: enhanced.to_owned(), text: text.to_owned(), close: code == 421 || code == 554 }
+        let close = code == 421 || matches!(reason, Reason::Banned | Reason::Pregreet);
+        Self { reason, code, enhanced: enhanced.to_owned(), text: text.to_owned(), close }
+    }
+
+    fn with_text(self, text: String) -> Self {
+        Self { text, ..self }
     }
 }
 
@@ -45,31 +96,322 @@ pub enum DataOutcome {
     Refused(Refusal),
 }
 
+fn now() -> Timestamp {
+    Timestamp::from_system(SystemTime::now())
+}
+
 impl Journey {
-    /// A client connected (before the greeting): banned, listed, over its rate? Runs beside the greeting pause.
-    pub async fn connected(self: &Arc<Self>, _visit: &mut Visit) -> Result<(), Refusal> {
-        todo!()
+    /// A client connected (before the greeting): may it speak at all? The questions about its address
+    /// are sent off here and waited for when their answers are needed.
+    ///
+    /// # Errors
+    /// The refusal to send in place of the greeting.
+    pub async fn connected(self: &Arc<Self>, visit: &mut Visit) -> Result<(), Refusal> {
+        let live = self.live.load_full();
+        let ip = visit.client.ip();
+        if self.feedback.is_banned(ip, now()) {
+            return Err(Refusal::of(Reason::Banned));
+        }
+        if visit.direction == Direction::Outbound && !live.settings.smtp.trusted_networks.iter().any(|n| n.contains(&ip)) {
+            self.feedback.record(ip, Act::RelayAttempt);
+            return Err(Refusal { code: 554, close: true, ..Refusal::of(Reason::RelayDenied) });
+        }
+        visit.is_judged = match visit.direction {
+            Direction::Inbound => !live.settings.filter.allow_networks.iter().any(|n| n.contains(&ip)),
+            Direction::Outbound => live.settings.filter.judge_outbound,
+        };
+        if visit.is_judged && visit.direction == Direction::Inbound && !live.resolver.is_off() {
+            visit.expect(tokio::spawn(ask_about_client(live, ip)));
+        }
+        Ok(())
     }
-    /// The client spoke before the greeting.
-    pub fn pregreeted(self: &Arc<Self>, _visit: &mut Visit) -> Result<(), Refusal> {
-        todo!()
+
+    /// The client spoke before the greeting (RFC 5321 §3.1 forbids it; bots do it).
+    ///
+    /// # Errors
+    /// Always for strangers; our own servers are told nothing.
+    pub fn pregreeted(self: &Arc<Self>, visit: &mut Visit) -> Result<(), Refusal> {
+        visit.pregreet = true;
+        if visit.direction == Direction::Outbound || !visit.is_judged {
+            return Ok(());
+        }
+        self.feedback.record(visit.client.ip(), Act::Pregreet);
+        Err(Refusal::of(Reason::Pregreet))
     }
+
     /// EHLO or HELO; `visit.client.helo` is set.
-    pub async fn helo(self: &Arc<Self>, _visit: &mut Visit) -> Result<(), Refusal> {
-        todo!()
+    ///
+    /// # Errors
+    /// A name that is no name, or that is ours.
+    pub async fn helo(self: &Arc<Self>, visit: &mut Visit) -> Result<(), Refusal> {
+        let live = self.live.load_full();
+        if visit.direction == Direction::Outbound || !visit.is_judged || !live.settings.smtp.refuse_bad_helo {
+            return Ok(());
+        }
+        let name = visit.client.helo.trim_end_matches('.');
+        let claims_to_be_us = name.eq_ignore_ascii_case(&live.hostname) && !visit.client.ip().is_loopback();
+        // RFC 5321 §4.1.1.1 wants a domain name or an address literal; a bare address is neither.
+        let is_nonsense = name.parse::<IpAddr>().is_ok() || name.parse::<postern_model::address::Domain>().is_err();
+        if claims_to_be_us || is_nonsense {
+            self.feedback.record(visit.client.ip(), Act::ProtocolError);
+            return Err(Refusal::of(Reason::HeloRefused));
+        }
+        Ok(())
     }
+
     /// MAIL FROM with all its parameters (the envelope has no recipients yet).
-    pub async fn mail_from(self: &Arc<Self>, _visit: &mut Visit, _envelope: &Envelope) -> Result<(), Refusal> {
-        todo!()
+    ///
+    /// # Errors
+    /// A sender that could never be answered.
+    pub async fn mail_from(self: &Arc<Self>, visit: &mut Visit, envelope: &Envelope) -> Result<(), Refusal> {
+        let live = self.live.load_full();
+        let asks = visit.is_judged && visit.direction == Direction::Inbound && !live.resolver.is_off();
+        let Some(domain) = envelope.mail_from.domain().filter(|d| asks && !d.is_literal()) else { return Ok(()) };
+        let (mx, exists) = tokio::join!(live.resolver.mx(domain.as_str()), live.resolver.exists(domain.as_str()));
+        visit.sender_null_mx = matches!(&mx, Answer::Found(list) if list.len() == 1 && list[0].exchange.is_empty());
+        visit.sender_domain_exists = facts::existence(&exists);
+        if live.settings.smtp.refuse_unknown_sender_domain && (visit.sender_null_mx || exists.is_absent()) {
+            self.feedback.record(visit.client.ip(), Act::ProtocolError);
+            let text = format!("the sender's domain {domain} takes no mail, so it could never be answered");
+            return Err(Refusal::of(Reason::SenderDomainUnknown).with_text(text));
+        }
+        Ok(())
     }
-    /// One RCPT TO.
-    pub async fn rcpt_to(self: &Arc<Self>, _visit: &mut Visit, _envelope: &Envelope, _recipient: &Address) -> Result<(), Refusal> {
-        todo!()
+
+    /// One RCPT TO: is it ours, does it exist, is the client welcome?
+    ///
+    /// # Errors
+    /// The refusal for this recipient; others of the same mail are not touched.
+    pub async fn rcpt_to(self: &Arc<Self>, visit: &mut Visit, envelope: &Envelope, recipient: &Address) -> Result<(), Refusal> {
+        if visit.direction == Direction::Outbound {
+            return Ok(());
+        }
+        let live = self.live.load_full();
+        let lists = visit.list_score().await;
+        if visit.is_judged && lists >= live.settings.dns_lists.refuse_at && !live.settings.dns_lists.lists.is_empty() {
+            let zones: Vec<String> = visit.answers().await.lists.iter().map(|hit| hit.zone.clone()).collect();
+            let text = format!("your address {} is listed by {}", visit.client.ip(), zones.join(", "));
+            self.feedback.record(visit.client.ip(), Act::RejectedMail);
+            return Err(Refusal::of(Reason::DnsList).with_text(text));
+        }
+        match self.recipients.check(recipient).await {
+            Known::Exists => {}
+            Known::NotOurs => {
+                self.feedback.record(visit.client.ip(), Act::RelayAttempt);
+                return Err(Refusal::of(Reason::RelayDenied));
+            }
+            Known::Missing(words) => {
+                visit.unknown_recipients += 1;
+                self.feedback.record(visit.client.ip(), Act::UnknownRecipient);
+                let refusal = Refusal::of(Reason::UnknownRecipient);
+                return Err(match words {
+                    Some(words) => refusal.with_text(format!("no such mailbox here; the backend said: {words}")),
+                    None => refusal,
+                });
+            }
+            Known::Unverified(why) => {
+                tracing::warn!(%recipient, why, "a recipient cannot be checked: its sender has to try again");
+                return Err(Refusal::of(Reason::RecipientUnverified));
+            }
+        }
+        if visit.is_judged { self.greylist(&live, visit, envelope, recipient).await } else { Ok(()) }
     }
+
+    /// Puts off clients that look bad before the data; a good look (name, no lists) costs nobody a delay.
+    async fn greylist(&self, live: &Live, visit: &mut Visit, envelope: &Envelope, recipient: &Address) -> Result<(), Refusal> {
+        let settings = &live.settings.greylist;
+        if !settings.enabled || live.resolver.is_off() {
+            return Ok(());
+        }
+        let nameless = match &visit.answers().await.reverse {
+            Asked::Yes(reverse) if reverse.confirmed.is_none() => Score::new(2.0),
+            _ => Score::ZERO,
+        };
+        if (visit.list_score().await + nameless).get() < settings.min_score {
+            return Ok(());
+        }
+        let sender = envelope.mail_from.to_string();
+        match self.database.greylist().check(visit.client.ip(), &sender, &recipient.key(), now(), settings).await {
+            Ok(GreylistAnswer::Wait(left)) => {
+                let text = format!("greylisted, try again in {} seconds", left.as_secs().max(1));
+                Err(Refusal::of(Reason::Greylisted).with_text(text))
+            }
+            Ok(GreylistAnswer::Pass) => Ok(()),
+            Err(e) => {
+                tracing::warn!(error = %e, "the greylist cannot be asked: nobody is put off");
+                Ok(())
+            }
+        }
+    }
+
     /// The data came whole: facts, verdict, spool.
-    pub async fn data(self: &Arc<Self>, _visit: &mut Visit, _id: MailId, _envelope: Envelope, _body: Body) -> DataOutcome {
-        todo!()
+    pub async fn data(self: &Arc<Self>, visit: &mut Visit, id: MailId, envelope: Envelope, body: Body) -> DataOutcome {
+        let live = self.live.load_full();
+        let at = now();
+        self.events.send(JourneyEvent {
+            mail: id,
+            at,
+            step: Step::Received {
+                client: visit.client.ip(),
+                helo: visit.client.helo.clone(),
+                tls: visit.client.tls.as_ref().map(|t| t.version.clone()),
+                reverse: visit.client.reverse.clone(),
+            },
+        });
+        let (body, message, bayes) = match self.take_apart(&live, visit.is_judged, body).await {
+            Ok(parts) => parts,
+            Err(refusal) => return self.refuse(id, at, refusal),
+        };
+        let heading = accept::Heading::of(&message);
+        let size = body.size();
+        let (verdict, authentication) = if visit.is_judged {
+            let facts = facts::gather(&live, &self.database, visit, &envelope, body.bytes(), message, bayes, at).await;
+            let verdict = judge(&facts, &live.policy);
+            (verdict, facts.authentication)
+        } else {
+            // Waits for nothing, but takes a name that is already known into Received.
+            (Verdict { action: Action::Accept, reason: Reason::Allowed, score: Score::ZERO, hits: Vec::new() }, Asked::No)
+        };
+        self.note_verdict(visit, &heading, id, at, &envelope, size, &verdict, &authentication);
+        let disposition = match verdict.action {
+            Action::Accept | Action::Tag => Disposition::Deliver,
+            Action::Quarantine => Disposition::Quarantine,
+            Action::Discard => return DataOutcome::Discarded(id),
+            Action::Defer | Action::Reject => {
+                if verdict.action == Action::Reject && visit.direction == Direction::Inbound {
+                    self.feedback.record(visit.client.ip(), Act::RejectedMail);
+                }
+                return self.refuse(id, at, Refusal { close: false, ..Refusal::of(verdict.reason) });
+            }
+        };
+        let author = heading.from.clone();
+        let mail = accept::queued_mail(&live, visit, id, at, envelope, &body, heading, &verdict, &authentication, disposition);
+        match self.spool.accept(mail, body).await {
+            Ok(accepted) => {
+                self.events.send(JourneyEvent { mail: id, at: now(), step: Step::Accepted { size } });
+                if let (Some(author), Action::Accept, Direction::Inbound) = (author, verdict.action, visit.direction) {
+                    self.database.senders().accepted(&author, at);
+                }
+                match disposition {
+                    Disposition::Quarantine => {
+                        let keeper = self.quarantine.clone();
+                        tokio::spawn(async move { keeper.hold(id).await });
+                    }
+                    Disposition::Deliver | Disposition::Hold => self.queue.enqueue(&accepted),
+                }
+                DataOutcome::Accepted(accepted)
+            }
+            Err(e) => {
+                tracing::error!(mail = %id, error = %e, "the spool did not take a mail: its sender keeps it");
+                self.refuse(id, at, Refusal::of(storage_reason(&e)))
+            }
+        }
     }
-    /// The session ended; errors and refusals feed the bans.
-    pub fn disconnected(self: &Arc<Self>, _visit: &Visit) {}
+
+    /// New settings, for the mails that begin from now on. What cannot be used leaves the old ones in force.
+    pub fn apply(&self, settings: &Arc<Settings>) {
+        let hostname = self.live.load().hostname.clone();
+        match Live::new(Arc::clone(settings), hostname) {
+            Ok(live) => self.live.store(Arc::new(live)),
+            Err(e) => tracing::error!(error = %e, "the name servers of the new settings cannot be used: the old ones stay"),
+        }
+        self.feedback.apply(&settings.edge);
+        self.recipients.reload();
+        self.queue.reload();
+    }
+
+    /// The session ended.
+    pub fn disconnected(self: &Arc<Self>, visit: &Visit) {
+        if visit.direction == Direction::Inbound && visit.errors > 0 {
+            self.feedback.record_many(visit.client.ip(), Act::ProtocolError, visit.errors);
+        }
+    }
+
+    async fn take_apart(
+        self: &Arc<Self>,
+        live: &Arc<Live>,
+        is_judged: bool,
+        body: Body,
+    ) -> Result<(Body, Message, Option<postern_filter::facts::BayesFact>), Refusal> {
+        let journey = Arc::clone(self);
+        let large = body.size() > LARGE;
+        let limits = live.extraction.clone();
+        let uses_bayes = live.settings.filter.bayes.enabled;
+        let work = move || {
+            let message =
+                if is_judged { postern_mail::read(body.bytes(), &limits) } else { postern_mail::read_header(body.bytes(), &limits) };
+            let bayes = if is_judged && uses_bayes { journey.classifier.load().fact(&message) } else { None };
+            (body, message, bayes)
+        };
+        if !large {
+            return Ok(work());
+        }
+        tokio::task::spawn_blocking(work).await.map_err(|e| {
+            tracing::error!(error = %e, "taking a mail apart failed: its sender keeps it");
+            Refusal::of(Reason::CheckUnavailable)
+        })
+    }
+
+    fn refuse(&self, mail: MailId, at: Timestamp, refusal: Refusal) -> DataOutcome {
+        let reply = format!("{} {} {}", refusal.code, refusal.enhanced, refusal.text);
+        self.events.send(JourneyEvent { mail, at, step: Step::Refused { reason: refusal.reason, reply: reply.into() } });
+        DataOutcome::Refused(refusal)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one row of the tracking centre: every argument is a column")]
+    fn note_verdict(
+        &self,
+        visit: &Visit,
+        heading: &accept::Heading,
+        mail: MailId,
+        at: Timestamp,
+        envelope: &Envelope,
+        size: u64,
+        verdict: &Verdict,
+        authentication: &Asked<postern_mail::authentication::Authentication>,
+    ) {
+        tracing::info!(%mail, client = %visit.client.ip(), from = %envelope.mail_from, recipients = envelope.recipients.len(), size,
+            action = verdict.action.name(), reason = %verdict.reason, score = %verdict.score, "judged");
+        if let Asked::Yes(a) = authentication {
+            self.events.send(JourneyEvent { mail, at, step: Step::Authenticated { results: a.header_value.replace("\r\n", "") } });
+        }
+        self.database.journeys().summarise(JourneySummary {
+            mail,
+            at,
+            direction: envelope.direction,
+            client: visit.client.ip(),
+            mail_from: envelope.mail_from.clone(),
+            recipients: envelope.recipients.iter().map(|r| r.address.clone()).collect(),
+            from_header: heading.from.clone(),
+            subject: heading.subject.clone(),
+            message_id: heading.message_id.clone(),
+            size,
+            action: verdict.action.name().into(),
+            reason: verdict.reason,
+            score: verdict.score.get(),
+        });
+        self.events.send(JourneyEvent { mail, at, step: Step::Judged { verdict: verdict.clone() } });
+    }
+}
+
+fn storage_reason(error: &SpoolError) -> Reason {
+    match error {
+        SpoolError::Full(_) => Reason::StorageFull,
+        _ => Reason::StorageError,
+    }
+}
+
+/// The reverse name and the DNS lists, side by side.
+async fn ask_about_client(live: Arc<Live>, ip: IpAddr) -> ClientAnswers {
+    let limit = live.settings.dns.timeout.0.max(Duration::from_millis(1));
+    let reverse = async {
+        match tokio::time::timeout(limit, live.resolver.ptr(ip)).await {
+            Ok(Answer::Found(reverse)) => Asked::Yes(reverse),
+            Ok(Answer::NoName | Answer::NoData) => Asked::Yes(postern_mail::dns::Reverse { confirmed: None, unconfirmed: None }),
+            Ok(Answer::Off) => Asked::No,
+            Ok(Answer::Temporary(_)) | Err(_) => Asked::Failed,
+        }
+    };
+    let (reverse, lists) = tokio::join!(reverse, dns_lists::ask_about_address(&live.resolver, &live.settings.dns_lists, ip));
+    ClientAnswers { reverse, lists }
 }

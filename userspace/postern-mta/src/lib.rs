@@ -2,14 +2,19 @@
 //!
 //! Read first: [`journey`].
 
+mod accept;
 mod antivirus;
 mod dns_lists;
 pub mod door;
 mod dsn;
 pub mod events;
+mod facts;
+pub mod feedback;
 pub mod journey;
 pub mod listen;
+pub mod live;
 pub mod mx;
+pub mod quarantine;
 pub mod queue;
 pub mod recipients;
 pub mod relay;

@@ -169,9 +169,7 @@ pub fn fixed_hosts(route: &Route, settings: &Settings) -> Option<Vec<Backend>> {
     match route {
         Route::Mx(_) => None,
         Route::Smarthosts => Some(settings.delivery.smarthosts.clone()),
-        Route::Backends(name) => {
-            Some(settings.domains.iter().find(|d| d.name == *name).map(|d| d.backends.clone()).unwrap_or_default())
-        }
+        Route::Backends(name) => Some(settings.domains.iter().find(|d| d.name == *name).map(|d| d.backends.clone()).unwrap_or_default()),
         Route::Reroute(to) => Some(parse_reroute(to).into_iter().collect()),
     }
 }
@@ -179,10 +177,8 @@ pub fn fixed_hosts(route: &Route, settings: &Settings) -> Option<Vec<Backend>> {
 /// The order in which hosts are tried: by priority; among equal ones by a draw with their weights.
 pub fn draw(mut hosts: Vec<Backend>, rng: &mut impl Rng) -> Vec<Backend> {
     // Efraimidis and Spirakis: sorting by u^(1/w) is drawing without putting back, by weight.
-    let mut keyed: Vec<(u16, f64, Backend)> = hosts
-        .drain(..)
-        .map(|b| (b.priority, rng.random::<f64>().powf(1.0 / f64::from(b.weight.max(1))), b))
-        .collect();
+    let mut keyed: Vec<(u16, f64, Backend)> =
+        hosts.drain(..).map(|b| (b.priority, rng.random::<f64>().powf(1.0 / f64::from(b.weight.max(1))), b)).collect();
     keyed.sort_by(|a, b| a.0.cmp(&b.0).then(b.1.total_cmp(&a.1)));
     keyed.into_iter().map(|(_, _, b)| b).collect()
 }

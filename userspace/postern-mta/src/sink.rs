@@ -44,8 +44,7 @@ impl Sink {
         for sub in ["new", "tmp", "cur"] {
             std::fs::create_dir_all(dir.join(sub))?;
         }
-        let mut names: Vec<String> =
-            std::fs::read_dir(dir.join("new"))?.filter_map(|e| e.ok()?.file_name().into_string().ok()).collect();
+        let mut names: Vec<String> = std::fs::read_dir(dir.join("new"))?.filter_map(|e| e.ok()?.file_name().into_string().ok()).collect();
         names.sort();
         Ok(Self { dir, files: Mutex::new(names.into()) })
     }

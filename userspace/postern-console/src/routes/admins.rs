@@ -62,8 +62,8 @@ pub async fn list(State(console): State<Console>) -> Answer<Json<Admins>> {
 #[utoipa::path(post, path = "/admins", tag = "admins", request_body = NewAdmin, responses(
     (status = 201, body = MadePassword), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub async fn add(State(console): State<Console>, caller: Caller, Input(new): Input<NewAdmin>) -> Answer<(StatusCode, Json<MadePassword>)> {
-    let fits = (1..=60).contains(&new.name.len())
-        && new.name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b));
+    let fits =
+        (1..=60).contains(&new.name.len()) && new.name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b));
     if !fits {
         let title = "The name is not taken";
         return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "bad-name", title, "write 1 to 60 of a-z, 0-9, `.`, `_`, `-`"));

@@ -38,16 +38,7 @@ pub struct AuditRow {
 
 impl From<AuditEntry> for AuditRow {
     fn from(e: AuditEntry) -> Self {
-        Self {
-            id: e.id,
-            at: e.at,
-            who: e.who,
-            address: e.address,
-            action: e.action,
-            subject: e.subject,
-            before: e.before,
-            after: e.after,
-        }
+        Self { id: e.id, at: e.at, who: e.who, address: e.address, action: e.action, subject: e.subject, before: e.before, after: e.after }
     }
 }
 
@@ -61,8 +52,13 @@ pub struct Trail {
 /// The audit trail.
 #[utoipa::path(get, path = "/audit", tag = "audit", params(Search), responses((status = 200, body = Trail)))]
 pub async fn search(State(console): State<Console>, Asked(asked): Asked<Search>) -> Answer<Json<Trail>> {
-    let search =
-        AuditSearch { who: asked.who, action: asked.action, subject: asked.subject, before: asked.before, limit: asked.limit.unwrap_or(50) };
+    let search = AuditSearch {
+        who: asked.who,
+        action: asked.action,
+        subject: asked.subject,
+        before: asked.before,
+        limit: asked.limit.unwrap_or(50),
+    };
     let page = console.state().database.audit().search(&search).await?;
     Ok(Json(Trail { entries: page.entries.into_iter().map(AuditRow::from).collect(), next: page.next }))
 }

@@ -78,13 +78,13 @@ pub struct Samples {
 /// Interfaces, counters, feeds.
 #[utoipa::path(get, path = "/edge", tag = "edge", responses((status = 200, body = Object), (status = 503, body = Problem)))]
 pub async fn status(State(console): State<Console>) -> Answer<Json<EdgeStatus>> {
-    Ok(Json(client(&console)?.status().await?))
+    Ok(Json(client(&console).status().await?))
 }
 
 /// Bans in force.
 #[utoipa::path(get, path = "/edge/bans", tag = "edge", params(Page), responses((status = 200, body = Bans), (status = 503, body = Problem)))]
 pub async fn bans(State(console): State<Console>, Asked(page): Asked<Page>) -> Answer<Json<Bans>> {
-    Ok(Json(Bans { bans: client(&console)?.bans(limit(&page)).await? }))
+    Ok(Json(Bans { bans: client(&console).bans(limit(&page)).await? }))
 }
 
 /// Ban an address or a network by hand.
@@ -102,7 +102,7 @@ pub async fn ban(State(console): State<Console>, caller: Caller, Input(new): Inp
         by: caller.name.clone(),
         evidence: new.evidence.chars().take(200).collect(),
     };
-    client(&console)?.ban_now(ban).await?;
+    console.state().feedback.ban(ban).await?;
     caller.audit(&console, "edge.ban", &network.to_string(), None, Some(&new.evidence)).await?;
     Ok(StatusCode::CREATED)
 }
@@ -111,7 +111,7 @@ pub async fn ban(State(console): State<Console>, caller: Caller, Input(new): Inp
 #[utoipa::path(delete, path = "/edge/bans", tag = "edge", params(Unban), responses((status = 204), (status = 422, body = Problem), (status = 503, body = Problem)))]
 pub async fn unban(State(console): State<Console>, caller: Caller, Asked(asked): Asked<Unban>) -> Answer<StatusCode> {
     let network = network(&asked.network)?;
-    client(&console)?.unban(vec![network]).await?;
+    console.state().feedback.unban(vec![network]).await?;
     caller.audit(&console, "edge.unban", &network.to_string(), None, None).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -119,33 +119,30 @@ pub async fn unban(State(console): State<Console>, caller: Caller, Asked(asked):
 /// Samples of dropped packets.
 #[utoipa::path(get, path = "/edge/samples", tag = "edge", params(Page), responses((status = 200, body = Samples), (status = 503, body = Problem)))]
 pub async fn samples(State(console): State<Console>, Asked(page): Asked<Page>) -> Answer<Json<Samples>> {
-    Ok(Json(Samples { samples: client(&console)?.samples(limit(&page)).await? }))
+    Ok(Json(Samples { samples: client(&console).samples(limit(&page)).await? }))
 }
 
 /// What would happen to a packet from an address, and why.
 #[utoipa::path(get, path = "/edge/trace", tag = "edge", params(Whom), responses((status = 200, body = Object), (status = 503, body = Problem)))]
 pub async fn trace(State(console): State<Console>, Asked(whom): Asked<Whom>) -> Answer<Json<Trace>> {
-    Ok(Json(client(&console)?.trace(whom.address).await?))
+    Ok(Json(client(&console).trace(whom.address).await?))
 }
 
 /// Read the feeds again now.
 #[utoipa::path(post, path = "/edge/feeds/reload", tag = "edge", responses((status = 204), (status = 503, body = Problem)))]
 pub async fn reload_feeds(State(console): State<Console>, caller: Caller) -> Answer<StatusCode> {
-    client(&console)?.reload_feeds().await?;
+    client(&console).reload_feeds().await?;
     caller.audit(&console, "edge.reload-feeds", "", None, None).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// The status for metrics: `None` when there is no edge, or it is slow.
 pub async fn quick_status(console: &Console) -> Option<EdgeStatus> {
-    let edge = console.state().edge.as_ref()?;
-    tokio::time::timeout(QUICK, edge.status()).await.ok()?.ok()
+    tokio::time::timeout(QUICK, client(console).status()).await.ok()?.ok()
 }
 
-fn client(console: &Console) -> Answer<&EdgeClient> {
-    console.state().edge.as_ref().ok_or_else(|| {
-        Problem::unavailable("this node runs without the edge role").advise("Start `postern edge`, or the whole with `postern run`, as root.")
-    })
+fn client(console: &Console) -> &EdgeClient {
+    console.state().feedback.edge()
 }
 
 impl From<EdgeClientError> for Problem {
@@ -153,7 +150,7 @@ impl From<EdgeClientError> for Problem {
         match error {
             EdgeClientError::Refused(why) => Self::conflict(why),
             EdgeClientError::Away => Self::unavailable(error.to_string())
-                .advise("Is `postern edge` running? Its pinned program and maps stay in force without it."),
+                .advise("Is `postern edge` running (as root)? Its pinned program and maps stay in force without it."),
             EdgeClientError::Unexpected => Self::internal(error.to_string()),
         }
     }

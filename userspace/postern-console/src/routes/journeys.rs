@@ -113,11 +113,9 @@ pub async fn search(State(console): State<Console>, Asked(asked): Asked<Search>)
         let found = journeys.one(id).await?.and_then(|j| j.summary).map(JourneyRow::from);
         return Ok(Json(JourneyPage { journeys: found.into_iter().collect(), next: None }));
     }
-    let client = filled(&asked.client)
-        .map(|c| c.parse::<IpAddr>().map_err(|_| bad("client", c, "write an IPv4 or IPv6 address")))
-        .transpose()?;
-    let reason =
-        filled(&asked.reason).map(|r| r.parse::<Reason>().map_err(|_| bad("reason", r, "there is no such reason"))).transpose()?;
+    let client =
+        filled(&asked.client).map(|c| c.parse::<IpAddr>().map_err(|_| bad("client", c, "write an IPv4 or IPv6 address"))).transpose()?;
+    let reason = filled(&asked.reason).map(|r| r.parse::<Reason>().map_err(|_| bad("reason", r, "there is no such reason"))).transpose()?;
     let owned = |text: &Option<String>| filled(text).map(str::to_owned);
     let search = JourneySearch {
         sender: owned(&asked.sender),

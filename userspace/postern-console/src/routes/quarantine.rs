@@ -159,9 +159,7 @@ pub async fn search(State(console): State<Console>, Asked(asked): Asked<Search>)
         Some(other) => return Err(Problem::bad_request(format!("state: `{other}`: write held, released, deleted or all"))),
     };
     let filled = |text: Option<String>| text.map(|t| t.trim().to_owned()).filter(|t| !t.is_empty());
-    let reason = filled(asked.reason)
-        .map(|r| r.parse::<Reason>().map_err(|e| Problem::bad_request(format!("reason: {e}"))))
-        .transpose()?;
+    let reason = filled(asked.reason).map(|r| r.parse::<Reason>().map_err(|e| Problem::bad_request(format!("reason: {e}")))).transpose()?;
     let search = QuarantineSearch {
         state,
         text: filled(asked.text),
@@ -173,10 +171,7 @@ pub async fn search(State(console): State<Console>, Asked(asked): Asked<Search>)
         limit: asked.limit.unwrap_or(50),
     };
     let page = console.state().database.quarantine().search(&search).await?;
-    Ok(Json(QuarantinePage {
-        mails: page.mails.into_iter().map(QuarantineRow::from).collect(),
-        next: page.next.map(|m| m.to_string()),
-    }))
+    Ok(Json(QuarantinePage { mails: page.mails.into_iter().map(QuarantineRow::from).collect(), next: page.next.map(|m| m.to_string()) }))
 }
 
 /// One mail with its header, its parts and its text.
@@ -201,7 +196,8 @@ pub async fn one(State(console): State<Console>, caller: Caller, Named(mail): Na
 
 fn fill(view: &mut QuarantineView, message: Message) {
     let cut = |text: String, limit: usize| text.chars().take(limit).collect::<String>();
-    view.headers = message.headers.into_iter().take(ROWS).map(|h| HeaderRow { name: cut(h.name, 100), value: cut(h.value, 2000) }).collect();
+    view.headers =
+        message.headers.into_iter().take(ROWS).map(|h| HeaderRow { name: cut(h.name, 100), value: cut(h.value, 2000) }).collect();
     view.parts = message
         .parts
         .into_iter()

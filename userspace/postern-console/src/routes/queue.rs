@@ -172,7 +172,14 @@ pub async fn delete(State(console): State<Console>, caller: Caller, Input(chosen
     noted(&console, &caller, "queue.delete", &chosen.filter, None, changed).await
 }
 
-async fn noted(console: &Console, caller: &Caller, action: &str, filter: &Filter, to: Option<&str>, changed: Changed) -> Answer<Json<Done>> {
+async fn noted(
+    console: &Console,
+    caller: &Caller,
+    action: &str,
+    filter: &Filter,
+    to: Option<&str>,
+    changed: Changed,
+) -> Answer<Json<Done>> {
     let filter = serde_json::to_string(filter).unwrap_or_default();
     let after = serde_json::json!({ "to": to, "changed": changed }).to_string();
     caller.audit(console, action, &filter, None, Some(&after)).await?;

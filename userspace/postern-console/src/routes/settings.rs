@@ -137,8 +137,13 @@ pub async fn put(
 ) -> Answer<Json<SettingsChange>> {
     let text = std::str::from_utf8(&body).map_err(|_| Problem::bad_request("the body is not UTF-8"))?;
     let Some(expected) = if_match(&headers) else {
-        return Err(Problem::new(StatusCode::PRECONDITION_REQUIRED, "if-match-needed", "If-Match is needed", "which version is this made from?")
-            .advise("Send the digest of GET /api/v1/settings as If-Match."));
+        return Err(Problem::new(
+            StatusCode::PRECONDITION_REQUIRED,
+            "if-match-needed",
+            "If-Match is needed",
+            "which version is this made from?",
+        )
+        .advise("Send the digest of GET /api/v1/settings as If-Match."));
     };
     apply(&console, &caller, text.to_owned(), Some(expected), &why.message, "settings.replace", "all").await
 }

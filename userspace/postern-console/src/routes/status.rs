@@ -104,9 +104,15 @@ pub async fn status(State(console): State<Console>) -> Answer<Json<NodeStatus>> 
         },
         queue: state.queue.status(),
         quarantined: state.database.quarantine().held().await?,
-        edge: state.edge.as_ref().is_some_and(postern_edge::client::EdgeClient::is_connected),
+        edge: state.feedback.edge().is_connected(),
         lost_notes: state.database.lost_notes(),
-        counters: state.database.counters().since_start().into_iter().map(|(name, count)| NamedCount { name: name.into_owned(), count }).collect(),
+        counters: state
+            .database
+            .counters()
+            .since_start()
+            .into_iter()
+            .map(|(name, count)| NamedCount { name: name.into_owned(), count })
+            .collect(),
         settings: settings.digest.clone(),
     }))
 }

@@ -155,14 +155,19 @@ impl Rig {
             settings,
             spool,
             queue,
-            edge: None,
+            feedback: Feedback::start(&EdgeSettings::default(), EdgeClient::start(dir.path().join("edge.sock"))),
             explain: Arc::new(|request| {
                 let text = String::from_utf8_lossy(&request.mail).into_owned();
                 async move {
                     if text.contains("unreadable") {
                         return Err("the mail cannot be read".to_owned());
                     }
-                    let hit = Hit { symbol: "TEST".into(), group: Group::Body, score: Score::new(6.0), evidence: text.chars().take(20).collect() };
+                    let hit = Hit {
+                        symbol: "TEST".into(),
+                        group: Group::Body,
+                        score: Score::new(6.0),
+                        evidence: text.chars().take(20).collect(),
+                    };
                     Ok(Verdict { action: Action::Tag, reason: Reason::ScoreTag, score: Score::new(6.0), hits: vec![hit] })
                 }
                 .boxed()

@@ -156,7 +156,8 @@ impl Classifier {
     pub fn fact_with_evidence(&self, message: &Message) -> Option<BayesFact> {
         let judgement = self.judge(&features::features(message))?;
         let spam = judgement.log_odds > 0.0;
-        let telling: Vec<Pull> = judgement.pulls.iter().filter(|p| (p.log_ratio > 0.0) == spam && p.log_ratio.abs() > 0.5).take(12).copied().collect();
+        let telling: Vec<Pull> =
+            judgement.pulls.iter().filter(|p| (p.log_ratio > 0.0) == spam && p.log_ratio.abs() > 0.5).take(12).copied().collect();
         let mut wanted: Vec<u64> = telling.iter().map(|p| p.feature).collect();
         wanted.sort_unstable();
         let names = if wanted.is_empty() { Vec::new() } else { features::describe(message, &wanted) };

@@ -217,7 +217,10 @@ impl Queue {
             held: schedule.entries().filter(|(_, e)| filter::is_held(&e.mail)).count(),
             connections: schedule.workers(),
             destinations: schedule.lanes().count(),
-            unreachable: schedule.lanes().filter(|l| matches!(l.health, schedule::Health::BackOff { .. } | schedule::Health::Probing { .. })).count(),
+            unreachable: schedule
+                .lanes()
+                .filter(|l| matches!(l.health, schedule::Health::BackOff { .. } | schedule::Health::Probing { .. }))
+                .count(),
             delivered: count(&self.0.counters.delivered),
             deferred: count(&self.0.counters.deferred),
             failed: count(&self.0.counters.failed),

@@ -141,7 +141,10 @@ pub enum Turn {
 
 #[derive(Debug)]
 pub enum Take {
-    Job { mail: Arc<QueuedMail>, recipients: Vec<u32> },
+    Job {
+        mail: Arc<QueuedMail>,
+        recipients: Vec<u32>,
+    },
     /// Nothing to do: keep the connection and wait on the lane's bell.
     Idle,
     /// Close the connection, then call [`Schedule::gone`].

@@ -10,8 +10,7 @@ use super::*;
 use crate::route::Route;
 
 const LANES: usize = 4;
-const LIMITS: Limits =
-    Limits { per_destination: 3, total: 5, probe_first: Duration::from_secs(10), probe_max: Duration::from_secs(100) };
+const LIMITS: Limits = Limits { per_destination: 3, total: 5, probe_first: Duration::from_secs(10), probe_max: Duration::from_secs(100) };
 
 fn mail(number: u64) -> Arc<QueuedMail> {
     let at = "192.0.2.1:1".parse().unwrap();

@@ -111,7 +111,8 @@ impl Queue {
 fn wants_delay_notice(mail: &QueuedMail) -> bool {
     mail.envelope.direction == Direction::Outbound
         && mail.envelope.mail_from.address().is_some()
-        && mail.recipients.iter().any(|r| {
-            r.status == RecipientStatus::Pending && !r.delay_notified && r.recipient.notify.is_none_or(|n| n.delay)
-        })
+        && mail
+            .recipients
+            .iter()
+            .any(|r| r.status == RecipientStatus::Pending && !r.delay_notified && r.recipient.notify.is_none_or(|n| n.delay))
 }

@@ -51,7 +51,14 @@ impl Host {
             let password = backend.password.clone().unwrap_or_default();
             Credentials { username, password }
         });
-        Self { place: Place::of(backend), protocol: backend.protocol, tls: backend.tls, local_tls: backend.tls, credentials, is_foreign: false }
+        Self {
+            place: Place::of(backend),
+            protocol: backend.protocol,
+            tls: backend.tls,
+            local_tls: backend.tls,
+            credentials,
+            is_foreign: false,
+        }
     }
 
     fn name(&self) -> String {
@@ -129,7 +136,8 @@ impl Connector {
         match self.hosts(destination).await {
             Ok(hosts) => {
                 let now = Instant::now();
-                let hop = |h: &Host| Hop { host: h.name(), protocol: h.protocol, tls: h.tls, is_avoided: self.hosts.is_avoided(&h.name(), now) };
+                let hop =
+                    |h: &Host| Hop { host: h.name(), protocol: h.protocol, tls: h.tls, is_avoided: self.hosts.is_avoided(&h.name(), now) };
                 Ok(hosts.iter().map(hop).collect())
             }
             Err(ConnectError::Unreachable(last) | ConnectError::Impossible(last)) => Err(last.reply),
@@ -203,7 +211,14 @@ impl Connector {
         }
     }
 
-    async fn greet(&self, host: &Host, endpoint: &Endpoint, label: &str, tls: TlsPolicy, patience: Patience) -> Result<Connection, LineError> {
+    async fn greet(
+        &self,
+        host: &Host,
+        endpoint: &Endpoint,
+        label: &str,
+        tls: TlsPolicy,
+        patience: Patience,
+    ) -> Result<Connection, LineError> {
         let stage = postern_smtp::client::Stage::Greeting;
         let is_local = match endpoint {
             Endpoint::Unix(_) => true,
@@ -277,9 +292,9 @@ impl Connector {
 
 fn is_interface(ip: IpAddr) -> bool {
     let Ok(interfaces) = nix::ifaddrs::getifaddrs() else { return false };
-    interfaces.filter_map(|i| i.address).any(|a| {
-        a.as_sockaddr_in().map(|s| IpAddr::V4(s.ip())) == Some(ip) || a.as_sockaddr_in6().map(|s| IpAddr::V6(s.ip())) == Some(ip)
-    })
+    interfaces
+        .filter_map(|i| i.address)
+        .any(|a| a.as_sockaddr_in().map(|s| IpAddr::V4(s.ip())) == Some(ip) || a.as_sockaddr_in6().map(|s| IpAddr::V6(s.ip())) == Some(ip))
 }
 
 async fn system_addresses(name: &str, port: u16) -> Vec<IpAddr> {

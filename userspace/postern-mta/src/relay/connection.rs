@@ -139,7 +139,10 @@ impl Connection {
                 _ => Err(io::ErrorKind::NotConnected.into()),
             }
         };
-        self.stream = timeout(self.patience.handshake, shake).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map_err(LineError::Tls)?;
+        self.stream = timeout(self.patience.handshake, shake)
+            .await
+            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+            .map_err(LineError::Tls)?;
         let session = match &self.stream {
             Stream::TcpTls(s) => Some(s.get_ref().1),
             Stream::UnixTls(s) => Some(s.get_ref().1),
@@ -205,12 +208,16 @@ impl Connection {
                             break;
                         }
                         // Each batch has its own time: a slow line is no dead one.
-                        timeout(after, write_all(&mut self.stream, &mut batch)).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
+                        timeout(after, write_all(&mut self.stream, &mut batch))
+                            .await
+                            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
                         drop(batch);
                         writer.advance();
                     }
                 }
-                _ => timeout(after, self.stream.write_all(self.client.output())).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?,
+                _ => timeout(after, self.stream.write_all(self.client.output()))
+                    .await
+                    .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?,
             }
             self.stream.flush().await
         };

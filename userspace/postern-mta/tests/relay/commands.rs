@@ -27,7 +27,8 @@ async fn waiting() -> (Node, Backend) {
     ]);
     scene.delivery.retry_first = Span::hours(1);
     scene.delivery.retry_max = Span::hours(1);
-    scene.delivery.smarthosts = vec![postern_model::settings::delivery::Backend { host: "/nowhere".into(), ..backend(0, Protocol::Smtp, TlsPolicy::Off) }];
+    scene.delivery.smarthosts =
+        vec![postern_model::settings::delivery::Backend { host: "/nowhere".into(), ..backend(0, Protocol::Smtp, TlsPolicy::Off) }];
     scene.delivery.max_mails_per_connection = 1;
     let node = Node::start(scene);
     for (from, to) in [("ann@a.example", "one@here.example"), ("bob@b.example", "two@there.example"), ("", "three@here.example")] {

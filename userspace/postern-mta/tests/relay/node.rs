@@ -32,16 +32,7 @@ pub struct Node {
 }
 
 pub fn backend(port: u16, protocol: Protocol, tls: TlsPolicy) -> Backend {
-    Backend {
-        host: "127.0.0.1".into(),
-        port: Some(port),
-        protocol,
-        tls,
-        priority: 0,
-        weight: 1,
-        username: None,
-        password: None,
-    }
+    Backend { host: "127.0.0.1".into(), port: Some(port), protocol, tls, priority: 0, weight: 1, username: None, password: None }
 }
 
 pub fn domain(name: &str, backends: Vec<Backend>) -> DomainSettings {

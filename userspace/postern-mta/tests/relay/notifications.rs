@@ -28,7 +28,14 @@ async fn the_sender_inside_is_told_of_a_failure() {
     let id = node.accept(Direction::Outbound, "me@inside.example", &["you@there.example"]).await;
     until("the notification arrives", || async { !home.mails().is_empty() && node.queue.count(&Filter::default()) == 0 }).await;
     let text = home.mails().remove(0);
-    for part in ["RCPT TO:<me@inside.example>", "report-type=delivery-status", "Action: failed", "Status: 5.1.1", "550 5.1.1 no such user", "Subject: test"] {
+    for part in [
+        "RCPT TO:<me@inside.example>",
+        "report-type=delivery-status",
+        "Action: failed",
+        "Status: 5.1.1",
+        "550 5.1.1 no such user",
+        "Subject: test",
+    ] {
         assert!(text.contains(part), "{part} is missing in\n{text}");
     }
     assert!(home.seen.lock().commands.iter().any(|c| c.starts_with("MAIL FROM:<>")));

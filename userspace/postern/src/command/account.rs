@@ -24,7 +24,9 @@ pub enum AdminVerb {
         password_stdin: bool,
     },
     /// Remove one, with all logins and tokens
-    Remove { name: String },
+    Remove {
+        name: String,
+    },
 }
 
 #[derive(Subcommand, Debug)]
@@ -75,7 +77,13 @@ pub async fn admin(node: &Node, verb: AdminVerb) -> Result<(), CommandError> {
         AdminVerb::List => {
             let answer = node.get("/admins").await?;
             if !node.json {
-                let row = |a: &Value| vec![string(&a["name"]), when(&a["created"]), if a["one_time_password"] == true { "made by the node, to be changed".into() } else { String::new() }];
+                let row = |a: &Value| {
+                    vec![
+                        string(&a["name"]),
+                        when(&a["created"]),
+                        if a["one_time_password"] == true { "made by the node, to be changed".into() } else { String::new() },
+                    ]
+                };
                 output::table(&["NAME", "SINCE", "PASSWORD"], &list(&answer, "admins").iter().map(row).collect::<Vec<_>>());
                 return Ok(());
             }
@@ -122,8 +130,13 @@ pub async fn token(node: &Node, verb: TokenVerb) -> Result<(), CommandError> {
                 output::json(&answer);
                 return Ok(());
             }
-            let row = |t: &Value| vec![string(&t["id"]), string(&t["name"]), string(&t["scope"]), string(&t["admin"]), when(&t["used"]), when(&t["expires"])];
-            output::table(&["TOKEN", "NAME", "SCOPE", "ADMIN", "LAST USED", "EXPIRES"], &list(&answer, "tokens").iter().map(row).collect::<Vec<_>>());
+            let row = |t: &Value| {
+                vec![string(&t["id"]), string(&t["name"]), string(&t["scope"]), string(&t["admin"]), when(&t["used"]), when(&t["expires"])]
+            };
+            output::table(
+                &["TOKEN", "NAME", "SCOPE", "ADMIN", "LAST USED", "EXPIRES"],
+                &list(&answer, "tokens").iter().map(row).collect::<Vec<_>>(),
+            );
         }
         TokenVerb::Add { name, scope, lifetime } => {
             let answer = node.post("/tokens", json!({ "name": name, "scope": scope, "lifetime": lifetime })).await?;

@@ -113,9 +113,8 @@ impl Node {
         headers: &[(&str, &str)],
     ) -> Result<Value, CommandError> {
         let broken = |e: hyper::Error| CommandError::Answer(e.to_string());
-        let stream = UnixStream::connect(&self.socket)
-            .await
-            .map_err(|source| CommandError::NotRunning { socket: self.socket.clone(), source })?;
+        let stream =
+            UnixStream::connect(&self.socket).await.map_err(|source| CommandError::NotRunning { socket: self.socket.clone(), source })?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
         tokio::spawn(connection);
         let mut request = Request::builder().method(method).uri(format!("/api/v1{path}")).header("host", "postern");

@@ -80,12 +80,24 @@ pub async fn run(node: &Node, arguments: Arguments) -> Result<(), CommandError> 
         Verb::Status => status(&answer),
         Verb::Bans { .. } => {
             let row = |b: &Value| {
-                vec![string(&b["network"]), string(&b["reason"]), when(&b["from"]), when(&b["until"]), string(&b["count"]), string(&b["by"]), string(&b["evidence"])]
+                vec![
+                    string(&b["network"]),
+                    string(&b["reason"]),
+                    when(&b["from"]),
+                    when(&b["until"]),
+                    string(&b["count"]),
+                    string(&b["by"]),
+                    string(&b["evidence"]),
+                ]
             };
-            output::table(&["NETWORK", "REASON", "FROM", "UNTIL", "TIMES", "BY", "DID"], &list(&answer, "bans").iter().map(row).collect::<Vec<_>>());
+            output::table(
+                &["NETWORK", "REASON", "FROM", "UNTIL", "TIMES", "BY", "DID"],
+                &list(&answer, "bans").iter().map(row).collect::<Vec<_>>(),
+            );
         }
         Verb::Samples { .. } => {
-            let row = |s: &Value| vec![when(&s["at"]), string(&s["source"]), string(&s["port"]), string(&s["reason"]), string(&s["length"])];
+            let row =
+                |s: &Value| vec![when(&s["at"]), string(&s["source"]), string(&s["port"]), string(&s["reason"]), string(&s["length"])];
             output::table(&["TIME", "FROM", "PORT", "REASON", "LENGTH"], &list(&answer, "samples").iter().map(row).collect::<Vec<_>>());
         }
         Verb::Trace { .. } => {
@@ -102,7 +114,8 @@ pub async fn run(node: &Node, arguments: Arguments) -> Result<(), CommandError> 
 }
 
 fn status(s: &Value) {
-    let interfaces: Vec<String> = list(s, "interfaces").iter().map(|i| format!("{} ({})", string(&i["name"]), string(&i["mode"]))).collect();
+    let interfaces: Vec<String> =
+        list(s, "interfaces").iter().map(|i| format!("{} ({})", string(&i["name"]), string(&i["mode"]))).collect();
     output::facts(&[
         ("version", string(&s["version"])),
         ("running since", when(&s["since"])),

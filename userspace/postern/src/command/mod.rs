@@ -64,9 +64,7 @@ pub enum Command {
     /// Print the OpenAPI document
     Openapi,
     /// Print a completion script, as in `postern completion bash > /etc/bash_completion.d/postern`
-    Completion {
-        shell: clap_complete::Shell,
-    },
+    Completion { shell: clap_complete::Shell },
 }
 
 /// Runs a command. `whole` is the command line with everything in it, for the completion script.

@@ -53,7 +53,11 @@ pub fn table(headings: &[&str], rows: &[Vec<String>]) {
             if i == last {
                 out.push_str(cell);
             } else {
-                let cut: String = if cell.chars().count() > wide { cell.chars().take(wide.saturating_sub(1)).chain(['…']).collect() } else { cell.to_owned() };
+                let cut: String = if cell.chars().count() > wide {
+                    cell.chars().take(wide.saturating_sub(1)).chain(['…']).collect()
+                } else {
+                    cell.to_owned()
+                };
                 out.push_str(&format!("{cut:<wide$}  "));
             }
         }

@@ -101,7 +101,9 @@ async fn show(node: &Node, mail: &str) -> Result<(), CommandError> {
         output::text(&output::plain(&format!("{}: {}", string(&h["name"]), string(&h["value"])), false));
     }
     output::text("");
-    let row = |p: &Value| vec![string(&p["number"]), string(&p["content_type"]), string(&p["true_type"]), octets(&p["size"]), string(&p["filename"])];
+    let row = |p: &Value| {
+        vec![string(&p["number"]), string(&p["content_type"]), string(&p["true_type"]), octets(&p["size"]), string(&p["filename"])]
+    };
     output::table(&["PART", "DECLARED", "LOOKS LIKE", "SIZE", "NAME"], &list(&answer, "parts").iter().map(row).collect::<Vec<_>>());
     output::text("");
     output::text(&output::plain(answer["text"].as_str().unwrap_or_default(), true));

@@ -163,10 +163,15 @@ async fn show_list(node: &Node, f: Filter, limit: usize, after: Option<String>) 
             octets(&m["size"]),
             if m["sender"] == "" { "<>".into() } else { string(&m["sender"]) },
             recipients.iter().map(|r| string(&r["address"])).collect::<Vec<_>>().join(", "),
-            last.map_or_else(String::new, |l| format!("{}: {}", l.get("host").map(string).unwrap_or_default(), l.get("reply").map(string).unwrap_or_default())),
+            last.map_or_else(String::new, |l| {
+                format!("{}: {}", l.get("host").map(string).unwrap_or_default(), l.get("reply").map(string).unwrap_or_default())
+            }),
         ]
     };
-    output::table(&["MAIL", "STATUS", "SINCE", "SIZE", "FROM", "TO", "LAST REPLY"], &list(&answer, "mails").iter().map(row).collect::<Vec<_>>());
+    output::table(
+        &["MAIL", "STATUS", "SINCE", "SIZE", "FROM", "TO", "LAST REPLY"],
+        &list(&answer, "mails").iter().map(row).collect::<Vec<_>>(),
+    );
     output::remark(&format!("{} mails", answer["total"]));
     if let Some(next) = answer["next"].as_str() {
         output::remark(&format!("There are more: --after {next}"));
@@ -191,7 +196,8 @@ async fn why(node: &Node, mail: &str) -> Result<(), CommandError> {
         ("rerouted to", string(&m["reroute"])),
     ]);
     for r in list(m, "recipients") {
-        let last = if r["last"].is_null() { String::new() } else { format!("  {}: {}", string(&r["last"]["host"]), string(&r["last"]["reply"])) };
+        let last =
+            if r["last"].is_null() { String::new() } else { format!("  {}: {}", string(&r["last"]["host"]), string(&r["last"]["reply"])) };
         let next = if r["next_attempt"].is_null() { String::new() } else { format!("  next try {}", when(&r["next_attempt"])) };
         let line = format!("  {}  {}  {} attempts{next}{last}", string(&r["address"]), string(&r["status"]), r["attempts"]);
         output::text(&output::plain(&line, false));
@@ -199,7 +205,13 @@ async fn why(node: &Node, mail: &str) -> Result<(), CommandError> {
     for d in list(&answer, "destinations") {
         let probe = if d["next_probe"].is_null() { String::new() } else { format!(", tried again {}", when(&d["next_probe"])) };
         let trouble = if d["trouble"].is_null() { String::new() } else { format!(": {}", string(&d["trouble"]["reply"])) };
-        let line = format!("  by {}: {}{probe}{trouble}; {} in line, {} connections", string(&d["destination"]), string(&d["health"]), d["in_line"], d["connections"]);
+        let line = format!(
+            "  by {}: {}{probe}{trouble}; {} in line, {} connections",
+            string(&d["destination"]),
+            string(&d["health"]),
+            d["in_line"],
+            d["connections"]
+        );
         output::text(&output::plain(&line, false));
         for hop in list(d, "hosts") {
             let avoided = if hop["is_avoided"] == true { " (failed a short while ago)" } else { "" };

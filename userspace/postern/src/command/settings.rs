@@ -85,7 +85,9 @@ pub fn local(verb: Verb, as_json: bool) -> Result<(), CommandError> {
             }
             Ok(())
         }
-        n => Err(CommandError::Refused(json!({ "title": format!("{} cannot be used", file.display()), "detail": format!("{n} problems") }))),
+        n => {
+            Err(CommandError::Refused(json!({ "title": format!("{} cannot be used", file.display()), "detail": format!("{n} problems") })))
+        }
     }
 }
 
@@ -105,7 +107,11 @@ pub async fn run(node: &Node, verb: Verb) -> Result<(), CommandError> {
     match verb {
         Verb::Show => {
             let answer = node.get("/settings").await?;
-            if node.json { output::json(&answer) } else { output::text(answer["text"].as_str().unwrap_or_default()) }
+            if node.json {
+                output::json(&answer)
+            } else {
+                output::text(answer["text"].as_str().unwrap_or_default())
+            }
             Ok(())
         }
         Verb::Get { path } => {
@@ -143,7 +149,11 @@ pub async fn run(node: &Node, verb: Verb) -> Result<(), CommandError> {
         }
         Verb::Diff { version } => {
             let answer = node.get(&format!("/settings/history/{version}/diff")).await?;
-            if node.json { output::json(&answer) } else { output::text(&output::plain(answer["diff"].as_str().unwrap_or_default(), true)) }
+            if node.json {
+                output::json(&answer)
+            } else {
+                output::text(&output::plain(answer["diff"].as_str().unwrap_or_default(), true))
+            }
             Ok(())
         }
         Verb::Undo { version } => {

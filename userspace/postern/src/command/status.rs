@@ -39,7 +39,13 @@ pub async fn status(node: &Node) -> Result<(), CommandError> {
         ("takes mail", if s["ready"] == true && s["spool_trouble"].is_null() { "yes".into() } else { "NO".into() }),
         ("spool trouble", string(&s["spool_trouble"])),
         ("mails judged", if mails.is_empty() { "none yet".into() } else { mails.join(", ") }),
-        ("queue", format!("{} mails, {} held, {} connections, {} destinations unreachable", q["mails"], q["held"], q["connections"], q["unreachable"])),
+        (
+            "queue",
+            format!(
+                "{} mails, {} held, {} connections, {} destinations unreachable",
+                q["mails"], q["held"], q["connections"], q["unreachable"]
+            ),
+        ),
         ("deliveries", format!("{} done, {} deferred, {} failed", q["delivered"], q["deferred"], q["failed"])),
         ("quarantine", format!("{} mails", s["quarantined"])),
         ("spool", format!("{} mails, {} in {} segments", s["spool"]["mails"], octets(&s["spool"]["octets"]), s["spool"]["segments"])),
@@ -64,7 +70,9 @@ pub async fn symbols(node: &Node, verb: SymbolVerb) -> Result<(), CommandError> 
         output::json(&answer);
         return Ok(());
     }
-    let weight = |s: &Value| if s["weight"] == s["default_weight"] { string(&s["weight"]) } else { format!("{} (default {})", s["weight"], s["default_weight"]) };
+    let weight = |s: &Value| {
+        if s["weight"] == s["default_weight"] { string(&s["weight"]) } else { format!("{} (default {})", s["weight"], s["default_weight"]) }
+    };
     let row = |s: &Value| vec![string(&s["name"]), string(&s["group"]), weight(s), string(&s["description"])];
     output::table(&["SYMBOL", "GROUP", "WEIGHT", "MEANING"], &list(&answer, "symbols").iter().map(row).collect::<Vec<_>>());
     Ok(())

@@ -1,0 +1,83 @@
+//! From a judged mail to the entry the spool stores: which header lines go, which come.
+
+use postern_filter::facts::Asked;
+use postern_mail::authentication::Authentication;
+use postern_mail::edit;
+use postern_mail::message::Message;
+use postern_model::envelope::{Direction, Envelope};
+use postern_model::id::MailId;
+use postern_model::queue::{Disposition, QueuedMail, QueuedRecipient};
+use postern_model::time::Timestamp;
+use postern_model::verdict::{Action, Verdict};
+use postern_store::spool::Body;
+
+use crate::live::Live;
+use crate::visit::Visit;
+
+/// Characters of a subject or address kept for lists and tracking.
+const SHOWN: usize = 200;
+
+/// What lists and tracking show of a mail.
+#[derive(Clone, Debug)]
+pub(crate) struct Heading {
+    pub from: Option<String>,
+    pub subject: Option<String>,
+    pub message_id: Option<String>,
+}
+
+impl Heading {
+    pub(crate) fn of(message: &Message) -> Self {
+        let shown = |text: &str| text.chars().take(SHOWN).collect::<String>();
+        Self {
+            from: message.from.first().map(|m| shown(&m.address)).filter(|a| !a.is_empty()),
+            subject: message.subject.as_deref().map(shown),
+            message_id: message.message_id.as_deref().map(shown),
+        }
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "the one place where all that is known of a mail becomes its entry")]
+pub(crate) fn queued_mail(
+    live: &Live,
+    visit: &Visit,
+    id: MailId,
+    at: Timestamp,
+    envelope: Envelope,
+    body: &Body,
+    heading: Heading,
+    verdict: &Verdict,
+    authentication: &Asked<Authentication>,
+    disposition: Disposition,
+) -> QueuedMail {
+    let results = match authentication {
+        Asked::Yes(a) => Some(a.header_value.as_str()),
+        Asked::No | Asked::Failed => None,
+    };
+    let edits = edit::edits(&edit::Input {
+        mail: body.bytes(),
+        hostname: &live.hostname,
+        id,
+        at,
+        envelope: &envelope,
+        client: &visit.client,
+        authentication_results: results,
+        verdict: (visit.is_judged && envelope.direction == Direction::Inbound).then_some(verdict),
+        subject_tag: (verdict.action == Action::Tag).then_some(live.settings.delivery.subject_tag.as_str()).filter(|t| !t.is_empty()),
+    });
+    QueuedMail {
+        id,
+        accepted: at,
+        size: body.size(),
+        hash: body.hash(),
+        disposition,
+        reason: verdict.reason,
+        recipients: envelope.recipients.iter().map(|r| QueuedRecipient::new(r.clone(), at)).collect(),
+        envelope,
+        edits,
+        reroute: None,
+        subject: heading.subject,
+        message_id: heading.message_id,
+        from_header: heading.from,
+        score: verdict.score,
+    }
+}

@@ -1,0 +1,44 @@
+//! What the settings were made into. Built anew and swapped whole when they change; a mail keeps the
+//! one it began with.
+
+use std::sync::Arc;
+
+use postern_filter::policy::Policy;
+use postern_mail::authenticate::Authenticator;
+use postern_mail::dns::{Resolver, ResolverError};
+use postern_mail::message::Limits;
+use postern_model::address::Domain;
+use postern_model::settings::Settings;
+
+use crate::antivirus::Antivirus;
+
+pub struct Live {
+    pub settings: Arc<Settings>,
+    /// Our own name: greeting, Received, authserv-id.
+    pub hostname: String,
+    pub resolver: Resolver,
+    pub(crate) policy: Policy,
+    pub(crate) authenticator: Authenticator,
+    pub(crate) antivirus: Antivirus,
+    pub(crate) extraction: Limits,
+    pub(crate) own_domains: Vec<Domain>,
+}
+
+impl Live {
+    /// # Errors
+    /// When the system's name servers cannot be read.
+    pub fn new(settings: Arc<Settings>, hostname: String) -> Result<Self, ResolverError> {
+        let resolver = Resolver::new(&settings.dns)?;
+        let filter = &settings.filter;
+        Ok(Self {
+            policy: Policy::new(&settings),
+            authenticator: Authenticator::new(resolver.clone(), &settings.authentication),
+            antivirus: Antivirus::new(&settings.antivirus),
+            extraction: Limits { text: filter.max_text, parts: filter.max_parts, depth: filter.max_depth, ..Limits::default() },
+            own_domains: settings.domains.iter().filter_map(|d| d.name.trim_start_matches("*.").parse().ok()).collect(),
+            resolver,
+            hostname,
+            settings,
+        })
+    }
+}

@@ -1,0 +1,76 @@
+//! Wiring of the console: its handles, its sockets, the first password.
+
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use anyhow::Context;
+use bytes::Bytes;
+use futures_util::FutureExt;
+use postern_console::listen::{bind_unix, serve_https, serve_unix};
+use postern_console::{Console, ExplainRequest, LearnKind, SettingsHandle, State};
+use postern_model::settings::smtp::TlsSettings;
+use postern_mta::journey::Journey;
+use postern_mta::tls::Tls;
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::learning;
+
+/// Opens the console's sockets and serves; returns the flag behind `/readyz`.
+pub async fn start(
+    journey: &Arc<Journey>,
+    settings: &Arc<SettingsHandle>,
+    hostname: &str,
+    stop: &CancellationToken,
+) -> anyhow::Result<Arc<AtomicBool>> {
+    let now = settings.settings();
+    let data = &now.node.data_dir;
+    let ready = Arc::new(AtomicBool::new(false));
+    let (explaining, teaching) = (Arc::clone(journey), Arc::clone(journey));
+    let learned = Arc::new(Notify::new());
+    tokio::spawn(learning::keep_current(Arc::clone(journey), Arc::clone(&learned)));
+    let state = State {
+        database: journey.database.clone(),
+        settings: Arc::clone(settings),
+        spool: journey.spool.clone(),
+        queue: journey.queue.clone(),
+        feedback: journey.feedback.clone(),
+        explain: Arc::new(move |request: ExplainRequest| learning::explain(Arc::clone(&explaining), request).boxed()),
+        learn: Arc::new(move |kind: LearnKind, mail: Bytes| {
+            learning::learn(Arc::clone(&teaching), Arc::clone(&learned), kind, mail).boxed()
+        }),
+        ready: Arc::clone(&ready),
+    };
+    if let Some(password) = state.bootstrap_admin().await? {
+        leave_password(&data.join("initial-password"), &password)?;
+    }
+    let router = Console::new(state).router();
+
+    let local = bind_unix(&now.node.run_dir.join("node.sock"))?;
+    tokio::spawn(serve_unix(local, router.clone(), stop.clone()));
+    if !now.console.listen.is_empty() {
+        let files = TlsSettings { certificate: now.console.certificate.clone(), key: now.console.key.clone(), ..TlsSettings::default() };
+        let tls = Tls::open(&files, data, hostname).context("the console's certificate")?;
+        tls.watch();
+        for address in &now.console.listen {
+            let listener = TcpListener::bind(address).await.with_context(|| format!("the console cannot listen on {address}"))?;
+            let tls = Arc::clone(&tls);
+            tokio::spawn(serve_https(listener, Arc::new(move || tls.acceptor()), router.clone(), stop.clone()));
+        }
+    }
+    Ok(ready)
+}
+
+/// The first admin's password, for whoever can read the data directory.
+fn leave_password(file: &Path, password: &str) -> anyhow::Result<()> {
+    let _ = std::fs::remove_file(file);
+    let mut options = std::fs::OpenOptions::new();
+    let mut out = options.write(true).create_new(true).mode(0o600).open(file).with_context(|| file.display().to_string())?;
+    writeln!(out, "{password}")?;
+    tracing::info!(file = %file.display(), "the first admin's password is in this file");
+    Ok(())
+}

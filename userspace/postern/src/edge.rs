@@ -1,0 +1,35 @@
+//! The role `postern edge`: reads its part of the settings and serves until it is told to stop.
+
+use std::path::Path;
+
+use anyhow::Context;
+use postern_edge::role::{self, RoleOptions};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::command::edge::Arguments;
+
+/// Where a node's settings lie unless told otherwise.
+const SETTINGS: &str = "/etc/postern/postern.toml";
+
+pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let settings = crate::node::read_settings(arguments.settings.as_deref().unwrap_or(Path::new(SETTINGS)))?;
+    crate::logging::start(&settings.log)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("start the runtime")?;
+    runtime.block_on(async {
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let shutdown = async move {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        };
+        let role = RoleOptions {
+            socket: settings.node.run_dir.join("edge.sock"),
+            data_dir: settings.node.data_dir.clone(),
+            bpf_dir: RoleOptions::BPF_DIR.into(),
+            settings: settings.edge,
+        };
+        role::run(role, shutdown).await.context("the edge")
+    })
+}

@@ -1,0 +1,177 @@
+//! The role `postern node`, as a table of contents: what starts, in which order, and how it ends.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use arc_swap::ArcSwap;
+use clap::Args;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use postern_console::SettingsHandle;
+use postern_edge::client::EdgeClient;
+use postern_model::queue::Disposition;
+use postern_model::settings::{self, Settings};
+use postern_mta::door::Door;
+use postern_mta::events::Events;
+use postern_mta::feedback::Feedback;
+use postern_mta::journey::Journey;
+use postern_mta::listen::{self, Inherited};
+use postern_mta::live::Live;
+use postern_mta::quarantine::QuarantineKeeper;
+use postern_mta::queue::{Queue, QueueParts};
+use postern_mta::recipients::Recipients;
+use postern_mta::tls::Tls;
+use postern_store::database::Database;
+use postern_store::spool::Spool;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::console;
+use crate::learning;
+
+/// Journey events that may wait for the database: some seconds of the fastest traffic.
+const EVENTS: usize = 65_536;
+/// How long sessions and deliveries may take to end.
+const STOP_LIMIT: Duration = Duration::from_secs(10);
+
+#[derive(Args)]
+pub struct NodeOptions {
+    /// The settings file.
+    #[arg(long, value_name = "FILE", default_value = "/etc/postern/postern.toml")]
+    pub settings: PathBuf,
+}
+
+pub fn run(options: &NodeOptions) -> anyhow::Result<()> {
+    let began = Instant::now();
+    let settings = read_settings(&options.settings)?;
+    crate::logging::start(&settings.log)?;
+    raise_descriptor_limit();
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
+    runtime.block_on(serve(settings, &options.settings, began))
+}
+
+async fn serve(settings: Settings, file: &Path, began: Instant) -> anyhow::Result<()> {
+    // Sockets first: whoever waits for the port may connect from now on.
+    let ports = listen::bind(&settings.smtp, &mut Inherited::take())?;
+    let hostname = hostname(&settings)?;
+    let data = settings.node.data_dir.clone();
+    let tls = match settings.smtp.tls.enabled {
+        true => Some(Tls::open(&settings.smtp.tls, &data, &hostname)?),
+        false => None,
+    };
+    let handle = SettingsHandle::open(file)?;
+
+    // What must never be lost, then what may be.
+    let (spool, restored) = Spool::open(data.join("spool"), settings.delivery.spool.clone())
+        .with_context(|| format!("open the spool in {}", data.join("spool").display()))?;
+    let database = Database::open(&data.join("postern.db")).await.context("open the database")?;
+    let events = record_events(database.clone());
+    let classifier = learning::load(&database, &settings.filter.bayes).await?;
+
+    let live = Live::new(Arc::new(settings.clone()), hostname.clone())?;
+    let (quarantined, queued): (Vec<_>, Vec<_>) = restored.into_iter().partition(|m| m.disposition == Disposition::Quarantine);
+    let left_behind = quarantined.iter().map(|m| m.id).collect();
+    let quarantine = QuarantineKeeper::start(spool.clone(), database.clone(), events.clone(), handle.live(), left_behind);
+    let queue = Queue::start(
+        QueueParts {
+            spool: spool.clone(),
+            events: events.clone(),
+            settings: handle.live(),
+            resolver: live.resolver.clone(),
+            hostname: hostname.clone(),
+        },
+        queued,
+    );
+    let edge = EdgeClient::start(settings.node.run_dir.join("edge.sock"));
+    let journey = Arc::new(Journey {
+        recipients: Recipients::new(handle.live(), Arc::clone(queue.connector())),
+        feedback: Feedback::start(&settings.edge, edge),
+        classifier: ArcSwap::from_pointee(classifier),
+        live: ArcSwap::from_pointee(live),
+        spool: spool.clone(),
+        queue: queue.clone(),
+        database: database.clone(),
+        events,
+        quarantine,
+    });
+
+    let door = Door::new(&settings, &hostname, Arc::clone(&journey), spool, tls)?;
+    let serving = listen::serve(&door, ports)?;
+    let stop = CancellationToken::new();
+    let ready = console::start(&journey, &handle, &hostname, &stop).await?;
+    tokio::spawn(follow_settings(handle, Arc::clone(&journey), door, hostname.clone()));
+    ready.store(true, Ordering::Relaxed);
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), hostname, milliseconds = began.elapsed().as_millis() as u64, "ready");
+
+    wait_for_end().await?;
+    ready.store(false, Ordering::Relaxed);
+    tracing::info!("stopping: sessions and deliveries may end");
+    serving.stop(STOP_LIMIT).await;
+    queue.shutdown(STOP_LIMIT).await;
+    stop.cancel();
+    database.close().await;
+    Ok(())
+}
+
+/// A task that writes every step of every mail into the database.
+fn record_events(database: Database) -> Events {
+    let (events, mut steps) = Events::channel(EVENTS);
+    tokio::spawn(async move {
+        while let Some(event) = steps.recv().await {
+            database.journeys().record(event);
+        }
+    });
+    events
+}
+
+/// Puts every change of the settings in force.
+async fn follow_settings(handle: Arc<SettingsHandle>, journey: Arc<Journey>, door: Arc<Door<Arc<Journey>>>, hostname: String) {
+    let mut changes = handle.subscribe();
+    while changes.changed().await.is_ok() {
+        let settings = Arc::clone(&changes.borrow_and_update());
+        journey.apply(&settings);
+        if let Err(e) = door.apply(&settings, &hostname) {
+            tracing::error!(error = %e, "the new settings of the listeners cannot be used: the old ones stay");
+        }
+        tracing::info!("new settings are in force");
+    }
+}
+
+pub fn read_settings(file: &Path) -> anyhow::Result<Settings> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("read the settings file {}", file.display()))?;
+    settings::parse(&text).with_context(|| format!("{} cannot be used", file.display()))
+}
+
+/// The name in the settings, else the host's own.
+fn hostname(settings: &Settings) -> anyhow::Result<String> {
+    if !settings.node.hostname.is_empty() {
+        return Ok(settings.node.hostname.clone());
+    }
+    let own = nix::unistd::gethostname().context("ask for the host's name")?.to_string_lossy().into_owned();
+    if own.is_empty() {
+        bail!("this host has no name: set node.hostname");
+    }
+    Ok(own)
+}
+
+/// Each session is a descriptor: take as many as the system gives.
+fn raise_descriptor_limit() {
+    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && let Err(e) = setrlimit(Resource::RLIMIT_NOFILE, hard, hard)
+    {
+        tracing::warn!(error = %e, "the limit on open files cannot be raised");
+    }
+}
+
+async fn wait_for_end() -> anyhow::Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}
