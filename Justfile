@@ -14,11 +14,10 @@ run *args: build
 
 # build the gateway (release)
 build:
-    cargo build --release --locked -p postern
+    cargo build --release --locked --workspace --bins
 
 # the guided tour: a gateway of its own, a client in its own network namespace, Dovecot, and XDP dropping somebody
 demo *args: build
-    cargo build --release --locked -q -p postern-tests --bin demo
     {{target}}/release/demo --postern {{target}}/release/postern {{args}}
 
 # all tests; those that need test data or rights that are missing say what they skipped
@@ -32,20 +31,18 @@ check:
     cd ebpf/postern-ebpf && cargo fmt --check
     cargo clippy --locked --workspace --all-targets -- -D warnings
     cargo deny --offline check bans licenses sources
-    cargo test --locked -q -p postern-tests --test architecture
+    cargo test --locked -q --workspace --test architecture
 
 # benchmarks beside their peers, interleaved: smtp, edge or filter; a table here, JSON in target/bench/
-bench what *args:
-    cargo build --release --locked -p postern -p postern-tests
+bench what *args: build
     {{target}}/release/bench-{{what}} --postern {{target}}/release/postern --out {{justfile_directory()}}/target/bench {{args}}
 
 # accuracy on labelled mail: five folds, the shipped model, the bars (needs a folder with mail-corpus.tar.zst)
-corpus folder=data:
-    cargo build --release --locked -p postern -p postern-tests
+corpus folder=data: build
     POSTERN_DATA={{folder}} {{target}}/release/corpus --postern {{target}}/release/postern
 
 # write the generated files again: settings and symbols reference, OpenAPI
-generate: 
-    cargo run --locked -q -p postern -- settings reference > docs/settings.md
-    cargo run --locked -q -p postern -- symbols reference > docs/symbols.md
-    cargo run --locked -q -p postern -- openapi > docs/openapi.json
+generate: build
+    {{target}}/release/postern settings reference > docs/settings.md
+    {{target}}/release/postern symbols reference > docs/symbols.md
+    {{target}}/release/postern openapi > docs/openapi.json
