@@ -87,7 +87,7 @@ fn notifications_are_as_in_the_fixtures() {
         &written(Notice::Failed, &mail("me@inside.example", Some(DsnReturn::Full)), &[refused], ORIGINAL.as_bytes()),
     );
     let waiting = about("you@there.example", None, Some(("mx.there.example[192.0.2.9]:25", "450 4.2.0 try later")));
-    fixture("delayed.eml", &written(Notice::Delayed, &mail("me@inside.example", None), &[waiting.clone()], ORIGINAL.as_bytes()));
+    fixture("delayed.eml", &written(Notice::Delayed, &mail("me@inside.example", None), &[waiting], ORIGINAL.as_bytes()));
     let done = about("you@there.example", None, Some(("/run/lmtp", "250 2.1.5 saved")));
     fixture("delivered.eml", &written(Notice::Delivered, &mail("me@inside.example", None), &[done], ORIGINAL.as_bytes()));
     let utf8 = about("ü@there.example", None, Some(("mx.there.example[192.0.2.9]:25", "550 5.1.1 kein Postfach für ü\u{1b}[31m")));

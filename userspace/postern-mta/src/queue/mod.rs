@@ -19,7 +19,7 @@ mod sweep;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
@@ -33,6 +33,8 @@ use postern_store::spool::{Accepted, Spool};
 use serde::Serialize;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use crate::events::Events;
 use crate::relay::{Connector, worker};
@@ -46,6 +48,7 @@ pub(crate) use settle::{Fate, Lease, Report};
 
 /// First wait before a dead destination is tried again; doubles up to `delivery.retry_max`.
 const PROBE_FIRST: Duration = Duration::from_secs(10);
+const MAX_SLEEP: Duration = Duration::from_secs(3600);
 /// `next_attempt` of a recipient that failed for good and is held for an operator.
 pub(crate) const PARKED: Timestamp = Timestamp(i64::MAX);
 
@@ -73,7 +76,8 @@ pub(crate) struct Inner {
     router: ArcSwap<Router>,
     runtime: Handle,
     timer: Notify,
-    is_stopped: AtomicBool,
+    stop: CancellationToken,
+    keepers: Mutex<Vec<JoinHandle<()>>>,
     quiet: Notify,
     pub(crate) counters: Counters,
 }
@@ -136,15 +140,16 @@ impl Queue {
             settings: parts.settings,
             runtime: Handle::current(),
             timer: Notify::new(),
-            is_stopped: AtomicBool::new(false),
+            stop: CancellationToken::new(),
+            keepers: Mutex::default(),
             quiet: Notify::new(),
             counters: Counters::default(),
         }));
         for mail in restored {
             queue.admit(Arc::new(mail));
         }
-        tokio::spawn(queue.clone().keep_time());
-        tokio::spawn(queue.clone().keep_clean());
+        let keepers = [tokio::spawn(queue.clone().keep_time()), tokio::spawn(queue.clone().keep_clean())];
+        queue.0.keepers.lock().extend(keepers);
         queue
     }
 
@@ -242,25 +247,24 @@ impl Queue {
     /// Gives out no more work and waits until the mails being sent are settled, or until `deadline` has passed.
     /// What is not settled then is sent again after the next start.
     pub async fn shutdown(&self, deadline: Duration) {
-        self.0.is_stopped.store(true, Ordering::Release);
+        self.0.stop.cancel();
         self.with_schedule(Schedule::stop);
-        self.0.timer.notify_one();
+        let keepers = std::mem::take(&mut *self.0.keepers.lock());
         let quiet = async {
             loop {
                 let notified = self.0.quiet.notified();
                 if self.0.schedule.lock().workers() == 0 {
-                    return;
+                    break;
                 }
                 notified.await;
+            }
+            for keeper in keepers {
+                let _ = keeper.await;
             }
         };
         if tokio::time::timeout(deadline, quiet).await.is_err() {
             tracing::warn!("the queue was stopped with mails on the way: they are sent again after the start");
         }
-    }
-
-    pub(crate) fn is_stopped(&self) -> bool {
-        self.0.is_stopped.load(Ordering::Acquire)
     }
 
     /// Changes the schedule and does what it then orders.
@@ -306,15 +310,14 @@ impl Queue {
 
     /// Wakes what is due.
     async fn keep_time(self) {
-        while !self.is_stopped() {
+        loop {
             let next = self.0.schedule.lock().next_tick();
-            match next {
-                // An hour at most: the wall clock may be set.
-                Some(at) => {
-                    let wait = at.since(now()).min(Duration::from_secs(3600));
-                    let _ = tokio::time::timeout(wait, self.0.timer.notified()).await;
-                }
-                None => self.0.timer.notified().await,
+            // An hour at most: the wall clock may be set.
+            let wait = next.map_or(MAX_SLEEP, |at| at.since(now())).min(MAX_SLEEP);
+            tokio::select! {
+                () = self.0.stop.cancelled() => return,
+                () = self.0.timer.notified() => {}
+                () = tokio::time::sleep(wait) => {}
             }
             let now = now();
             if self.0.schedule.lock().next_tick().is_some_and(|at| at <= now) {

@@ -20,14 +20,13 @@ const BATCH: usize = 500;
 impl Queue {
     pub(super) async fn keep_clean(self) {
         loop {
-            // In small steps so that a stop is noticed; settings with short times are kept to the second.
+            // Settings with short times want a look more often.
             let delivery = self.0.settings.load().delivery.clone();
             let shortest = delivery.delay_notice.0.min(delivery.lifetime.0).min(EVERY * 2) / 2;
-            tokio::time::sleep(shortest.max(Duration::from_millis(50))).await;
-            if self.is_stopped() {
-                return;
+            tokio::select! {
+                () = self.0.stop.cancelled() => return,
+                () = tokio::time::sleep(shortest.max(Duration::from_millis(50))) => self.sweep(now()).await,
             }
-            self.sweep(now()).await;
         }
     }
 

@@ -193,8 +193,8 @@ async fn mails(stream: &mut BufStream<Box<dyn Line>>, seen: &Mutex<Seen>) {
 }
 
 async fn say(stream: &mut BufStream<Box<dyn Line>>, line: &str) -> bool {
-    // What is pipelined is answered in one go.
-    stream.write_all(format!("{line}\r\n").as_bytes()).await.is_ok() && (!stream.buffer().is_empty() || stream.flush().await.is_ok())
+    // Flushed before the next line is awaited.
+    stream.write_all(format!("{line}\r\n").as_bytes()).await.is_ok()
 }
 
 async fn hear(stream: &mut BufStream<Box<dyn Line>>) -> Option<String> {

@@ -114,6 +114,6 @@ async fn commands_do_what_they_say() {
     assert_eq!(actions, ["hold", "reroute", "release", "retry", "returned", "deleted", "deleted"]);
 
     let dir = node.stop().await;
-    let (_, restored) = postern_store::spool::Spool::open(dir.path().join("spool"), Default::default()).unwrap();
+    let (_, restored) = super::node::open(&dir, &settings(Vec::new()));
     assert!(restored.is_empty(), "operators' decisions are durable: {restored:?}");
 }

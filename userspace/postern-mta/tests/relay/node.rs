@@ -56,7 +56,7 @@ impl Node {
     }
 
     pub fn start_in(dir: tempfile::TempDir, settings: Settings) -> Self {
-        let (spool, restored) = Spool::open(dir.path().join("spool"), settings.delivery.spool.clone()).unwrap();
+        let (spool, restored) = open(&dir, &settings);
         let (events, receiver) = Events::channel(10_000);
         let settings = Arc::new(ArcSwap::from_pointee(settings));
         let parts = QueueParts {
@@ -118,6 +118,18 @@ impl Node {
     pub async fn stop(self) -> tempfile::TempDir {
         self.queue.shutdown(Duration::from_secs(10)).await;
         self.dir
+    }
+}
+
+/// Opens the spool; the last task of a queue that was stopped before may still be about to let go of it.
+pub fn open(dir: &tempfile::TempDir, settings: &Settings) -> (Spool, Vec<QueuedMail>) {
+    let begun = Instant::now();
+    loop {
+        match Spool::open(dir.path().join("spool"), settings.delivery.spool.clone()) {
+            Ok(opened) => return opened,
+            Err(e) if begun.elapsed() > Duration::from_secs(10) => panic!("{e}"),
+            Err(_) => std::thread::sleep(Duration::from_millis(5)),
+        }
     }
 }
 

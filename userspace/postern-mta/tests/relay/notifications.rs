@@ -9,7 +9,7 @@ use postern_mta::queue::Filter;
 use super::backend::Backend;
 use super::node::{Node, backend, domain, settings, until};
 
-const REFUSE: &str = "connection\nS: 220 b.example ESMTP\nC: EHLO\nS: 250-b\nS: 250 PIPELINING\nC: MAIL\nC: RCPT\nC: DATA\nS: 250 ok\nS: 550 5.1.1 no such user\nS: 503 no\nsilence\n";
+const REFUSE: &str = "connection\nS: 220 b.example ESMTP\nC: EHLO\nS: 250-b\nS: 250 PIPELINING\nC: MAIL\nC: RCPT\nC: DATA\nS: 250 ok\nS: 550 5.1.1 no such user\nS: 503 no\ndrop\n";
 
 async fn scene(peer: &Backend, protocol: Protocol) -> (postern_model::settings::Settings, Backend) {
     let home = Backend::polite().await;
@@ -40,7 +40,8 @@ async fn the_sender_inside_is_told_of_a_failure() {
     }
     assert!(home.seen.lock().commands.iter().any(|c| c.starts_with("MAIL FROM:<>")));
     let mut steps = Vec::new();
-    while let Ok(event) = node.events.try_recv() {
+    while steps.len() < 2 {
+        let event = tokio::time::timeout(std::time::Duration::from_secs(10), node.events.recv()).await.unwrap().unwrap();
         if event.mail == id {
             steps.push(event.step);
         }
