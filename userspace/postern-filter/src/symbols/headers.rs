@@ -9,7 +9,6 @@ symbols! { Headers:
     FROM_MISSING = 2.0, "No From field, or an empty one (RFC 5322 §3.6).";
     FROM_SEVERAL = 1.5, "From names several authors: each program may show another one.";
     FROM_INVALID = 1.5, "What stands in From is no mail address.";
-    TO_MISSING = 0.6, "Neither To nor Cc in a mail from a free mailer.";
     TO_UNDISCLOSED = 0.5, "To is \"undisclosed recipients\" or an empty group.";
     SUBJECT_MISSING = 0.6, "No subject, or an empty one.";
     HEADER_DUPLICATED = 1.2, "From, Subject, Date, Message-ID or To stands twice (RFC 5322 §3.6).";
@@ -43,12 +42,8 @@ fn presence(view: &View<'_>, found: &mut Findings) {
         [_] => {}
         [first, second, ..] => found.add(&FROM_SEVERAL, format!("{}, {}", first.address, second.address)),
     }
-    if view.header("To").is_none() && view.header("Cc").is_none() {
-        // Feeds and scripts leave To out; a person at a free mailer cannot.
-        if view.is_free_mailer(view.from_domain) {
-            found.add(&TO_MISSING, &view.from_address);
-        }
-    } else if view.mail.to.is_empty() && view.mail.cc.is_empty() && !view.is_list {
+    let is_addressed = view.header("To").is_some() || view.header("Cc").is_some();
+    if is_addressed && view.mail.to.is_empty() && view.mail.cc.is_empty() && !view.is_list {
         found.add(&TO_UNDISCLOSED, view.value("To"));
     }
     if view.subject.trim().is_empty() {
