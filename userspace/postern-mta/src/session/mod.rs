@@ -129,6 +129,7 @@ async fn receive<H: Host>(arrival: Arrival<H>) -> std::io::Result<Option<Session
     let client = Client { address: peer, local, helo: String::new(), esmtp: false, tls: None, reverse: None, login: None };
     let now = Instant::now();
     let offer = door::start_tls(&door, &rules, client.ip());
+    let first_look = LOOK_EVERY.min(rules.smtp.limits.idle.0).min(rules.smtp.limits.data_idle.0);
     let mut session = Session {
         server: Server::new(Arc::clone(&rules.server), offer),
         visit: Visit::new(direction, client),
@@ -139,7 +140,7 @@ async fn receive<H: Host>(arrival: Arrival<H>) -> std::io::Result<Option<Session
         rest_at: 0,
         began: now,
         stirred: now,
-        timer: Box::pin(tokio::time::sleep_until(now + LOOK_EVERY)),
+        timer: Box::pin(tokio::time::sleep_until(now + first_look)),
         stop: Some(Box::pin(door.stop.clone().cancelled_owned())),
         punished: 0,
         rules,
@@ -186,4 +187,21 @@ fn refused(refusal: Refusal) -> Refused {
 
 fn now() -> Timestamp {
     Timestamp::from_system(SystemTime::now())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journey::Journey;
+
+    fn size_of_future<A, F>(_: impl FnOnce(A) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// Ten thousand idle sessions have to fit in far less than 200 MB: a few KiB each, all told.
+    #[test]
+    fn a_session_is_small() {
+        let future = size_of_future(serve::<Arc<Journey>>);
+        assert!(future <= 2048, "the future of a session takes {future} octets");
+    }
 }
