@@ -163,14 +163,13 @@ impl<H> Door<H> {
             self.refused_full.fetch_add(1, Relaxed);
             return Err(Reason::Overload);
         }
-        self.accepted.fetch_add(1, Relaxed);
         Ok(place)
     }
 
     /// A place among those of one source, or the reason why not.
     pub(crate) fn enter_from(&self, address: IpAddr) -> Result<SourcePlace, Reason> {
         let entered = self.sources.enter(address, &self.rules.load().smtp.limits, Instant::now());
-        entered.map_err(|too_much| {
+        entered.inspect(|_| _ = self.accepted.fetch_add(1, Relaxed)).map_err(|too_much| {
             self.refused_source.fetch_add(1, Relaxed);
             tracing::debug!(client = %address, ?too_much, "refused at the door");
             Reason::RateLimit

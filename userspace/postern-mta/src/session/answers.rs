@@ -43,7 +43,7 @@ impl<H: Host> Session<H> {
                 self.server.answer(opened.map_err(|e| Refused::of(storage(&e))));
             }
             Question::Finished(content) => {
-                let outcome = self.finished(content).await;
+                let outcome = Box::pin(self.finished(content)).await;
                 self.server.conclude(outcome);
             }
         }
@@ -113,7 +113,7 @@ impl<H: Host> Session<H> {
         envelope.client = self.visit.client.clone();
         let body: Body = body.finish().map_err(|e| Refused::of(storage(&e)))?;
         let id = MailId::generate(now());
-        match Box::pin(self.door.host.data(&mut self.visit, id, envelope, body)).await {
+        match self.door.host.data(&mut self.visit, id, envelope, body).await {
             DataOutcome::Accepted(accepted) => Ok(taken(&accepted)),
             DataOutcome::Discarded(id) => Ok(discarded(id)),
             DataOutcome::Refused(refusal) => Err(refused(with_id(refusal, id))),

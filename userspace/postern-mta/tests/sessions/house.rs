@@ -227,7 +227,8 @@ pub fn blocking_client(address: SocketAddr, mails: usize, size: usize) {
     read(1);
     out.write_all(b"EHLO client.example\r\n").unwrap();
     read(11);
-    let body = format!("Subject: x\r\n\r\n{}.\r\n", "A line of text as mails have them, of some seventy octets or less.\r\n".repeat(size / 68));
+    let body =
+        format!("Subject: x\r\n\r\n{}.\r\n", "A line of text as mails have them, of some seventy octets or less.\r\n".repeat(size / 68));
     for _ in 0..mails {
         out.write_all(b"MAIL FROM:<a@client.example>\r\nRCPT TO:<b@example.org>\r\nDATA\r\n").unwrap();
         read(3);
