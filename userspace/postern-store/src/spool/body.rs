@@ -6,6 +6,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use memmap2::{Mmap, MmapOptions};
 use postern_model::id::MailId;
@@ -13,9 +14,40 @@ use postern_model::id::MailId;
 use super::segment::{SegmentFile, sync_dir};
 use super::{SpoolError, io_error};
 
-/// A body grows in memory up to here and goes to a file then, even when it will end in a segment:
-/// a thousand sessions at once must not hold a thousand times `inline_body`.
+/// A body may always grow in memory up to here. Beyond, up to `inline_body`, it needs a share of the budget, or goes to
+/// a file for the time being: a thousand sessions at once must not hold a thousand times `inline_body`.
 pub(super) const MEMORY_LIMIT: usize = 256 * 1024;
+pub(super) const MEMORY_BUDGET: usize = 32 * 1024 * 1024;
+
+/// Octets left for bodies above [`MEMORY_LIMIT`] in memory.
+#[derive(Debug)]
+pub(super) struct Budget(AtomicUsize);
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self(AtomicUsize::new(MEMORY_BUDGET))
+    }
+}
+
+/// A body's share of the budget, given back on drop.
+#[derive(Debug)]
+pub(super) struct Share {
+    budget: Arc<Budget>,
+    octets: usize,
+}
+
+impl Budget {
+    fn take(self: &Arc<Self>, octets: usize) -> Option<Share> {
+        let taken = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(octets));
+        taken.is_ok().then(|| Share { budget: Arc::clone(self), octets })
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.budget.0.fetch_add(self.octets, Ordering::Relaxed);
+    }
+}
 
 /// BLAKE3 works on many chunks at once when it gets them at once.
 const HASH_BLOCK: usize = 64 * 1024;
@@ -36,6 +68,8 @@ pub struct BodyWriter {
     inline_limit: u64,
     memory: Vec<u8>,
     memory_limit: usize,
+    budget: Arc<Budget>,
+    share: Option<Share>,
     /// How much of `memory` was hashed.
     hashed: usize,
     hasher: blake3::Hasher,
@@ -92,13 +126,15 @@ impl Drop for BodyFile {
 }
 
 impl BodyWriter {
-    pub(super) fn new(bodies: Arc<Path>, spool: u64, inline_limit: u64) -> Self {
+    pub(super) fn new(bodies: Arc<Path>, spool: u64, inline_limit: u64, budget: Arc<Budget>) -> Self {
         Self {
             bodies,
             spool,
             inline_limit,
             memory: Vec::new(),
             memory_limit: usize::try_from(inline_limit).unwrap_or(MEMORY_LIMIT).min(MEMORY_LIMIT),
+            budget,
+            share: None,
             hashed: 0,
             hasher: blake3::Hasher::new(),
             size: 0,
@@ -115,11 +151,12 @@ impl BodyWriter {
             let source = io::Error::new(io::ErrorKind::FileTooLarge, "a body may have 4 GiB at most");
             return Err(SpoolError::Io { what: "cannot take the body", path: self.bodies.to_path_buf(), source });
         }
-        if self.file.is_none() && self.memory.len() + octets.len() > self.memory_limit {
+        if self.file.is_none() && size > self.memory_limit as u64 && !self.grow(size) {
             let mut file = BodyFile::create(&self.bodies)?;
             self.hasher.update(&self.memory[self.hashed..]);
             file.file.write_all(&self.memory).map_err(io_error("cannot write the body file", &file.path))?;
             self.memory = Vec::new();
+            self.share = None;
             self.hashed = 0;
             self.file = Some(file);
         }
@@ -144,6 +181,19 @@ impl BodyWriter {
         Ok(())
     }
 
+    /// Raises the limit of what is held in memory, while the body will end in a segment and the budget lasts.
+    fn grow(&mut self, size: u64) -> bool {
+        let Ok(inline) = usize::try_from(self.inline_limit) else { return false };
+        if size > self.inline_limit || self.share.is_some() {
+            return false;
+        }
+        self.share = self.budget.take(inline);
+        if self.share.is_some() {
+            self.memory_limit = inline;
+        }
+        self.share.is_some()
+    }
+
     pub fn size(&self) -> u64 {
         self.size
     }
@@ -152,7 +202,7 @@ impl BodyWriter {
         self.hasher.update(&self.memory[self.hashed..]);
         let hash = *self.hasher.finalize().as_bytes();
         let content = match self.file {
-            None => Content::Memory(self.memory),
+            None => Content::Memory(self.memory, self.share),
             Some(file) => {
                 // SAFETY: the file is ours alone (mode 0600, random name) and nobody writes to it or cuts it from here on.
                 let map = unsafe { Mmap::map(&file.file) }.map_err(io_error("cannot map the body file", &file.path))?;
@@ -181,7 +231,7 @@ pub struct Body {
 
 #[derive(Debug)]
 pub(super) enum Content {
-    Memory(Vec<u8>),
+    Memory(Vec<u8>, #[expect(dead_code, reason = "held until the body is written")] Option<Share>),
     /// `inline`: small enough to be copied into a segment on acceptance.
     File {
         map: Mmap,
@@ -206,7 +256,7 @@ impl Body {
     /// The content: from memory, or mapped from its file.
     pub fn bytes(&self) -> &[u8] {
         match &self.content {
-            Content::Memory(bytes) => bytes,
+            Content::Memory(bytes, _) => bytes,
             Content::File { map, .. } => map,
         }
     }

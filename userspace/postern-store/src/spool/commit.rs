@@ -28,7 +28,7 @@ const BATCH_BYTES: u64 = 8 * 1024 * 1024;
 /// The end of each segment is kept for what is not mail: on a full disk the way out of it is to record what is done.
 const NOTE_ROOM: u64 = 64 * 1024;
 /// Between two tries of a disk that refuses.
-const RETRY: Duration = Duration::from_millis(500);
+const RETRY: Duration = Duration::from_millis(250);
 
 struct Active {
     file: Arc<SegmentFile>,
@@ -84,6 +84,9 @@ impl Committer {
             if stop {
                 let failure = Failure::closed();
                 self.carry.drain(..).for_each(|job| job.refuse(&failure));
+                if let Some(active) = self.active.take() {
+                    self.seal(&active);
+                }
                 return;
             }
         }
@@ -107,12 +110,24 @@ impl Committer {
         Ok(Active { file, end: SEGMENT_HEADER })
     }
 
+    /// All in it is synced. The unused rest goes, for an opening would have to search it for records behind damage;
+    /// when it stays, that costs time and nothing else.
+    fn seal(&self, full: &Active) {
+        let cut = full.file.file.set_len(full.end).is_ok();
+        if let Some(segment) = self.shared.index.lock().segments.get_mut(&full.file.number).filter(|_| cut) {
+            segment.allocated = full.end;
+        }
+    }
+
     fn write_batch(&mut self) {
         let fits = |active: &Active| self.carry.front().is_none_or(|job| self.fits(job, active.end));
         if !self.active.as_ref().is_some_and(fits) {
             match self.next_segment() {
-                // Everything in the old one is synced: letting go of it is all.
-                Ok(active) => self.active = Some(active),
+                Ok(next) => {
+                    if let Some(full) = self.active.replace(next) {
+                        self.seal(&full);
+                    }
+                }
                 Err(error) => {
                     self.starved = true;
                     return self.trouble(&error);
@@ -326,6 +341,7 @@ impl Committer {
         notes.append(&mut self.carry);
         self.carry = notes;
         if active.end > SEGMENT_HEADER || !self.discard(active) {
+            self.seal(active);
             self.cuts.push(Place { segment: active.file.number, offset: u32::try_from(active.end).unwrap_or(u32::MAX) });
         }
         match self.next_segment() {
@@ -381,9 +397,11 @@ impl Committer {
         }
         if self.starved || self.active.is_none() {
             match self.next_segment() {
-                Ok(active) => {
+                Ok(next) => {
                     self.starved = false;
-                    self.active = Some(active);
+                    if let Some(full) = self.active.replace(next) {
+                        self.seal(&full);
+                    }
                 }
                 Err(error) => {
                     self.trouble(&error);

@@ -90,6 +90,7 @@ pub(super) fn run(shared: &Arc<Shared>) {
             }
         }
     }
+    shared.give_back();
 }
 
 fn round(shared: &Arc<Shared>) -> Result<(), SpoolError> {

@@ -121,6 +121,7 @@ impl Spool {
             // A segment of few large bodies wastes its end, and its rest is dear to move.
             inline_limit: settings.inline_body.min(segment_size / 4),
             group_commit: settings.group_commit.0,
+            budget: Arc::default(),
             space: Space::new(dir.clone(), settings.reserve),
             index: Mutex::new(found.index),
             queue: Queue::default(),
@@ -149,7 +150,12 @@ impl Spool {
     /// Starts a body. Fails when less than the reserve is free, or the disk refuses.
     pub fn body(&self) -> Result<BodyWriter, SpoolError> {
         self.ready()?;
-        Ok(BodyWriter::new(Arc::clone(&self.shared.bodies), self.shared.instance, self.shared.inline_limit))
+        Ok(BodyWriter::new(
+            Arc::clone(&self.shared.bodies),
+            self.shared.instance,
+            self.shared.inline_limit,
+            Arc::clone(&self.shared.budget),
+        ))
     }
 
     /// Makes mail and body durable; returns after the sync that covers them. `size` and `hash` of the mail are set from

@@ -128,6 +128,11 @@ impl Header {
         })
     }
 
+    /// Octets of the record itself; up to seven that mean nothing follow.
+    pub fn length(&self) -> u64 {
+        HEADER as u64 + u64::from(self.meta_len) + u64::from(self.body_len)
+    }
+
     /// Octets from this record's start to the next one's.
     pub fn extent(&self) -> u64 {
         extent(self.meta_len, self.body_len)

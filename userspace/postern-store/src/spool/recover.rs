@@ -4,10 +4,10 @@
 //! of everything first, then meta data of what is alive, for most of what is in a log is dead.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -65,18 +65,22 @@ struct Found {
 pub(super) fn recover(dir: &Path, bodies: &Path) -> Result<Recovered, SpoolError> {
     let mut report = Recovery::default();
     let mut spares = Vec::new();
-    let mut scanned = BTreeMap::new();
-    let mut highest = 0;
+    let mut segments = Vec::new();
     for (name, path) in list(dir)? {
         if let Some(number) = number_of(&name, "segment-") {
-            highest = highest.max(number);
-            if let Some(one) = scan_file(dir, &path, number, &mut report)? {
-                scanned.insert(number, one);
-            }
+            segments.push((number, path));
         } else if number_of(&name, "spare-").is_some() && spares.len() < MAX_SPARES {
             spares.push(path);
         } else if number_of(&name, "spare-").or_else(|| number_of(&name, "new-")).is_some() {
             std::fs::remove_file(&path).map_err(io_error("cannot remove the unused segment", &path))?;
+        }
+    }
+    let highest = segments.iter().map(|(number, _)| *number).max().unwrap_or(0);
+    let mut scanned = BTreeMap::new();
+    for ((number, path), one) in segments.iter().zip(on_all_cores(&segments, |(number, path)| scan_file(path, *number))) {
+        match one? {
+            Some(one) => drop(scanned.insert(*number, one)),
+            None => move_aside(dir, path, *number, &mut report)?,
         }
     }
     apply_cuts(&mut scanned);
@@ -97,20 +101,21 @@ pub(super) fn recover(dir: &Path, bodies: &Path) -> Result<Recovered, SpoolError
     let mut mails = Vec::with_capacity(found.len());
     let mut found: Vec<(MailId, Found)> = found.into_iter().collect();
     found.sort_unstable_by_key(|(_, f)| f.at);
-    for (id, one) in found {
-        match load(&scanned, bodies, id, &one, &mut report) {
-            Ok(mail) => {
-                let body_len = if one.header.external { Entry::EXTERNAL } else { one.header.body_len };
-                let change = one.changes.last().map_or(Place::NONE, |(place, _)| *place);
-                index.insert(id, Entry { at: one.at, meta_len: one.header.meta_len, body_len, change });
-                mails.push(mail);
-            }
-            Err(what) => {
-                let start = u64::from(one.at.offset);
-                report.damage.push(format!("mail {id} in segment {} at {}: {what}", one.at.segment, start));
-                if let Some(s) = scanned.get(&one.at.segment) {
-                    set_aside(dir, &s.file, start..start + one.header.extent())?;
-                }
+    let loaded = on_all_cores(&found, |(_, one)| load(&scanned, bodies, one));
+    for ((id, one), (mail, damage)) in found.into_iter().zip(loaded) {
+        let lost = mail.is_none();
+        if let Some(mail) = mail {
+            let body_len = if one.header.external { Entry::EXTERNAL } else { one.header.body_len };
+            let change = one.changes.last().map_or(Place::NONE, |(place, _)| *place);
+            index.insert(id, Entry { at: one.at, meta_len: one.header.meta_len, body_len, change });
+            mails.push(mail);
+        }
+        for (place, length, what) in damage {
+            let start = u64::from(place.offset);
+            let lost = if lost { "it is lost" } else { "it goes on without" };
+            report.damage.push(format!("mail {id}, in segment {} at {start}: {what}; {lost}", place.segment));
+            if let Some(s) = scanned.get(&place.segment) {
+                set_aside(dir, &s.file, start..start + length)?;
             }
         }
     }
@@ -131,20 +136,43 @@ fn list(dir: &Path) -> Result<Vec<(String, PathBuf)>, SpoolError> {
     Ok(entries)
 }
 
-/// `None` for a segment without a readable header, which is moved aside whole.
-fn scan_file(dir: &Path, path: &Path, number: u32, report: &mut Recovery) -> Result<Option<Scanned>, SpoolError> {
+/// `None` for a segment without a readable header.
+fn scan_file(path: &Path, number: u32) -> Result<Option<Scanned>, SpoolError> {
     let file = OpenOptions::new().read(true).write(true).open(path).map_err(io_error("cannot open the segment", path))?;
     let len = file.metadata().map_err(io_error("cannot look at the segment", path))?.len();
     let mut block = vec![0; usize::try_from(SEGMENT_HEADER.min(len)).unwrap_or(0)];
-    let tag = file.read_exact_at(&mut block, 0).ok().and_then(|()| decode_segment_header(&block));
-    let Some((_, tag)) = tag.filter(|(n, _)| *n == number) else {
-        let aside = damaged_dir(dir)?.join(format!("segment-{number:010}"));
-        std::fs::rename(path, &aside).map_err(io_error("cannot move the damaged segment aside", path))?;
-        report.damage.push(format!("segment {number}: its header is unreadable; the file is {} now", aside.display()));
-        return Ok(None);
-    };
-    let scan = scan::scan(&file, tag, len);
-    Ok(Some(Scanned { file: Arc::new(SegmentFile { number, tag, file }), len, scan }))
+    let header = file.read_exact_at(&mut block, 0).ok().and_then(|()| decode_segment_header(&block));
+    Ok(header.filter(|(n, _)| *n == number).map(|(_, tag)| {
+        let scan = scan::scan(&file, tag, len);
+        Scanned { file: Arc::new(SegmentFile { number, tag, file }), len, scan }
+    }))
+}
+
+fn move_aside(dir: &Path, path: &Path, number: u32, report: &mut Recovery) -> Result<(), SpoolError> {
+    let aside = damaged_dir(dir)?.join(format!("segment-{number:010}"));
+    std::fs::rename(path, &aside).map_err(io_error("cannot move the damaged segment aside", path))?;
+    report.damage.push(format!("segment {number}: its header is unreadable; the file is {} now", aside.display()));
+    Ok(())
+}
+
+/// The results in the order of the items.
+fn on_all_cores<T: Sync, R: Send>(items: &[T], each: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from).min(8);
+    let share = items.len().div_ceil(cores).max(1);
+    if items.len() < 2 {
+        return items.iter().map(each).collect();
+    }
+    std::thread::scope(|scope| {
+        let each = &each;
+        let threads: Vec<_> = items.chunks(share).map(|part| scope.spawn(move || part.iter().map(each).collect::<Vec<R>>())).collect();
+        threads
+            .into_iter()
+            .flat_map(|thread| match thread.join() {
+                Ok(part) => part,
+                Err(panic) => std::panic::resume_unwind(panic),
+            })
+            .collect()
+    })
 }
 
 fn apply_cuts(scanned: &mut BTreeMap<u32, Scanned>) {
@@ -207,23 +235,38 @@ fn dispose(dir: &Path, number: u32, spares: &mut Vec<PathBuf>) -> Result<(), Spo
     sync_dir(dir)
 }
 
-/// Decodes a mail and its changes.
-fn load(scanned: &BTreeMap<u32, Scanned>, bodies: &Path, id: MailId, one: &Found, report: &mut Recovery) -> Result<QueuedMail, String> {
-    let file = |place: &Place| scanned.get(&place.segment).map(|s| &s.file.file).ok_or("its segment is gone".to_owned());
-    let meta = scan::meta(file(&one.at)?, one.at.offset, &one.header).map_err(|e| format!("its meta data: {e}"))?;
-    let mut mail = decode_mail(&meta).ok_or("its meta data cannot be decoded")?;
+/// Where something is damaged, how long it is, what is wrong with it.
+type Damage = (Place, u64, String);
+
+/// Decodes a mail and its changes. Without its last changes a mail is still worth an attempt too many.
+fn load(scanned: &BTreeMap<u32, Scanned>, bodies: &Path, one: &Found) -> (Option<QueuedMail>, Vec<Damage>) {
+    let meta = |place: &Place, header: &Header| {
+        let segment = scanned.get(&place.segment).ok_or("its segment is gone".to_owned())?;
+        scan::meta(&segment.file.file, place.offset, header).map_err(|e| e.to_string())
+    };
+    let mail = meta(&one.at, &one.header)
+        .and_then(|m| decode_mail(&m).ok_or("it cannot be decoded".to_owned()))
+        .and_then(|mail| check_body_file(bodies, one, mail));
+    let mut mail = match mail {
+        Ok(mail) => mail,
+        Err(what) => return (None, vec![(one.at, one.header.extent(), what)]),
+    };
+    let mut damage = Vec::new();
+    for (place, header) in &one.changes {
+        match meta(place, header).and_then(|m| postcard::from_bytes::<QueueChange>(&m).map_err(|e| e.to_string())) {
+            Ok(change) => mail.apply(&change),
+            Err(what) => damage.push((*place, header.extent(), format!("a change: {what}"))),
+        }
+    }
+    (Some(mail), damage)
+}
+
+fn check_body_file(bodies: &Path, one: &Found, mail: QueuedMail) -> Result<QueuedMail, String> {
     if one.header.external {
-        let path = body_path(bodies, id);
+        let path = body_path(bodies, mail.id);
         let len = std::fs::metadata(&path).map_err(|e| format!("its body {}: {e}", path.display()))?.len();
         if len != mail.size {
             return Err(format!("its body {} has {len} octets, not {}", path.display(), mail.size));
-        }
-    }
-    for (place, header) in &one.changes {
-        let meta = file(place).and_then(|f| scan::meta(f, place.offset, header).map_err(|e| e.to_string()));
-        match meta.and_then(|m| postcard::from_bytes::<QueueChange>(&m).map_err(|e| e.to_string())) {
-            Ok(change) => mail.apply(&change),
-            Err(error) => report.damage.push(format!("a change of mail {id} in segment {} at {}: {error}", place.segment, place.offset)),
         }
     }
     Ok(mail)
@@ -247,7 +290,7 @@ pub(super) fn set_aside(dir: &Path, segment: &SegmentFile, range: Range<u64>) ->
         return Ok(path);
     }
     let copy = || -> io::Result<()> {
-        let out = File::create(&path)?;
+        let out = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
         let mut block = vec![0; 64 * 1024];
         let mut at = range.start;
         while at < range.end {

@@ -7,8 +7,9 @@ use std::os::unix::fs::FileExt;
 
 use super::record::{HEADER, Header, Kind, SEGMENT_HEADER};
 
-/// One read brings the header, most meta data, and many neighbours when records are small.
-const WINDOW: usize = 4096;
+/// Small records are read many at a time, of large ones little but the header.
+const WINDOW_SMALL: usize = 256;
+const WINDOW_LARGE: usize = 32 * 1024;
 const SEARCH_BLOCK: usize = 1024 * 1024;
 
 #[derive(Debug, Default)]
@@ -27,10 +28,10 @@ pub(super) struct Scan {
 /// earlier one was synced before the next was written, and is verified when it is read.
 pub(super) fn scan(file: &File, tag: u64, len: u64) -> Scan {
     let mut out = Scan { end: SEGMENT_HEADER, ..Scan::default() };
-    let mut window = Window { file, start: 0, bytes: Vec::with_capacity(WINDOW) };
+    let mut window = Window { file, start: 0, bytes: Vec::with_capacity(WINDOW_LARGE) };
     let mut at = SEGMENT_HEADER;
     while at + HEADER as u64 <= len {
-        let header = window.header(at, len).and_then(|b| Header::decode(b, tag)).filter(|h| at + h.extent() <= len);
+        let header = window.header(at, len).and_then(|b| Header::decode(b, tag)).filter(|h| at + h.length() <= len);
         let Some(header) = header else {
             match next_record(file, tag, at + 8, len) {
                 Some(next) => {
@@ -122,6 +123,16 @@ fn next_record(file: &File, tag: u64, from: u64, len: u64) -> Option<u64> {
     let mut at = from;
     while at + HEADER as u64 <= len {
         let want = usize::try_from(len - at).unwrap_or(usize::MAX).min(block.len());
+        // What was allocated and never written is passed over.
+        if let Some(data) = next_data(file, at) {
+            if data >= len {
+                return None;
+            }
+            if data > at {
+                at = data & !7;
+                continue;
+            }
+        }
         let got = match read_some(file, &mut block[..want], at) {
             Ok(0) => return None,
             // An unreadable stretch is stepped over by sectors.
@@ -136,7 +147,7 @@ fn next_record(file: &File, tag: u64, from: u64, len: u64) -> Option<u64> {
             if word == tag_bytes && found + HEADER as u64 <= len {
                 let mut bytes = [0; HEADER];
                 let good = file.read_exact_at(&mut bytes, found).is_ok();
-                if good && Header::decode(&bytes, tag).is_some_and(|h| found + h.extent() <= len) {
+                if good && Header::decode(&bytes, tag).is_some_and(|h| found + h.length() <= len) {
                     return Some(found);
                 }
             }
@@ -145,6 +156,15 @@ fn next_record(file: &File, tag: u64, from: u64, len: u64) -> Option<u64> {
         at += (got as u64).next_multiple_of(8);
     }
     None
+}
+
+/// Where the next written octets are, when the file system can tell.
+fn next_data(file: &File, from: u64) -> Option<u64> {
+    match nix::unistd::lseek(file, i64::try_from(from).ok()?, nix::unistd::Whence::SeekData) {
+        Ok(at) => u64::try_from(at).ok(),
+        Err(nix::errno::Errno::ENXIO) => Some(u64::MAX),
+        Err(_) => None,
+    }
 }
 
 fn read_some(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
@@ -167,7 +187,9 @@ impl Window<'_> {
     fn header(&mut self, at: u64, len: u64) -> Option<&[u8]> {
         let inside = |start: u64, n: usize| at >= start && at + HEADER as u64 <= start + n as u64;
         if !inside(self.start, self.bytes.len()) {
-            let want = usize::try_from(len.saturating_sub(at)).unwrap_or(WINDOW).min(WINDOW);
+            let neighbour = at < self.start + self.bytes.len() as u64 + WINDOW_SMALL as u64;
+            let window = if neighbour { WINDOW_LARGE } else { WINDOW_SMALL };
+            let want = usize::try_from(len.saturating_sub(at)).unwrap_or(window).min(window);
             self.bytes.resize(want, 0);
             self.start = at;
             let got = read_some(self.file, &mut self.bytes, at).unwrap_or(0);

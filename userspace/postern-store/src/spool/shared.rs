@@ -11,13 +11,13 @@ use parking_lot::Mutex;
 use postern_model::id::MailId;
 use postern_model::queue::{QueueChange, QueuedMail};
 
-use super::body::{MEMORY_LIMIT, StoredBody, body_path, hash_of};
+use super::body::{Budget, MEMORY_LIMIT, StoredBody, body_path, hash_of};
 use super::index::{Entry, Index};
 use super::keeper::Bell;
 use super::queue::Queue;
 use super::record::{HEADER, Kind, MAIL_PREFIX, Place};
 use super::recover::{Recovery, decode_mail, set_aside};
-use super::segment::{SegmentFile, segment_path};
+use super::segment::{SegmentFile, segment_path, spare_path};
 use super::space::Space;
 use super::{Failure, SpoolError, io_error, scan};
 
@@ -29,6 +29,7 @@ pub(super) struct Shared {
     pub segment_size: u64,
     pub inline_limit: u64,
     pub group_commit: Duration,
+    pub budget: Arc<Budget>,
     pub space: Space,
     pub index: Mutex<Index>,
     pub queue: Queue,
@@ -85,6 +86,7 @@ impl Supply {
         let spare = self.spares.pop();
         let made = SegmentFile::create(&shared.dir, number, shared.segment_size, spare.as_deref())?;
         self.next_number = next;
+        shared.space.ask_again();
         Ok(made)
     }
 }
@@ -109,6 +111,14 @@ impl Shared {
         Ok(())
     }
 
+    /// On closing: what was made ahead is a spare again, so that the next opening does not search it for records.
+    pub fn give_back(&self) {
+        if let Some(ready) = self.supply.lock().ready.take() {
+            // When it stays, it is found empty at the next opening.
+            let _ = std::fs::rename(segment_path(&self.dir, ready.number), spare_path(&self.dir, ready.number));
+        }
+    }
+
     fn lookup(&self, id: MailId) -> Result<Entry, SpoolError> {
         self.index.lock().mails.get(&id).copied().ok_or(SpoolError::Unknown(id))
     }
@@ -119,13 +129,19 @@ impl Shared {
         let mut place = entry.change;
         while place != Place::NONE {
             let file = self.file(id, place)?;
-            let read = scan::header(&file.file, file.tag, place.offset).and_then(|h| Ok((h, scan::meta(&file.file, place.offset, &h)?)));
-            let (header, meta) = read.map_err(|e| self.damage_or_io(id, place, e))?;
-            // A place leads to older ones only, so this ends.
-            if header.kind != Kind::Change || header.id != id || header.previous >= place {
-                return Err(SpoolError::Damaged(id));
+            let header = match scan::header(&file.file, file.tag, place.offset).map_err(|e| self.damage_or_io(id, place, e)) {
+                // A place leads to older ones only, so this ends.
+                Ok(header) if header.kind == Kind::Change && header.id == id && header.previous < place => header,
+                // Without older changes the mail is worth an attempt too many, as after recovery.
+                Ok(_) | Err(SpoolError::Damaged(_)) => break,
+                Err(error) => return Err(error),
+            };
+            let change = scan::meta(&file.file, place.offset, &header).map_err(|e| self.damage_or_io(id, place, e));
+            match change.map(|meta| postcard::from_bytes::<QueueChange>(&meta)) {
+                Ok(Ok(change)) => chain.push(change),
+                Ok(Err(_)) | Err(SpoolError::Damaged(_)) => {}
+                Err(error) => return Err(error),
             }
-            chain.push(postcard::from_bytes::<QueueChange>(&meta).map_err(|_| SpoolError::Damaged(id))?);
             place = header.previous;
         }
         let file = self.file(id, entry.at)?;

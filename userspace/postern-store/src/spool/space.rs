@@ -23,6 +23,11 @@ impl Space {
         Self { dir, reserve, since: Instant::now(), asked: AtomicU64::new(0), full: AtomicBool::new(false) }
     }
 
+    /// Much was taken just now: the next answer is a fresh one.
+    pub fn ask_again(&self) {
+        self.asked.store(0, Ordering::Relaxed);
+    }
+
     /// Fails when less than the reserve is free.
     pub fn check(&self) -> Result<(), SpoolError> {
         let now = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);

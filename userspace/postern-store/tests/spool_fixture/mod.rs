@@ -122,6 +122,12 @@ pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
+/// In memory where possible: for tests with a thousand openings, and nothing to learn from the disk.
+pub fn quick_dir() -> tempfile::TempDir {
+    let memory = Path::new("/dev/shm");
+    tempfile::tempdir_in(memory).unwrap_or_else(|_| tempfile::tempdir().unwrap())
+}
+
 /// This test binary again, to run the test `name` in a role. In that role the test does its work and nothing else.
 pub fn role(name: &str, role: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
