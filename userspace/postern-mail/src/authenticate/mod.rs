@@ -13,6 +13,7 @@
 
 mod cache;
 mod results;
+mod spf_form;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -27,7 +28,7 @@ use postern_model::settings::filter::AuthenticationSettings;
 use tokio::time::{Instant as Deadline, timeout_at};
 
 use crate::authentication::{AuthResult, Authentication, DkimResult, DmarcPolicy};
-use crate::dns::Resolver;
+use crate::dns::{Answer, Resolver};
 use crate::url::registrable_domain;
 use cache::{Caches, Txts};
 
@@ -91,14 +92,9 @@ impl Authenticator {
     }
 
     async fn spf_helo(&self, engine: &MessageAuthenticator, ip: IpAddr, helo: &str, hostname: &str, deadline: Deadline) -> SpfOutput {
-        // An address literal or a single label has no SPF record (RFC 7208 §2.3).
         let name = helo.trim_end_matches('.');
-        if !name.contains('.') || name.starts_with('[') || name.parse::<IpAddr>().is_ok() {
-            return SpfOutput::new(helo.to_owned());
-        }
         let parameters = SpfParameters::verify_ehlo(ip.to_canonical(), name, hostname);
-        let asked = engine.check_host(self.0.caches.parameters(parameters, Txts::Spf));
-        timeout_at(deadline, asked).await.unwrap_or_else(|_| SpfOutput::new(name.to_owned()).with_result(SpfResult::TempError))
+        self.spf(engine, name, parameters, deadline).await
     }
 
     async fn spf_mail(
@@ -112,7 +108,26 @@ impl Authenticator {
     ) -> SpfOutput {
         let Some((_, domain)) = sender.rsplit_once('@') else { return SpfOutput::default() };
         let parameters = SpfParameters::verify_mail_from(ip.to_canonical(), helo, hostname, sender);
-        let asked = engine.check_host(self.0.caches.parameters(parameters, Txts::Spf));
+        self.spf(engine, domain, parameters, deadline).await
+    }
+
+    /// One identity: the record's presence and form by us, its meaning by mail-auth.
+    async fn spf(&self, engine: &MessageAuthenticator, domain: &str, parameters: SpfParameters<'_>, deadline: Deadline) -> SpfOutput {
+        let none = SpfOutput::new(domain.to_owned());
+        if !spf_form::is_askable(domain) {
+            return none;
+        }
+        let asked = async {
+            match self.0.resolver.txt(domain).await {
+                Answer::Found(records) => match spf_form::of(&records) {
+                    spf_form::Form::Good => engine.check_host(self.0.caches.parameters(parameters, Txts::Spf)).await,
+                    spf_form::Form::Broken => none.with_result(SpfResult::PermError),
+                    spf_form::Form::None => none,
+                },
+                Answer::Temporary(_) => none.with_result(SpfResult::TempError),
+                Answer::NoName | Answer::NoData | Answer::Off => none,
+            }
+        };
         timeout_at(deadline, asked).await.unwrap_or_else(|_| SpfOutput::new(domain.to_owned()).with_result(SpfResult::TempError))
     }
 

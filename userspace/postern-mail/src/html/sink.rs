@@ -391,6 +391,10 @@ impl State {
 
     fn script(&mut self, text: &str) {
         self.facts.script_octets += text.len();
+        // The shortest name has four letters; a script of escapes comes letter by letter.
+        if text.len() < 4 {
+            return;
+        }
         for name in SCRIPT_NAMES {
             if self.facts.script_names.iter().all(|n| n != name) && memmem::find(text.as_bytes(), name.as_bytes()).is_some() {
                 self.facts.script_names.push(name.to_owned());

@@ -68,7 +68,8 @@ pub fn matching(line: &[u8], frames: &[Frame]) -> Option<(usize, bool)> {
     frames.iter().enumerate().rev().find_map(|(i, frame)| match &frame.kind {
         Kind::Multipart { boundary, .. } => match rest.strip_prefix(boundary.as_slice()) {
             Some(b"") => Some((i, false)),
-            Some(b"--") => Some((i, true)),
+            // Some mailers pad the delimiter before its closing dashes too.
+            Some(tail) if tail.trim_ascii_start() == b"--" => Some((i, true)),
             _ => None,
         },
         Kind::Message => None,

@@ -190,7 +190,7 @@ fn utf8_or_western(octets: &[u8]) -> Cow<'_, str> {
     match std::str::from_utf8(octets) {
         Ok(text) => Cow::Borrowed(text),
         // A cut in the middle of the last character is no reason to doubt the charset.
-        Err(e) if e.valid_up_to() + 4 > octets.len() && e.valid_up_to() > 0 => String::from_utf8_lossy(octets),
+        Err(e) if e.error_len().is_none() && e.valid_up_to() > 0 => String::from_utf8_lossy(octets),
         Err(_) => match charset_decoder(b"windows-1252") {
             Some(decoder) => Cow::Owned(decoder(octets)),
             None => String::from_utf8_lossy(octets),

@@ -95,7 +95,7 @@ impl<'l> Reader<'l> {
 
     /// URLs in running text.
     pub(crate) fn add_urls_in_text(&mut self, text: &str, source: UrlSource, part: usize) {
-        for found in url::find(text, self.limits.urls) {
+        for found in url::find(text, self.limits.urls.saturating_add(1)) {
             self.add_url(&found, source, part);
         }
     }

@@ -84,9 +84,9 @@ fn url_end(text: &str, from: usize) -> usize {
     while let Some(last) = rest[..end].chars().next_back() {
         let is_extra = match last {
             '.' | ',' | ';' | ':' | '!' | '?' | '\'' | '*' | '|' => true,
-            ')' => !rest[..end].contains('('),
-            ']' => !rest[..end].contains('['),
-            '}' => !rest[..end].contains('{'),
+            ')' => is_unopened(&rest[..end], '(', ')'),
+            ']' => is_unopened(&rest[..end], '[', ']'),
+            '}' => is_unopened(&rest[..end], '{', '}'),
             _ => false,
         };
         if !is_extra {
@@ -95,6 +95,14 @@ fn url_end(text: &str, from: usize) -> usize {
         end -= last.len_utf8();
     }
     from + end
+}
+
+/// More closing than opening brackets: the last one was opened outside.
+fn is_unopened(text: &str, open: char, close: char) -> bool {
+    // Only the last part is counted, so that a URL of brackets alone is not gone through for each of them.
+    let from = (text.len().saturating_sub(300)..=text.len()).find(|i| text.is_char_boundary(*i)).unwrap_or(0);
+    let text = &text[from..];
+    text.matches(close).count() > text.matches(open).count()
 }
 
 /// `www.example.org`, `example.org/path`, `example[.]org` around a dot.

@@ -1,6 +1,8 @@
 //! Where the data is that is not part of the repository.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
 
+pub mod dns;
+
 use std::path::PathBuf;
 
 /// The folder in POSTERN_DATA, or `None` after saying what is skipped.
@@ -26,4 +28,9 @@ pub fn files(folder: &std::path::Path) -> Vec<PathBuf> {
     }
     out.sort();
     out
+}
+
+/// Time this thread was on a processor: what a busy machine cannot stretch.
+pub fn cpu_time() -> std::time::Duration {
+    nix::time::clock_gettime(nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID).unwrap().into()
 }
