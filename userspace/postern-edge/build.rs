@@ -54,7 +54,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let arch = env::var("CARGO_CFG_TARGET_ARCH")?;
     build.env("PATH", &path).env("RUSTC", RUSTC).env("RUSTC_BOOTSTRAP", "1");
-    build.env("RUSTFLAGS", format!("-Cdebuginfo=2 -Clink-arg=--btf --cfg=bpf_target_arch=\"{arch}\""));
+    // Without misaligned access every field of a header is read octet by octet. All 64-bit targets of the kernel's JIT have it.
+    let misaligned = "-Clink-arg=--cpu-features=+allows-misaligned-mem-access";
+    build.env("RUSTFLAGS", format!("-Cdebuginfo=2 -Clink-arg=--btf {misaligned} --cfg=bpf_target_arch=\"{arch}\""));
     let status = build.status().map_err(|e| format!("{CARGO} does not start: {e}"))?;
     if !status.success() {
         return Err(format!("the XDP program does not build ({status}); see the messages above, or run cargo in {}", ebpf.display()).into());

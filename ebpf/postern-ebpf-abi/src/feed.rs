@@ -1,7 +1,9 @@
 //! Feeds of bad networks, up to tens of millions of prefixes.
 //!
 //! IPv4: a bitmap with one bit per /24 says "some rule touches it", and only then a hash {address, length} is asked for each
-//! length in use, longest first. A random address ends at the bitmap in nearly all cases; its 2 MiB stay in the cache.
+//! length in use, longest first. A random address ends at the bitmap in nearly all cases; its 2 MiB stay in the cache. A second bitmap
+//! says which /24s are listed as a whole: they hold no longer rules (planning drops what is covered), the others no shorter ones,
+//! so the hash is asked for one group of lengths only.
 //! IPv6: the same with a bitmap under a seeded hash of the first 48 bits (of the prefix itself where it is shorter).
 //!
 //! Two generations: a packet reads the generation once and takes bitmap, lengths and hash of that one.
@@ -41,6 +43,7 @@ pub trait FeedTable {
     fn generation(&self) -> u32;
     fn shape(&self, generation: u32) -> FeedShape;
     fn feed_bits_v4(&self, generation: u32, word: u32) -> u64;
+    fn feed_whole_v4(&self, generation: u32, word: u32) -> u64;
     fn feed_bits_v6(&self, generation: u32, word: u32) -> u64;
     /// Number of the feed that lists exactly this prefix.
     fn feed_v4(&self, generation: u32, key: &FeedKeyV4) -> Option<u32>;
@@ -72,14 +75,15 @@ pub fn listed<T: FeedTable>(tables: &T, seed: u64, source: &Source) -> Option<u3
             if (tables.feed_bits_v4(generation, word) >> bit) & 1 == 0 {
                 return None;
             }
-            listed_v4(tables, generation, address)
+            let whole = (tables.feed_whole_v4(generation, word) >> bit) & 1 == 1;
+            listed_v4(tables, generation, address, whole)
         }
         Source::V6(high, low) => listed_v6(tables, seed, generation, high, low),
     }
 }
 
 #[inline(always)]
-fn listed_v4<T: FeedTable>(tables: &T, generation: u32, address: u32) -> Option<u32> {
+fn listed_v4<T: FeedTable>(tables: &T, generation: u32, address: u32, whole: bool) -> Option<u32> {
     let shape = tables.shape(generation);
     let mut i = 0;
     while i < LENGTHS {
@@ -88,9 +92,11 @@ fn listed_v4<T: FeedTable>(tables: &T, generation: u32, address: u32) -> Option<
             return None;
         }
         let length = length as u32;
-        let class = tables.feed_v4(generation, &FeedKeyV4 { address: mask_v4(address, length), length });
-        if class.is_some() {
-            return class;
+        if (length <= 24) == whole {
+            let class = tables.feed_v4(generation, &FeedKeyV4 { address: mask_v4(address, length), length });
+            if class.is_some() {
+                return class;
+            }
         }
         i += 1;
     }

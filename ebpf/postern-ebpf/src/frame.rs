@@ -8,34 +8,27 @@ use postern_ebpf_abi::packet::Frame;
 /// Farthest octet that is read; six extension headers of 2 KiB end before it. The verifier needs a bound.
 const FARTHEST: usize = 0x7fff;
 
-pub struct Octets<'a> {
+/// The linear part of the packet: where headers are in practice always.
+pub struct Linear<'a> {
     ctx: &'a XdpContext,
     start: usize,
     end: usize,
 }
 
-impl<'a> Octets<'a> {
+impl<'a> Linear<'a> {
     #[inline(always)]
     pub fn of(ctx: &'a XdpContext) -> Self {
         Self { ctx, start: ctx.data(), end: ctx.data_end() }
     }
 
-    /// Octets of the whole frame, fragments included.
+    /// Whether the frame goes on beyond its linear part.
     #[inline(always)]
-    pub fn octets(&self) -> u32 {
-        unsafe { bpf_xdp_get_buff_len(self.ctx.ctx) as u32 }
-    }
-
-    /// Headers beyond the linear part: rare (a receiver that splits headers off, generic mode after GRO).
-    #[inline(always)]
-    fn load<const N: usize>(&self, at: usize) -> Option<[u8; N]> {
-        let mut octets = [0u8; N];
-        let failed = unsafe { bpf_xdp_load_bytes(self.ctx.as_ptr().cast(), at as u32, octets.as_mut_ptr().cast(), N as u32) };
-        if failed == 0 { Some(octets) } else { None }
+    pub fn goes_on(&self) -> bool {
+        self.length() > self.end - self.start
     }
 }
 
-impl Frame for Octets<'_> {
+impl Frame for Linear<'_> {
     #[inline(always)]
     fn read<const N: usize>(&self, at: usize) -> Option<[u8; N]> {
         if at > FARTHEST {
@@ -43,7 +36,7 @@ impl Frame for Octets<'_> {
         }
         let from = self.start + at;
         if from + N > self.end {
-            return self.load(at);
+            return None;
         }
         // The verifier has just been shown that these octets lie within the packet.
         Some(unsafe { core::ptr::read_unaligned(from as *const [u8; N]) })
@@ -51,11 +44,37 @@ impl Frame for Octets<'_> {
 
     #[inline(always)]
     fn holds(&self, octets: usize) -> bool {
-        octets <= self.end - self.start || octets <= self.octets() as usize
+        octets <= self.end - self.start || octets <= self.length()
     }
 
     #[inline(always)]
     fn length(&self) -> usize {
-        self.octets() as usize
+        unsafe { bpf_xdp_get_buff_len(self.ctx.ctx) as usize }
+    }
+}
+
+/// The whole packet, read by a helper: for headers beyond the linear part (a receiver that splits headers off, generic mode after
+/// GRO).
+pub struct Fragmented<'a>(pub &'a XdpContext);
+
+impl Frame for Fragmented<'_> {
+    #[inline(always)]
+    fn read<const N: usize>(&self, at: usize) -> Option<[u8; N]> {
+        if at > FARTHEST {
+            return None;
+        }
+        let mut octets = [0u8; N];
+        let failed = unsafe { bpf_xdp_load_bytes(self.0.as_ptr().cast(), at as u32, octets.as_mut_ptr().cast(), N as u32) };
+        if failed == 0 { Some(octets) } else { None }
+    }
+
+    #[inline(always)]
+    fn holds(&self, octets: usize) -> bool {
+        octets <= self.length()
+    }
+
+    #[inline(always)]
+    fn length(&self) -> usize {
+        unsafe { bpf_xdp_get_buff_len(self.0.ctx) as usize }
     }
 }

@@ -20,9 +20,9 @@ use aya_ebpf::macros::xdp;
 use aya_ebpf::programs::XdpContext;
 use postern_ebpf_abi::config::feature;
 use postern_ebpf_abi::judge::{Decision, judge};
-use postern_ebpf_abi::packet::parse;
+use postern_ebpf_abi::packet::{Frame, parse};
 
-use crate::frame::Octets;
+use crate::frame::{Fragmented, Linear};
 use crate::tables::Maps;
 
 /// Bits of `postern_ebpf_abi::config::feature`: stages that are off are cut out by the verifier at load.
@@ -32,14 +32,21 @@ static FEATURES: Global<u32> = Global::new(feature::ALL);
 #[xdp(frags)]
 pub fn guard(ctx: XdpContext) -> u32 {
     let features = FEATURES.load();
-    let frame = Octets::of(&ctx);
+    let frame = Linear::of(&ctx);
     let Some(config) = tables::config() else { return XDP_PASS };
-    let packet = parse(&frame);
+    let mut packet = parse(&frame);
+    if let Err(reason) = packet
+        && reason.drops()
+        && frame.goes_on()
+    {
+        // Cut only because the rest lies elsewhere.
+        packet = parse(&Fragmented(&ctx));
+    }
     let decision = match &packet {
         Ok(packet) => judge(&Maps, config, features, packet),
         Err(reason) => Decision::of(*reason),
     };
-    let octets = frame.octets();
+    let octets = frame.length() as u32;
     count::count(decision.reason, octets);
     if decision.reason.drops() {
         if features & feature::SAMPLES != 0 {

@@ -137,6 +137,14 @@ impl FeedTable for HostTables<'_> {
         self.bit("feeds", found)
     }
 
+    fn feed_whole_v4(&self, generation: u32, word: u32) -> u64 {
+        let inner = self.maps.feed_whole_v4.open(generation).and_then(|fd| match fd {
+            Some(fd) => Table::<u32, u64>::from_fd("FEED_WHOLE_V4", fd)?.get(&word),
+            None => Ok(None),
+        });
+        self.or_fail(inner).unwrap_or(0)
+    }
+
     fn feed_bits_v6(&self, generation: u32, word: u32) -> u64 {
         let inner = self.maps.feed_bits_v6.open(generation).and_then(|fd| match fd {
             Some(fd) => Table::<u32, u64>::from_fd("FEED_BITS_V6", fd)?.get(&word),

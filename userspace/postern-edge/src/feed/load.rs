@@ -26,6 +26,8 @@ pub fn load(maps: &KernelMaps, plan: &Plan) -> Result<(), TableError> {
 
     let bits_v4: Table<u32, u64> = Table::create(Kind::Array, "feed_bits_v4", BITS_V4_WORDS)?;
     fill_bits(&bits_v4, &plan.bits_v4)?;
+    let whole_v4: Table<u32, u64> = Table::create(Kind::Array, "feed_whole_v4", BITS_V4_WORDS)?;
+    fill_bits(&whole_v4, &plan.whole_v4)?;
     let bits_v6: Table<u32, u64> = Table::create(Kind::Array, "feed_bits_v6", BITS_V6_WORDS)?;
     fill_bits(&bits_v6, &plan.bits_v6)?;
     let v4: Table<FeedKeyV4, u32> = Table::create(Kind::Hash, "feed_v4", size_for(plan.keys_v4.len()))?;
@@ -36,6 +38,7 @@ pub fn load(maps: &KernelMaps, plan: &Plan) -> Result<(), TableError> {
     // The idle generation: no packet reads it. Each `put` waits until no running program can hold the map it replaces.
     maps.feed_shape.set(&next, &plan.shape)?;
     maps.feed_bits_v4.put(next, bits_v4.fd())?;
+    maps.feed_whole_v4.put(next, whole_v4.fd())?;
     maps.feed_bits_v6.put(next, bits_v6.fd())?;
     maps.feed_v4.put(next, v4.fd())?;
     maps.feed_v6.put(next, v6.fd())?;
@@ -45,8 +48,9 @@ pub fn load(maps: &KernelMaps, plan: &Plan) -> Result<(), TableError> {
     maps.clear_feeds(current)
 }
 
+/// Twice as many places as elements: an element takes memory only when it is there, and shorter chains are fewer cold lines.
 fn size_for(elements: usize) -> u32 {
-    u32::try_from(elements.max(1)).unwrap_or(u32::MAX)
+    u32::try_from(elements.max(1) * 2).unwrap_or(u32::MAX)
 }
 
 /// Writes the words that are not zero; a new array is.

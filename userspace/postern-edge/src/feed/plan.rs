@@ -28,7 +28,10 @@ pub enum PlanError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
     pub shape: FeedShape,
+    /// /24s that some rule touches.
     pub bits_v4: Vec<u64>,
+    /// /24s that are listed as a whole.
+    pub whole_v4: Vec<u64>,
     pub bits_v6: Vec<u64>,
     pub keys_v4: Vec<FeedKeyV4>,
     pub feeds_v4: Vec<u32>,
@@ -64,6 +67,7 @@ pub fn plan(rules: &[Rule], seed: u64) -> Result<Plan, PlanError> {
     let lengths_v6 = choose(&counts(&v6))?;
 
     let mut bits_v4 = vec![0u64; BITS_V4_WORDS as usize];
+    let mut whole_v4 = bits_v4.clone();
     let (mut keys_v4, mut feeds_v4) = (Vec::with_capacity(v4.len()), Vec::with_capacity(v4.len()));
     for span in &v4 {
         let class = class_of(&lengths_v4, span.length);
@@ -73,6 +77,10 @@ pub fn plan(rules: &[Rule], seed: u64) -> Result<Plan, PlanError> {
             feeds_v4.push(span.feed.into());
         }
         mark_v4(&mut bits_v4, span);
+        // By the length it has in the table: a /20 that became /32s is found there only.
+        if class <= 24 {
+            mark_v4(&mut whole_v4, span);
+        }
     }
     let mut bits_v6 = vec![0u64; BITS_V6_WORDS as usize];
     let (mut keys_v6, mut feeds_v6) = (Vec::with_capacity(v6.len()), Vec::with_capacity(v6.len()));
@@ -93,7 +101,7 @@ pub fn plan(rules: &[Rule], seed: u64) -> Result<Plan, PlanError> {
         }
     }
     let shape = FeedShape { v4: longest_first(&lengths_v4), v6: longest_first(&lengths_v6) };
-    Ok(Plan { shape, bits_v4, bits_v6, keys_v4, feeds_v4, keys_v6, feeds_v6 })
+    Ok(Plan { shape, bits_v4, whole_v4, bits_v6, keys_v4, feeds_v4, keys_v6, feeds_v6 })
 }
 
 /// All /24s that a prefix touches.

@@ -12,7 +12,7 @@ use postern_ebpf_abi::sample::{Count, Sampling};
 use super::table::{Kind, Maps, PerCpuTable, Table, TableError};
 
 /// Names of all maps, as in `ebpf/postern-ebpf`.
-pub const NAMES: [&str; 20] = [
+pub const NAMES: [&str; 21] = [
     "CONFIG",
     "PORTS",
     "ALLOW_BITS",
@@ -24,6 +24,7 @@ pub const NAMES: [&str; 20] = [
     "GENERATION",
     "FEED_SHAPE",
     "FEED_BITS_V4",
+    "FEED_WHOLE_V4",
     "FEED_BITS_V6",
     "FEED_V4",
     "FEED_V6",
@@ -48,6 +49,7 @@ pub struct KernelMaps {
     pub generation: Table<u32, u32>,
     pub feed_shape: Table<u32, FeedShape>,
     pub feed_bits_v4: Maps,
+    pub feed_whole_v4: Maps,
     pub feed_bits_v6: Maps,
     pub feed_v4: Maps,
     pub feed_v6: Maps,
@@ -109,6 +111,7 @@ impl KernelMaps {
             generation: table!("GENERATION"),
             feed_shape: table!("FEED_SHAPE"),
             feed_bits_v4: maps!("FEED_BITS_V4"),
+            feed_whole_v4: maps!("FEED_WHOLE_V4"),
             feed_bits_v6: maps!("FEED_BITS_V6"),
             feed_v4: maps!("FEED_V4"),
             feed_v6: maps!("FEED_V6"),
@@ -126,11 +129,12 @@ impl KernelMaps {
     /// # Errors
     /// As the kernel says.
     pub fn prepare_feeds(&self) -> Result<(), TableError> {
+        let all = [&self.feed_bits_v4, &self.feed_whole_v4, &self.feed_bits_v6, &self.feed_v4, &self.feed_v6];
         for slot in 0..2 {
-            let filled =
-                self.feed_v4.open(slot)?.is_some() && self.feed_v6.open(slot)?.is_some() && self.feed_bits_v4.open(slot)?.is_some();
-            if !(filled && self.feed_bits_v6.open(slot)?.is_some()) {
-                self.clear_feeds(slot)?;
+            for maps in all {
+                if maps.open(slot)?.is_none() {
+                    self.clear_feeds(slot)?;
+                }
             }
         }
         Ok(())
@@ -143,6 +147,7 @@ impl KernelMaps {
     pub fn clear_feeds(&self, slot: u32) -> Result<(), TableError> {
         self.feed_shape.set(&slot, &FeedShape::EMPTY)?;
         self.feed_bits_v4.put(slot, self.empty.bits_v4.fd())?;
+        self.feed_whole_v4.put(slot, self.empty.bits_v4.fd())?;
         self.feed_bits_v6.put(slot, self.empty.bits_v6.fd())?;
         self.feed_v4.put(slot, self.empty.v4.fd())?;
         self.feed_v6.put(slot, self.empty.v6.fd())
@@ -206,7 +211,7 @@ pub(super) fn fits(name: &str, found: super::table::Shape) -> bool {
         "COUNTERS" => (4, size_of::<Count>()),
         "SAMPLING" => (4, size_of::<Sampling>()),
         "SAMPLES" => (0, 0),
-        "GENERATION" | "FEED_BITS_V4" | "FEED_BITS_V6" | "FEED_V4" | "FEED_V6" => (4, 4),
+        "GENERATION" | "FEED_BITS_V4" | "FEED_WHOLE_V4" | "FEED_BITS_V6" | "FEED_V4" | "FEED_V6" => (4, 4),
         _ => (4, 8),
     };
     (found.key_size as usize, found.value_size as usize) == (key, value)

@@ -135,8 +135,9 @@ fn minimal(action: u32) -> io::Result<OwnedFd> {
 
 fn load(code: &[sys::bpf_insn]) -> io::Result<OwnedFd> {
     let mut options = sys::bpf_prog_load_opts { sz: size_of::<sys::bpf_prog_load_opts>() as _, ..Default::default() };
-    // As the guard is: programs that call each other must agree on fragments.
+    // As the guard is: programs that call each other must agree on fragments and on how they are attached.
     options.prog_flags = sys::BPF_F_XDP_HAS_FRAGS;
+    options.expected_attach_type = sys::BPF_XDP;
     // SAFETY: code and names outlive the call.
     owned(unsafe {
         sys::bpf_prog_load(

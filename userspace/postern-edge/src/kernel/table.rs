@@ -74,8 +74,13 @@ impl<K: Plain, V: Plain> Table<K, V> {
         };
         let c_name = CString::new(name).unwrap_or_default();
         let (key, value) = (size_of::<K>() as u32, size_of::<V>() as u32);
+        let mut options = sys::bpf_map_create_opts { sz: size_of::<sys::bpf_map_create_opts>() as _, ..Default::default() };
+        options.map_flags = match kind {
+            Kind::Array => 0,
+            Kind::Hash => sys::BPF_F_NO_PREALLOC,
+        };
         // SAFETY: plain numbers and a NUL-terminated name that outlives the call.
-        let fd = unsafe { sys::bpf_map_create(map_type, c_name.as_ptr(), key, value, max_entries, ptr::null()) };
+        let fd = unsafe { sys::bpf_map_create(map_type, c_name.as_ptr(), key, value, max_entries, &raw const options) };
         let fd = owned(fd).map_err(|source| TableError { map: name.to_owned(), what: "cannot be made", source })?;
         Ok(Self { fd, name: name.to_owned(), types: PhantomData })
     }

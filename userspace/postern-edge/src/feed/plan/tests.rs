@@ -34,6 +34,9 @@ impl FeedTable for Model {
     fn feed_bits_v4(&self, _: u32, word: u32) -> u64 {
         self.plan.bits_v4[word as usize]
     }
+    fn feed_whole_v4(&self, _: u32, word: u32) -> u64 {
+        self.plan.whole_v4[word as usize]
+    }
     fn feed_bits_v6(&self, _: u32, word: u32) -> u64 {
         self.plan.bits_v6[word as usize]
     }
