@@ -14,14 +14,6 @@ pub(crate) struct ClientAnswers {
     pub lists: Vec<ListHit>,
 }
 
-#[derive(Debug, Default)]
-enum Lookups {
-    #[default]
-    NotAsked,
-    Running(JoinHandle<ClientAnswers>),
-    Known(ClientAnswers),
-}
-
 #[derive(Debug)]
 pub struct Visit {
     pub direction: Direction,
@@ -36,7 +28,9 @@ pub struct Visit {
     pub(crate) helo_resolves: Asked<bool>,
     pub(crate) sender_domain_exists: Asked<bool>,
     pub(crate) sender_null_mx: bool,
-    lookups: Lookups,
+    /// The questions that are still under way.
+    lookups: Option<JoinHandle<ClientAnswers>>,
+    known: ClientAnswers,
 }
 
 impl Visit {
@@ -51,29 +45,24 @@ impl Visit {
             helo_resolves: Asked::No,
             sender_domain_exists: Asked::No,
             sender_null_mx: false,
-            lookups: Lookups::NotAsked,
+            lookups: None,
+            known: ClientAnswers::default(),
         }
     }
 
     pub(crate) fn expect(&mut self, answers: JoinHandle<ClientAnswers>) {
-        self.lookups = Lookups::Running(answers);
+        self.lookups = Some(answers);
     }
 
     /// Waits for the answers about the client's address; each question has its own time limit.
     pub(crate) async fn answers(&mut self) -> &ClientAnswers {
-        let known = match std::mem::take(&mut self.lookups) {
-            Lookups::NotAsked => ClientAnswers::default(),
-            Lookups::Running(task) => task.await.unwrap_or_default(),
-            Lookups::Known(known) => known,
-        };
-        if let Asked::Yes(reverse) = &known.reverse {
-            self.client.reverse.clone_from(&reverse.confirmed);
+        if let Some(task) = self.lookups.take() {
+            self.known = task.await.unwrap_or_default();
+            if let Asked::Yes(reverse) = &self.known.reverse {
+                self.client.reverse.clone_from(&reverse.confirmed);
+            }
         }
-        self.lookups = Lookups::Known(known);
-        match &self.lookups {
-            Lookups::Known(known) => known,
-            Lookups::NotAsked | Lookups::Running(_) => unreachable!("set above"),
-        }
+        &self.known
     }
 
     /// Sum of the weights of the lists that name the client.
@@ -84,7 +73,7 @@ impl Visit {
 
 impl Drop for Visit {
     fn drop(&mut self) {
-        if let Lookups::Running(task) = &self.lookups {
+        if let Some(task) = &self.lookups {
             task.abort();
         }
     }
