@@ -23,6 +23,7 @@ pub(crate) async fn gather(
     now: Timestamp,
 ) -> Facts {
     let answers = visit.answers().await.clone();
+    let helo_resolves = visit.helo_resolves().await;
     let from = message.from.first().map(|m| m.address.clone());
     let (authentication, antivirus, domain_hits, mails_from_sender) = tokio::join!(
         authenticate(live, visit, envelope, raw),
@@ -52,7 +53,7 @@ pub(crate) async fn gather(
             tls: visit.client.tls.clone(),
             reverse,
             reverse_unconfirmed,
-            helo_resolves: visit.helo_resolves.clone(),
+            helo_resolves,
             sender_domain_exists: visit.sender_domain_exists.clone(),
             sender_null_mx: visit.sender_null_mx,
             pregreet: visit.pregreet,

@@ -145,10 +145,16 @@ impl Journey {
     /// A name that is no name, or that is ours.
     pub async fn helo(self: &Arc<Self>, visit: &mut Visit) -> Result<(), Refusal> {
         let live = self.live.load_full();
-        if visit.direction == Direction::Outbound || !visit.is_judged || !live.settings.smtp.refuse_bad_helo {
+        if visit.direction == Direction::Outbound || !visit.is_judged {
             return Ok(());
         }
-        let name = visit.client.helo.trim_end_matches('.');
+        let name = visit.client.helo.trim_end_matches('.').to_owned();
+        let lookup = (!live.resolver.is_off() && name.contains('.') && !name.starts_with('['))
+            .then(|| tokio::spawn(leads_to(Arc::clone(&live), name.clone(), visit.client.ip())));
+        visit.expect_helo(lookup);
+        if !live.settings.smtp.refuse_bad_helo {
+            return Ok(());
+        }
         let claims_to_be_us = name.eq_ignore_ascii_case(&live.hostname) && !visit.client.ip().is_loopback();
         // RFC 5321 §4.1.1.1 wants a domain name or an address literal; a bare address is neither.
         let is_nonsense = name.parse::<IpAddr>().is_ok() || name.parse::<postern_model::address::Domain>().is_err();
@@ -398,6 +404,18 @@ fn storage_reason(error: &SpoolError) -> Reason {
     match error {
         SpoolError::Full(_) => Reason::StorageFull,
         _ => Reason::StorageError,
+    }
+}
+
+/// Whether a name resolves to an address.
+async fn leads_to(live: Arc<Live>, name: String, ip: IpAddr) -> Asked<bool> {
+    let answer = match ip {
+        IpAddr::V4(_) => live.resolver.ipv4(&name).await,
+        IpAddr::V6(_) => live.resolver.ipv6(&name).await,
+    };
+    match answer {
+        Answer::Found(addresses) => Asked::Yes(addresses.contains(&ip)),
+        other => facts::existence(&other),
     }
 }
 

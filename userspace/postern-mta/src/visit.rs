@@ -25,12 +25,13 @@ pub struct Visit {
     pub unknown_recipients: u32,
     /// Whether the mails of this client are judged at all.
     pub(crate) is_judged: bool,
-    pub(crate) helo_resolves: Asked<bool>,
     pub(crate) sender_domain_exists: Asked<bool>,
     pub(crate) sender_null_mx: bool,
     /// The questions that are still under way.
     lookups: Option<JoinHandle<ClientAnswers>>,
     known: ClientAnswers,
+    helo_lookup: Option<JoinHandle<Asked<bool>>>,
+    helo_resolves: Asked<bool>,
 }
 
 impl Visit {
@@ -42,11 +43,12 @@ impl Visit {
             errors: 0,
             unknown_recipients: 0,
             is_judged: true,
-            helo_resolves: Asked::No,
             sender_domain_exists: Asked::No,
             sender_null_mx: false,
             lookups: None,
             known: ClientAnswers::default(),
+            helo_lookup: None,
+            helo_resolves: Asked::No,
         }
     }
 
@@ -65,6 +67,22 @@ impl Visit {
         &self.known
     }
 
+    /// A new HELO: what was found out about an earlier one does not count any more.
+    pub(crate) fn expect_helo(&mut self, answer: Option<JoinHandle<Asked<bool>>>) {
+        if let Some(old) = std::mem::replace(&mut self.helo_lookup, answer) {
+            old.abort();
+        }
+        self.helo_resolves = Asked::No;
+    }
+
+    /// Whether the name in HELO leads to the client's address.
+    pub(crate) async fn helo_resolves(&mut self) -> Asked<bool> {
+        if let Some(task) = self.helo_lookup.take() {
+            self.helo_resolves = task.await.unwrap_or(Asked::Failed);
+        }
+        self.helo_resolves.clone()
+    }
+
     /// Sum of the weights of the lists that name the client.
     pub(crate) async fn list_score(&mut self) -> Score {
         self.answers().await.lists.iter().map(|hit| hit.weight).sum()
@@ -74,6 +92,9 @@ impl Visit {
 impl Drop for Visit {
     fn drop(&mut self) {
         if let Some(task) = &self.lookups {
+            task.abort();
+        }
+        if let Some(task) = &self.helo_lookup {
             task.abort();
         }
     }
