@@ -97,6 +97,7 @@ async fn bad_settings_change_nothing_and_say_where() {
         ("../../etc/passwd", json!("x")),
         ("delivery.smarthosts[7].host", json!("x")),
         ("smtp.tarpit", json!("soon")),
+        ("filter.weights.URL_IPP", json!(2.0)),
         ("", json!(1)),
     ] {
         patch(path, value).unix(&rig).await.problem(422);
@@ -357,6 +358,35 @@ async fn without_an_edge_it_says_so() {
     let problem = ask("GET", "/api/v1/edge").unix(&rig).await.problem(503);
     assert!(problem["advice"].as_str().unwrap().contains("postern edge"), "{problem}");
     ask("POST", "/api/v1/edge/bans").json(json!({ "network": "no network" })).unix(&rig).await.problem(422);
+}
+
+#[tokio::test]
+async fn queued_mails_are_listed_held_released_and_deleted() {
+    let rig = Rig::new().await;
+    let id = quarantined(&rig, 1).await;
+    ask("POST", format!("/api/v1/quarantine/{id}/release")).json(json!({})).unix(&rig).await;
+    let list = ask("GET", "/api/v1/queue?sender=shop.example").unix(&rig).await.ok();
+    assert_eq!((&list["total"], &list["mails"][0]["id"]), (&json!(1), &json!(id.to_string())));
+    let act = |what: &str, filter: serde_json::Value| ask("POST", format!("/api/v1/queue/{what}")).json(json!({ "filter": filter }));
+    act("delete", json!({})).unix(&rig).await.problem(422);
+    act("hold", json!({ "colour": "red" })).unix(&rig).await.problem(400);
+    // Being tried at this moment, it is busy: held as soon as the attempt is over.
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while act("hold", json!({ "ids": [id] })).unix(&rig).await.ok()["changed"] != 1 {
+        assert!(std::time::Instant::now() < deadline, "never held");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert_eq!(ask("GET", "/api/v1/queue?status=held").unix(&rig).await.ok()["total"], 1);
+    let why = ask("GET", format!("/api/v1/queue/{id}")).unix(&rig).await.ok();
+    assert_eq!(why["mail"]["status"], "held");
+    let wrong = ask("POST", "/api/v1/queue/reroute").json(json!({ "filter": { "all": true }, "to": "nowhere at all" }));
+    wrong.unix(&rig).await.problem(422);
+    assert_eq!(act("delete", json!({ "all": true })).unix(&rig).await.ok()["changed"], 1);
+    ask("GET", format!("/api/v1/queue/{id}")).unix(&rig).await.problem(404);
+    assert_eq!(
+        ask("GET", "/api/v1/symbols").unix(&rig).await.ok()["symbols"].as_array().unwrap().iter().filter(|s| s["name"] == "URL_IP").count(),
+        1
+    );
 }
 
 /// After a change of the API: `POSTERN_BLESS=1 cargo test -p postern-console --test api`, and read the diff.

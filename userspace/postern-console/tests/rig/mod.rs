@@ -13,12 +13,14 @@ use hyper::{HeaderMap, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use postern_console::listen::{bind_unix, serve_https, serve_unix};
 use postern_console::{Console, LearnKind, SettingsHandle, State};
+use postern_mail::dns::Resolver;
 use postern_model::reason::Reason;
 use postern_model::score::Score;
 use postern_model::settings::Settings;
 use postern_model::symbol::{Group, Hit};
 use postern_model::verdict::{Action, Verdict};
-use postern_mta::queue::Queue;
+use postern_mta::events::Events;
+use postern_mta::queue::{Queue, QueueParts};
 use postern_store::database::Database;
 use postern_store::spool::Spool;
 use serde_json::Value;
@@ -212,6 +214,11 @@ impl Rig {
     }
 }
 
-fn queue(_: &Spool, _: &Arc<SettingsHandle>, _: Vec<postern_model::queue::QueuedMail>) -> Queue {
-    Queue::default()
+/// The real queue, without name resolution: nothing here is ever delivered.
+fn queue(spool: &Spool, settings: &Arc<SettingsHandle>, restored: Vec<postern_model::queue::QueuedMail>) -> Queue {
+    let (events, mut steps) = Events::channel(1000);
+    tokio::spawn(async move { while steps.recv().await.is_some() {} });
+    let parts =
+        QueueParts { spool: spool.clone(), events, settings: settings.live(), resolver: Resolver::off(), hostname: "mx.example".into() };
+    Queue::start(parts, restored)
 }
