@@ -19,15 +19,15 @@ pub(super) fn value(a: &Authentication, hostname: &str, helo: &str, sender: &str
         out.push_str(&text);
     };
     if a.spf_helo != AuthResult::None && !sender.is_empty() {
-        line(format!("spf={} smtp.helo={}", name(a.spf_helo), pvalue(helo)));
+        line(format!("spf={} smtp.helo={}", a.spf_helo.name(), pvalue(helo)));
     }
     let (kind, subject) = if sender.is_empty() { ("smtp.helo", helo) } else { ("smtp.mailfrom", sender) };
-    line(format!("spf={}{} {kind}={}", name(a.spf), spf_comment(a), pvalue(subject)));
+    line(format!("spf={}{} {kind}={}", a.spf.name(), spf_comment(a), pvalue(subject)));
     if a.dkim.is_empty() {
         line("dkim=none".to_owned());
     }
     for dkim in &a.dkim {
-        let mut text = format!("dkim={}", name(dkim.result));
+        let mut text = format!("dkim={}", dkim.result.name());
         let mut comment = dkim.why.clone();
         if let (true, Some(bits)) = (comment.is_empty(), dkim.key_bits) {
             comment = format!("{bits}-bit key");
@@ -46,7 +46,7 @@ pub(super) fn value(a: &Authentication, hostname: &str, helo: &str, sender: &str
         line(text);
     }
     if !a.dmarc_domain.is_empty() || a.dmarc != AuthResult::None {
-        let mut text = format!("dmarc={}", name(a.dmarc));
+        let mut text = format!("dmarc={}", a.dmarc.name());
         let policy = match a.dmarc_policy {
             DmarcPolicy::Unspecified => None,
             DmarcPolicy::None => Some("none"),
@@ -63,7 +63,7 @@ pub(super) fn value(a: &Authentication, hostname: &str, helo: &str, sender: &str
     }
     if a.arc != AuthResult::None {
         let sealer = if a.arc_sealer.is_empty() { String::new() } else { format!(", newest by {}", comment_text(&a.arc_sealer)) };
-        line(format!("arc={} ({} sets{sealer})", name(a.arc), a.arc_sets));
+        line(format!("arc={} ({} sets{sealer})", a.arc.name(), a.arc_sets));
     }
     out
 }
@@ -76,19 +76,6 @@ fn spf_comment(a: &Authentication) -> String {
         AuthResult::PermError => format!(" (the record of {} is broken)", comment_text(&a.spf_domain)),
         AuthResult::TempError => format!(" (the record of {} could not be asked for)", comment_text(&a.spf_domain)),
         _ => String::new(),
-    }
-}
-
-fn name(result: AuthResult) -> &'static str {
-    match result {
-        AuthResult::None => "none",
-        AuthResult::Pass => "pass",
-        AuthResult::Fail => "fail",
-        AuthResult::SoftFail => "softfail",
-        AuthResult::Neutral => "neutral",
-        AuthResult::Policy => "policy",
-        AuthResult::TempError => "temperror",
-        AuthResult::PermError => "permerror",
     }
 }
 

@@ -66,10 +66,7 @@ async fn the_validation_suite() {
     }
     println!("{count} ARC tests, {} known to fail", KNOWN.len());
     assert!(count >= 50, "{count} tests");
-    let known: BTreeMap<&str, &str> = KNOWN.iter().copied().collect();
-    let new: Vec<_> = failed.iter().filter(|(n, _)| !known.contains_key(n.as_str())).collect();
-    let fixed: Vec<_> = known.keys().filter(|n| !failed.contains_key(**n)).collect();
-    assert!(new.is_empty() && fixed.is_empty(), "fail now: {new:#?}\npass now, take them off the list: {fixed:?}");
+    crate::support::settle(&failed, KNOWN);
 }
 
 /// The file has tests of the same name, which YAML forbids: the later ones get a number.

@@ -34,3 +34,10 @@ pub fn files(folder: &std::path::Path) -> Vec<PathBuf> {
 pub fn cpu_time() -> std::time::Duration {
     nix::time::clock_gettime(nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID).unwrap().into()
 }
+
+/// Fails unless exactly the known tests of a suite failed.
+pub fn settle(failed: &std::collections::BTreeMap<String, String>, known: &[(&str, &str)]) {
+    let new: Vec<_> = failed.iter().filter(|(name, _)| known.iter().all(|(k, _)| k != name)).collect();
+    let fixed: Vec<_> = known.iter().map(|(name, _)| name).filter(|name| !failed.contains_key(**name)).collect();
+    assert!(new.is_empty() && fixed.is_empty(), "fail now: {new:#?}\npass now, take them off the list: {fixed:?}");
+}
