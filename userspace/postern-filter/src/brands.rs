@@ -438,10 +438,11 @@ impl Brands {
             if let Some(id) = self.by_label.get(piece).copied().filter(|_| piece != label || piece.len() >= 5) {
                 return (!self.owns(id, host)).then_some((id, Resemblance::Piece));
             }
-            if piece.len() >= 6 && piece != label {
-                if let Some(id) = self.by_look.get(&looks_like(piece)).copied() {
-                    return (!self.owns(id, host)).then_some((id, Resemblance::Piece));
-                }
+            if piece.len() >= 6
+                && piece != label
+                && let Some(id) = self.by_look.get(&looks_like(piece)).copied()
+            {
+                return (!self.owns(id, host)).then_some((id, Resemblance::Piece));
             }
         }
         self.glued(label).map(|id| (id, Resemblance::Piece))

@@ -202,10 +202,11 @@ fn by_type(view: &View<'_>, part: &Part, found: &mut Findings) {
     if part.is_attachment && !view.is_list && (is_page || part.content_type == "text/html" || part.true_type == TrueType::Html) {
         found.add(&ATTACHMENT_HTML, name);
     }
-    if let Some(expected) = kind_of(&end) {
-        if part.true_type != TrueType::Unknown && !expected.contains(&part.true_type) {
-            found.add(&ATTACHMENT_TYPE_LIES, format!("{name} is {:?}", part.true_type));
-        }
+    if let Some(expected) = kind_of(&end)
+        && part.true_type != TrueType::Unknown
+        && !expected.contains(&part.true_type)
+    {
+        found.add(&ATTACHMENT_TYPE_LIES, format!("{name} is {:?}", part.true_type));
     }
     if part.content_type == "application/octet-stream" && DOCUMENT.contains(&end.as_str()) {
         found.add(&ATTACHMENT_GENERIC_TYPE, name);
@@ -223,10 +224,12 @@ fn by_type(view: &View<'_>, part: &Part, found: &mut Findings) {
     if end == "dat" && name.eq_ignore_ascii_case("winmail.dat") || part.content_type == "application/ms-tnef" {
         found.add(&ATTACHMENT_WINMAIL, name);
     }
-    if part.is_message && part.is_attachment || end == "eml" || end == "msg" {
-        if !view.is_list && view.facts.mail_from.address().is_some() && !view.is_reply {
-            found.add(&ATTACHMENT_MAIL, name);
-        }
+    if (part.is_message && part.is_attachment || end == "eml" || end == "msg")
+        && !view.is_list
+        && view.facts.mail_from.address().is_some()
+        && !view.is_reply
+    {
+        found.add(&ATTACHMENT_MAIL, name);
     }
 }
 

@@ -129,10 +129,11 @@ fn amounts(view: &View<'_>, found: &mut Findings) {
         "millionen euro",
         "millionen dollar",
     ];
-    if let Some(m) = millions.iter().find(|m| text.contains(**m)) {
-        if !view.is_list && !view.is_reply {
-            found.add(&BODY_MILLIONS, m);
-        }
+    if let Some(m) = millions.iter().find(|m| text.contains(**m))
+        && !view.is_list
+        && !view.is_reply
+    {
+        found.add(&BODY_MILLIONS, m);
     }
     if (view.themes.has(Theme::SubscriptionCallback) || view.themes.has(Theme::TechSupport)) && !view.is_from_brand() {
         // The number may stand in an attached picture or PDF; without one in the text this is another symbol's work.

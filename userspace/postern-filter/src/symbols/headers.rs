@@ -75,7 +75,7 @@ fn recipients(view: &View<'_>, found: &mut Findings) {
             .recipients
             .iter()
             .any(|(l, d)| addresses.iter().any(|a| a.strip_prefix(l.as_str()).is_some_and(|r| r.strip_prefix('@') == Some(d))));
-        if !named && addresses.iter().any(|a| *a == view.from_address) {
+        if !named && addresses.contains(&view.from_address) {
             found.add(&TO_IS_SENDER, &view.from_address);
         } else if !named {
             found.add(&RECIPIENTS_HIDDEN, &addresses[0]);

@@ -101,15 +101,16 @@ fn structure(view: &View<'_>, h: &postern_mail::message::HtmlFacts, found: &mut 
     if h.objects > 0 {
         found.add(&HTML_OBJECT, format!("{} objects", h.objects));
     }
-    if let Some(target) = &h.meta_refresh {
-        if target.to_ascii_lowercase().contains("url") || target.contains("://") {
-            found.add(&HTML_REFRESH, target);
-        }
+    if let Some(target) = &h.meta_refresh
+        && (target.to_ascii_lowercase().contains("url") || target.contains("://"))
+    {
+        found.add(&HTML_REFRESH, target);
     }
-    if let Some(base) = &h.base_href {
-        if !view.is_list && base.contains("://") {
-            found.add(&HTML_BASE, base);
-        }
+    if let Some(base) = &h.base_href
+        && !view.is_list
+        && base.contains("://")
+    {
+        found.add(&HTML_BASE, base);
     }
     if h.event_handlers >= 2 {
         found.add(&HTML_EVENT_HANDLERS, format!("{} handlers", h.event_handlers));

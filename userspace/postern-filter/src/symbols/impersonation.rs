@@ -142,10 +142,11 @@ fn brand_in_content(view: &View<'_>, found: &mut Findings) {
         || found.in_group(postern_model::symbol::Group::Impersonation)
         || view.themes.has(Theme::SubscriptionCallback);
     let beginning = view.text.text.get(..view.text.text.floor_char_boundary(3000)).unwrap_or_default();
-    if strong && !view.is_newsletter {
-        if let Some(id) = brands.in_text(beginning).find(foreign) {
-            found.add(&BRAND_IN_TEXT, &brands.get(id).name);
-        }
+    if strong
+        && !view.is_newsletter
+        && let Some(id) = brands.in_text(beginning).find(foreign)
+    {
+        found.add(&BRAND_IN_TEXT, &brands.get(id).name);
     }
 }
 

@@ -147,10 +147,10 @@ pub fn check(view: &View<'_>, found: &mut Findings) {
     ];
     if let Some(theme) =
         themes.first_of(&[Theme::Invoice, Theme::DocumentShare, Theme::Parcel, Theme::Voicemail, Theme::SubscriptionCallback])
+        && found.any_of(&risky)
+        && !view.is_reply
     {
-        if found.any_of(&risky) && !view.is_reply {
-            found.add(&MALWARE_LURE, themes.evidence(theme));
-        }
+        found.add(&MALWARE_LURE, themes.evidence(theme));
     }
 }
 
@@ -158,10 +158,11 @@ fn money(view: &View<'_>, odd_link: bool, found: &mut Findings) {
     let themes = &view.themes;
     let answers_elsewhere = view.mail.reply_to.first().and_then(|r| r.domain()).is_some_and(|d| view.is_free_mailer(d));
     let free = view.is_free_mailer(view.from_domain) || answers_elsewhere;
-    if let Some(theme) = themes.first_of(&[Theme::Inheritance, Theme::Lottery, Theme::Investment]) {
-        if free && !view.is_list {
-            found.add(&MONEY_FROM_STRANGER, themes.evidence(theme));
-        }
+    if let Some(theme) = themes.first_of(&[Theme::Inheritance, Theme::Lottery, Theme::Investment])
+        && free
+        && !view.is_list
+    {
+        found.add(&MONEY_FROM_STRANGER, themes.evidence(theme));
     }
     let opening = found.has(&super::body::THEME_BOSS_ASKS)
         || ((themes.has(Theme::PaymentChange) || themes.has(Theme::GiftCard)) && view.text_length() < 2000);

@@ -87,10 +87,12 @@ pub fn check(view: &View<'_>, found: &mut Findings) {
     }
     name(view, from, found);
     place(view, domain, found);
-    if let Some(sender) = view.mail.sender.first().and_then(Mailbox::domain) {
-        if !related(sender, domain) && !view.is_list && view.header("Resent-From").is_none() {
-            found.add(&SENDER_UNRELATED, format!("Sender {sender}, From {domain}"));
-        }
+    if let Some(sender) = view.mail.sender.first().and_then(Mailbox::domain)
+        && !related(sender, domain)
+        && !view.is_list
+        && view.header("Resent-From").is_none()
+    {
+        found.add(&SENDER_UNRELATED, format!("Sender {sender}, From {domain}"));
     }
 }
 

@@ -78,10 +78,11 @@ pub fn check(view: &View<'_>, found: &mut Findings) {
     if view.themes.in_subject(Theme::Urgency) && !view.is_reply {
         found.add(&SUBJECT_URGENT, view.themes.evidence(Theme::Urgency));
     }
-    if let Some(theme) = super::lure::CREDENTIAL.iter().find(|t| view.themes.in_subject(**t)) {
-        if !view.is_reply && !view.is_from_brand() {
-            found.add(&SUBJECT_LURE, view.themes.evidence(*theme));
-        }
+    if let Some(theme) = super::lure::CREDENTIAL.iter().find(|t| view.themes.in_subject(**t))
+        && !view.is_reply
+        && !view.is_from_brand()
+    {
+        found.add(&SUBJECT_LURE, view.themes.evidence(*theme));
     }
     if !view.is_reply && !view.is_list && ends_in_case_number(bare) {
         found.add(&SUBJECT_CASE_NUMBER, subject);

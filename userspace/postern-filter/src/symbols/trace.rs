@@ -137,10 +137,10 @@ fn received(view: &View<'_>, found: &mut Findings) {
         }
     }
     for pair in hops.windows(2) {
-        if let (Some(newer), Some(older)) = (pair[0].date, pair[1].date) {
-            if older > newer + 24 * HOUR {
-                found.add(&RECEIVED_GOES_BACK, &pair[1].raw);
-            }
+        if let (Some(newer), Some(older)) = (pair[0].date, pair[1].date)
+            && older > newer + 24 * HOUR
+        {
+            found.add(&RECEIVED_GOES_BACK, &pair[1].raw);
         }
     }
 }

@@ -62,7 +62,7 @@ fn is_page(url: &Url) -> bool {
 
 fn form(view: &View<'_>, url: &Url, found: &mut Findings) {
     if let Some(ip) = url.ip {
-        if !view.facts.connection.ip.is_some_and(|c| c == ip) {
+        if view.facts.connection.ip.is_none_or(|c| c != ip) {
             found.add(&URL_ADDRESS, &url.raw);
         }
         let written = url.raw.split("://").nth(1).unwrap_or_default();
@@ -91,33 +91,34 @@ fn path(view: &View<'_>, url: &Url, found: &mut Findings) {
     let path = url.path.to_ascii_lowercase();
     let esp = lists.is(Kind::Esp, &url.host);
     let known = view.policy.brands.owner(&url.host).is_some();
-    if view.from_outside && !view.is_from_brand() {
-        if let Some(seen) = recipient_in(view, url) {
-            // A newsletter's unsubscribe link carries the address too.
-            let leaves = [
-                "unsub",
-                "optout",
-                "opt-out",
-                "remove",
-                "abmelde",
-                "austragen",
-                "preferences",
-                "desabon",
-                "/manage",
-                "confirm",
-                "verifysub",
-                "mailman",
-                "subscri",
-            ]
-            .iter()
-            .any(|w| path.contains(w) || url.query.to_ascii_lowercase().contains(w));
-            if !esp
-                && !known
-                && !view.is_list
-                && (!leaves || !view.is_newsletter && !path.contains("unsub") && !path.contains("remove") && !path.contains("mailman"))
-            {
-                found.add(&URL_RECIPIENT, seen);
-            }
+    if view.from_outside
+        && !view.is_from_brand()
+        && let Some(seen) = recipient_in(view, url)
+    {
+        // A newsletter's unsubscribe link carries the address too.
+        let leaves = [
+            "unsub",
+            "optout",
+            "opt-out",
+            "remove",
+            "abmelde",
+            "austragen",
+            "preferences",
+            "desabon",
+            "/manage",
+            "confirm",
+            "verifysub",
+            "mailman",
+            "subscri",
+        ]
+        .iter()
+        .any(|w| path.contains(w) || url.query.to_ascii_lowercase().contains(w));
+        if !esp
+            && !known
+            && !view.is_list
+            && (!leaves || !view.is_newsletter && !path.contains("unsub") && !path.contains("remove") && !path.contains("mailman"))
+        {
+            found.add(&URL_RECIPIENT, seen);
         }
     }
     let tail = format!("{path}?{}", url.query);
@@ -130,10 +131,14 @@ fn path(view: &View<'_>, url: &Url, found: &mut Findings) {
         "login", "log-in", "signin", "sign-in", "logon", "verify", "verif", "secure", "account", "webmail", "owa/", "/auth", "update",
         "confirm", "wallet", "password", "recover", "billing", "validate", "unlock",
     ];
-    if let Some(word) = words.iter().find(|w| path.contains(**w)) {
-        if !esp && !known && !view.is_newsletter && !view.is_list && demands(view) {
-            found.add(&URL_LOGIN_PATH, format!("{word} in {}", url.raw));
-        }
+    if let Some(word) = words.iter().find(|w| path.contains(**w))
+        && !esp
+        && !known
+        && !view.is_newsletter
+        && !view.is_list
+        && demands(view)
+    {
+        found.add(&URL_LOGIN_PATH, format!("{word} in {}", url.raw));
     }
     let places = [
         "/wp-includes/",
