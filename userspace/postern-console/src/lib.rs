@@ -9,6 +9,8 @@
 //!
 //! Read first: [`state`], then [`router`], then [`caller`].
 
+#![allow(clippy::result_large_err, reason = "an error is the answer to a request, made once and written out")]
+
 pub mod caller;
 pub mod diff;
 pub mod input;

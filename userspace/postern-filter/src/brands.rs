@@ -409,7 +409,7 @@ impl Brands {
         self.names
             .iter()
             .flat_map(move |a| a.find_overlapping_iter(folded))
-            .filter(move |m| !(m.start() > 0 && word_at(m.start() - 1)) && !word_at(m.end()))
+            .filter(move |m| (m.start() == 0 || !word_at(m.start() - 1)) && !word_at(m.end()))
             .map(|m| self.name_of[m.pattern().as_usize()])
     }
 

@@ -11,17 +11,24 @@ use crate::dns_lists;
 use crate::live::Live;
 use crate::visit::Visit;
 
-/// Everything the judgement looks at. `raw` is the mail as it came.
+/// A mail taken apart.
+pub(crate) struct Content<'m> {
+    /// As it came.
+    pub raw: &'m [u8],
+    pub message: Message,
+    pub bayes: Option<BayesFact>,
+}
+
+/// Everything the judgement looks at.
 pub(crate) async fn gather(
     live: &Live,
     database: &Database,
     visit: &mut Visit,
     envelope: &Envelope,
-    raw: &[u8],
-    message: Message,
-    bayes: Option<BayesFact>,
+    content: Content<'_>,
     now: Timestamp,
 ) -> Facts {
+    let Content { raw, message, bayes } = content;
     let answers = visit.answers().await.clone();
     let helo_resolves = visit.helo_resolves().await;
     let from = message.from.first().map(|m| m.address.clone());

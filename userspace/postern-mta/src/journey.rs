@@ -271,7 +271,8 @@ impl Journey {
         let heading = accept::Heading::of(&message);
         let size = body.size();
         let (verdict, authentication) = if visit.is_judged {
-            let facts = facts::gather(&live, &self.database, visit, &envelope, body.bytes(), message, bayes, at).await;
+            let content = facts::Content { raw: body.bytes(), message, bayes };
+            let facts = facts::gather(&live, &self.database, visit, &envelope, content, at).await;
             let verdict = judge(&facts, &live.policy);
             (verdict, facts.authentication)
         } else {

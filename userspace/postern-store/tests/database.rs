@@ -519,7 +519,8 @@ async fn a_million_mails() {
         spent.as_secs_f64() * 1e6 / total as f64
     );
     println!("file: {} MB, lost {}", std::fs::metadata(place.file()).unwrap().len() / 1_000_000, d.lost_notes());
-    let questions: [(&str, fn(u64) -> JourneySearch); 11] = [
+    type Question = fn(u64) -> JourneySearch;
+    let questions: [(&str, Question); 11] = [
         ("newest", |_| ask()),
         ("message id", |n| JourneySearch { message_id: Some(format!("{n}.abc@shop.example")), ..ask() }),
         ("sender", |n| JourneySearch { sender: Some(format!("sender{}", n % 5000)), ..ask() }),

@@ -262,7 +262,8 @@ fn text_lies(view: &View<'_>, found: &mut Findings) {
             let grave = view.policy.brands.owner(&shown).is_some()
                 || view.is_own(&shown)
                 || view.themes.first_of(super::lure::CREDENTIAL).is_some();
-            if !related(&shown, &url.host) && !same_brand && !(counted || tracked && !grave) {
+            let is_excused = related(&shown, &url.host) || same_brand || counted || (tracked && !grave);
+            if !is_excused {
                 found.add(&URL_TEXT_LIES, format!("shows {shown}, leads to {}", url.host));
             }
         }
