@@ -21,7 +21,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// A mail security gateway: drops at the NIC, judges, keeps, delivers.
 #[derive(Parser)]
-#[command(name = "postern", version, propagate_version = true)]
+#[command(name = "postern", version)]
 struct Cli {
     #[command(flatten)]
     globals: command::Globals,
