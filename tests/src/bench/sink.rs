@@ -19,7 +19,7 @@ pub struct Sink {
 impl Sink {
     pub fn start(port: u16) -> anyhow::Result<Self> {
         let mut child = Command::new("smtp-sink")
-            .args(["-c", "-m", "2000", &format!("127.0.0.1:{port}"), "1000"])
+            .args(["-u", "nobody", "-c", "-m", "2000", &format!("127.0.0.1:{port}"), "1000"])
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()

@@ -222,7 +222,7 @@ async fn unknown_recipients_add_up_and_errors_cost_time() {
     }
     assert!(began.elapsed() >= Duration::from_millis(150), "{:?}", began.elapsed());
     client.send("RCPT TO:<unknown@example.org>\r\n").await;
-    client.expect("421 4.7.0 too many unknown recipients").await;
+    client.expect("421 4.7.1 too many unknown recipients").await;
     client.expect_end().await;
 }
 
