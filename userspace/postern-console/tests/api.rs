@@ -387,7 +387,12 @@ async fn queued_mails_are_listed_held_released_and_deleted() {
     }
     ask("GET", format!("/api/v1/queue/{id}")).unix(&rig).await.problem(404);
     assert_eq!(
-        ask("GET", "/api/v1/symbols").unix(&rig).await.ok()["symbols"].as_array().unwrap().iter().filter(|s| s["name"] == "URL_IP").count(),
+        ask("GET", "/api/v1/symbols").unix(&rig).await.ok()["symbols"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|s| s["name"] == "URL_ADDRESS")
+            .count(),
         1
     );
 }

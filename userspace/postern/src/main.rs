@@ -65,12 +65,12 @@ enum What {
 struct SettingsFile {
     /// Settings file [default: the documented defaults]
     #[arg(long = "settings", value_name = "FILE")]
-    file: Option<PathBuf>,
+    settings_file: Option<PathBuf>,
 }
 
 impl SettingsFile {
     fn read(&self) -> anyhow::Result<Settings> {
-        self.file.as_deref().map_or_else(|| Ok(Settings::default()), node::read_settings)
+        self.settings_file.as_deref().map_or_else(|| Ok(Settings::default()), node::read_settings)
     }
 }
 
