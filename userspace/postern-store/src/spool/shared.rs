@@ -128,7 +128,8 @@ impl Shared {
         let mut chain = Vec::new();
         let mut place = entry.change;
         while place != Place::NONE {
-            let file = self.file(id, place)?;
+            // A segment that was freed held only changes that were folded into the mail when it was moved.
+            let Ok(file) = self.file(id, place) else { break };
             let header = match scan::header(&file.file, file.tag, place.offset).map_err(|e| self.damage_or_io(id, place, e)) {
                 // A place leads to older ones only, so this ends.
                 Ok(header) if header.kind == Kind::Change && header.id == id && header.previous < place => header,
@@ -156,9 +157,9 @@ impl Shared {
         // A move or a change in between shows as an entry that is another one by now.
         loop {
             let entry = self.lookup(id)?;
-            match self.load(id, &entry) {
-                Err(_) if self.lookup(id)? != entry => {}
-                other => return other,
+            let loaded = self.load(id, &entry);
+            if self.lookup(id)? == entry {
+                return loaded;
             }
         }
     }
