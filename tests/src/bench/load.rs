@@ -101,7 +101,7 @@ pub fn send_real(port: u16, mails: &[RealMail], sessions: usize) -> anyhow::Resu
             scope.spawn(|| {
                 let mut mine = Vec::new();
                 while let Some(mail) = mails.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    match send_one(port, mail) {
+                    match send_one(port, mail).with_context(|| format!("port {port}, from <{}>, HELO {}", mail.from, mail.helo)) {
                         Ok(Some(ms)) => {
                             mine.push(ms.0);
                             if ms.1 { &accepted } else { &refused }.fetch_add(1, Ordering::Relaxed);
