@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[(&str, u8)] = &[
     ("postern-ebpf-abi", 0),
     ("postern-model", 0),
+    ("postern-suffix", 0),
     ("postern-smtp", 1),
     ("postern-mail", 1),
     ("postern-filter", 2),
@@ -32,6 +33,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("hickory-resolver", &["postern-mail"]),
     ("html5ever", &["postern-mail"]),
     ("clamav-client", &["postern-mta"]),
+    ("psl", &["postern-suffix"]),
 ];
 
 const LONGEST_FILE: usize = 800;

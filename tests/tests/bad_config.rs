@@ -7,7 +7,7 @@
 use std::fs;
 use std::path::Path;
 
-use postern_model::settings;
+use postern_filter::registry;
 
 #[test]
 fn bad_settings_are_refused_with_the_path_and_what_to_write() {
@@ -22,7 +22,7 @@ fn bad_settings_are_refused_with_the_path_and_what_to_write() {
         }
         cases += 1;
         let name = file.file_stem().unwrap().to_string_lossy().into_owned();
-        let said = match settings::parse(&fs::read_to_string(&file).unwrap()) {
+        let said = match registry::read_settings(&fs::read_to_string(&file).unwrap()) {
             Ok(_) => {
                 wrong.push(format!("{name}: was taken"));
                 continue;

@@ -100,7 +100,7 @@ fn parents(host: &str) -> impl Iterator<Item = &str> {
 /// itself where there is none.
 pub fn registrable(host: &str) -> &str {
     let host = host.trim_end_matches('.');
-    psl::domain_str(host).unwrap_or(host)
+    postern_suffix::registrable(host).unwrap_or(host)
 }
 
 /// True when `host` is `domain` or lies below it.

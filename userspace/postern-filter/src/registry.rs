@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 
-use postern_model::settings::Problem;
 use postern_model::settings::filter::FilterSettings;
+use postern_model::settings::{self, Problem, Settings, SettingsError};
 use postern_model::symbol::Group;
 
 use crate::symbols::{Symbol, TABLES};
@@ -54,6 +54,16 @@ pub fn default_cap(group: Group) -> f64 {
 /// The kebab-case name of a group, as in settings.
 pub fn group_name(group: Group) -> String {
     serde_json::to_value(group).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+/// Reads and validates a settings file with what only the filter knows: the names of symbols.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn read_settings(text: &str) -> Result<Settings, SettingsError> {
+    let settings = settings::parse(text)?;
+    let problems = check_weights(&settings.filter);
+    if problems.is_empty() { Ok(settings) } else { Err(SettingsError(problems)) }
 }
 
 /// Names in `filter.weights` that no symbol has, each with the nearest name that exists.

@@ -11,8 +11,9 @@ use clap::Args;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use postern_console::SettingsHandle;
 use postern_edge::client::EdgeClient;
+use postern_filter::registry;
 use postern_model::queue::Disposition;
-use postern_model::settings::{self, Settings};
+use postern_model::settings::Settings;
 use postern_mta::door::Door;
 use postern_mta::events::Events;
 use postern_mta::feedback::Feedback;
@@ -140,9 +141,10 @@ async fn follow_settings(handle: Arc<SettingsHandle>, journey: Arc<Journey>, doo
     }
 }
 
+/// The settings as the role starts with them: everything that is wrong is said before a port is opened.
 pub fn read_settings(file: &Path) -> anyhow::Result<Settings> {
     let text = std::fs::read_to_string(file).with_context(|| format!("read the settings file {}", file.display()))?;
-    settings::parse(&text).with_context(|| format!("{} cannot be used", file.display()))
+    registry::read_settings(&text).with_context(|| format!("{} cannot be used", file.display()))
 }
 
 /// The name in the settings, else the host's own.

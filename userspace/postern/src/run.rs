@@ -15,7 +15,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use postern_model::settings::{self, Settings};
+use postern_model::settings::Settings;
 use postern_mta::sink::Sink;
 use postern_smtp::server::Dialect;
 use tokio::net::TcpListener;
@@ -62,8 +62,7 @@ pub fn run(options: &RunOptions) -> anyhow::Result<()> {
     if !file.exists() {
         std::fs::write(&file, first_settings(options, &data)?).with_context(|| format!("write {}", file.display()))?;
     }
-    let text = std::fs::read_to_string(&file).with_context(|| format!("read {}", file.display()))?;
-    let settings = settings::parse(&text).with_context(|| format!("{} cannot be used", file.display()))?;
+    let settings = crate::node::read_settings(&file)?;
 
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     runtime.block_on(supervise(&settings, &file, &data))

@@ -367,7 +367,7 @@ fn names(view: &View<'_>, found: &mut Findings) {
             if !local.is_empty() && other.contains('.') && !related(other, domain) && !via {
                 found.add(&NAME_HAS_OTHER_ADDRESS, shown());
             }
-        } else if psl::suffix(word.as_bytes()).is_some_and(|s| s.is_known())
+        } else if postern_suffix::has_known_suffix(word)
             && word.split('.').count() >= 2
             && word.split('.').all(|l| l.len() >= 2)
             && !related(word, domain)

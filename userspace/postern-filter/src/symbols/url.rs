@@ -287,7 +287,7 @@ fn shown_host(text: &str) -> Option<String> {
         && host.split('.').all(|l| !l.is_empty() && l.chars().all(|c| c.is_alphanumeric() || c == '-'))
         && zone.len() >= 2
         && zone.chars().all(char::is_alphabetic);
-    let known_zone = psl::suffix(host.as_bytes()).is_some_and(|s| s.is_known());
+    let known_zone = postern_suffix::has_known_suffix(host);
     (looks && known_zone && (has_scheme || host.starts_with("www.") || !is_file_name(host))).then(|| host.to_owned())
 }
 

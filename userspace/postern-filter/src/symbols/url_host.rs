@@ -73,7 +73,7 @@ pub fn check(view: &View<'_>, found: &mut Findings) {
 fn is_front_door(host: &str) -> bool {
     let site = registrable(host);
     (host == site || host.strip_prefix("www.").is_some_and(|h| h == site))
-        && psl::suffix_str(host).is_some_and(|s| s != host)
+        && postern_suffix::suffix(host).is_some_and(|s| s != host)
         && site.matches('.').count() == 1
         && !crate::lookalike::is_random(site.split('.').next().unwrap_or_default())
 }

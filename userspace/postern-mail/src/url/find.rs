@@ -147,7 +147,7 @@ fn bare(text: &str, dot: usize) -> Option<(usize, usize, String)> {
 /// A suffix that stands in the public suffix list, not one guessed by its `*` rule.
 fn has_known_suffix(host: &str) -> bool {
     let lower = host.to_ascii_lowercase();
-    psl::suffix(lower.as_bytes()).is_some_and(|s| s.is_known()) && psl::domain(lower.as_bytes()).is_some()
+    postern_suffix::has_known_suffix(&lower) && postern_suffix::registrable(&lower).is_some()
 }
 
 /// `[.]` and `[:]` back to what they stand for, marked by the scheme.

@@ -7,7 +7,7 @@ use super::percent_decode;
 /// The part of a name that somebody registered, by the public suffix list; empty when it has none.
 pub fn registrable_domain(host: &str) -> String {
     // An unknown top-level domain is a suffix by the list's `*` rule: `host.lan` is registrable.
-    psl::domain_str(host).map(str::to_owned).unwrap_or_default()
+    postern_suffix::registrable(host).map(str::to_owned).unwrap_or_default()
 }
 
 /// Lower case, percent-decoded, A-labels, no final dot; true when it was written oddly.

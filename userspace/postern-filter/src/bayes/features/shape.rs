@@ -70,5 +70,5 @@ pub(super) fn value_start(value: &str, characters: usize) -> String {
 
 /// The registrable domain by the public suffix list; the name itself when it has none.
 pub(super) fn registrable(domain: &str) -> String {
-    psl::domain_str(domain).unwrap_or(domain).to_owned()
+    postern_suffix::registrable(domain).unwrap_or(domain).to_owned()
 }
