@@ -3,7 +3,7 @@
 //! What it is not: it holds no state of its own but logins' failures; everything it shows or changes
 //! belongs to the parts whose handles it was given ([`state::State`]).
 //!
-//! Invariants: every route but login, health and the page's three files needs a caller
+//! Invariants: every route but login, health and the page's four files needs a caller
 //! ([`caller`]); every change is written into the audit trail; no answer holds a secret of the
 //! settings; what a sender wrote is only ever text; every error is a problem of RFC 9457.
 //!

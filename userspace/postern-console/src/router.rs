@@ -113,6 +113,7 @@ impl Console {
         router
             .route("/api/v1/openapi.json", routing::get(move || async move { ([(header::CONTENT_TYPE, "application/json")], document) }))
             .route("/", routing::get(page::html))
+            .route("/icon.svg", routing::get(page::icon))
             .route("/console.css", routing::get(page::style))
             .route("/console.js", routing::get(page::script))
             .fallback(|request: Request| async move { Problem::not_found(format!("there is no {}", request.uri().path())) })

@@ -4,6 +4,7 @@
 const main = document.getElementById("main");
 const said = document.getElementById("said");
 let csrf = null;
+let oneTime = false;
 let timer = null;
 let turn = 0;
 
@@ -52,6 +53,7 @@ const query = (values) => {
 };
 
 const when = (ms) => (ms ? new Date(ms).toLocaleString(undefined, { dateStyle: "short", timeStyle: "medium" }) : "");
+const moment = (ms) => (ms ? new Date(ms).toLocaleString(undefined, { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" }) : "");
 const number = (n) => Number(n || 0).toLocaleString();
 function octets(n) {
   const units = ["B", "KB", "MB", "GB", "TB"];
@@ -173,10 +175,10 @@ async function overview() {
 }
 
 const summaryColumns = [
-  { name: "Time", class: "when", show: (j) => el("a", { href: "#mail/" + j.mail }, when(j.at)) },
-  { name: "From", show: (j) => j.sender || "<>" },
-  { name: "To", show: (j) => j.recipients.slice(0, 3).join(", ") + (j.recipients.length > 3 ? ` and ${j.recipients.length - 3} more` : "") },
-  { name: "Subject", show: (j) => j.subject || "" },
+  { name: "Time", class: "when", show: (j) => el("a", { href: "#mail/" + j.mail, title: when(j.at) }, moment(j.at)) },
+  { name: "From", class: "address", show: (j) => j.sender || "<>" },
+  { name: "To", class: "address", show: (j) => j.recipients.slice(0, 3).join(", ") + (j.recipients.length > 3 ? ` and ${j.recipients.length - 3} more` : "") },
+  { name: "Subject", class: "wide", show: (j) => j.subject || "" },
   { name: "Score", class: "number", show: (j) => j.score.toFixed(1) },
 ];
 
@@ -247,7 +249,7 @@ async function quarantine(given) {
   if (given && !given.includes("=")) return quarantined(given);
   const asked = Object.fromEntries(new URLSearchParams(given || ""));
   const results = el("section", {});
-  const columns = [{ ...summaryColumns[0], show: (m) => el("a", { href: "#quarantine/" + m.mail }, when(m.at)) }, ...summaryColumns.slice(1),
+  const columns = [{ ...summaryColumns[0], show: (m) => el("a", { href: "#quarantine/" + m.mail, title: when(m.at) }, moment(m.at)) }, ...summaryColumns.slice(1),
     { name: "Reason", show: (m) => m.reason }, { name: "State", show: (m) => mark(m.state) },
     { name: "", class: "acts", show: (m) => m.state === "held" ? [button("Release", "quiet", async () => { await release(m.mail); await load(); }), button("Delete", "bad", async () => { await remove(m.mail); await load(); })] : [] }];
   const load = async (before) => {
@@ -281,10 +283,10 @@ async function queue() {
     say(done.changed ? "Done." : done.busy ? "It is being sent at this moment." : "That cannot be done with this mail.", !done.changed);
     await route();
   };
-  const columns = [{ name: "Since", class: "when", show: (m) => el("a", { href: "#mail/" + m.id }, when(m.accepted)) }, { name: "Status", show: (m) => mark(m.status) },
-    { name: "From", show: (m) => m.sender || "<>" }, { name: "To", show: (m) => m.recipients.map((r) => r.address).slice(0, 3).join(", ") },
-    { name: "Last reply", show: (m) => { const r = m.recipients.find((x) => x.last); return r ? `${r.last.host}: ${r.last.reply}` : ""; } },
-    { name: "Next try", class: "when", show: (m) => { const next = m.recipients.map((r) => r.next_attempt).filter(Boolean); return next.length ? when(Math.min(...next)) : ""; } },
+  const columns = [{ name: "Since", class: "when", show: (m) => el("a", { href: "#mail/" + m.id, title: when(m.accepted) }, moment(m.accepted)) }, { name: "Status", show: (m) => mark(m.status) },
+    { name: "From", class: "address", show: (m) => m.sender || "<>" }, { name: "To", class: "address", show: (m) => m.recipients.map((r) => r.address).slice(0, 3).join(", ") },
+    { name: "Last reply", class: "wide", show: (m) => { const r = m.recipients.find((x) => x.last); return r ? `${r.last.host}: ${r.last.reply}` : ""; } },
+    { name: "Next try", class: "when", show: (m) => { const next = m.recipients.map((r) => r.next_attempt).filter(Boolean); return next.length ? moment(Math.min(...next)) : ""; } },
     { name: "", class: "acts", show: (m) => [m.status === "held" ? button("Release", "quiet", act("release", m)) : button("Retry", "quiet", act("retry", m)),
       button("Return", "quiet", act("return", m)), button("Delete", "bad", async () => { if (confirm("Delete this mail without telling anybody?")) await act("delete", m)(); })] }];
   return { parts: [el("h1", {}, "Queue"), el("section", {}, el("p", { class: "soft" }, `${number(page.total)} mails`), table(columns, page.mails, "Everything is delivered."))] };
@@ -312,8 +314,9 @@ async function edge() {
 
 async function account() {
   const trail = await api("GET", "/audit?limit=50");
-  const change = form([field("Old password", "old", { type: "password", required: true, autocomplete: "current-password" }), field("New password, 10 characters or more", "new", { type: "password", required: true, minlength: 10, autocomplete: "new-password" })],
-    async (v) => { await api("PUT", "/session/password", v); say("The password is changed; other logins have ended."); await route(); }, "Change");
+  const me = el("input", { type: "text", name: "", autocomplete: "username", value: document.getElementById("who").textContent, hidden: true });
+  const change = form([me, field("Old password", "old", { type: "password", required: true, autocomplete: "current-password" }), field("New password, 10 characters or more", "new", { type: "password", required: true, minlength: 10, autocomplete: "new-password" })],
+    async (v) => { await api("PUT", "/session/password", { old: v.old, new: v.new }); oneTime = false; say("The password is changed; other logins have ended."); await route(); }, "Change");
   return { parts: [el("h1", {}, "Account"), el("section", {}, el("h2", {}, "Password"), change),
     el("section", {}, el("h2", {}, "Who did what"), table([{ name: "Time", class: "when", show: (e) => when(e.at) }, { name: "Who", show: (e) => e.who }, { name: "From", show: (e) => e.address }, { name: "Did", show: (e) => e.action }, { name: "What", show: (e) => e.subject }], trail.entries, "Nothing yet."))] };
 }
@@ -340,7 +343,8 @@ async function route(isRefresh) {
     shown = { parts: [el("section", { class: "error", role: "alert" }, error.message)], every: isRefresh === true ? 5000 : 0 };
   }
   if (mine !== turn) return;
-  main.replaceChildren(...shown.parts.filter(Boolean));
+  const banner = oneTime && name !== "account" ? el("section", { class: "banner" }, "This password was made by the node. ", el("a", { href: "#account" }, "Please change it.")) : null;
+  main.replaceChildren(...[banner, ...shown.parts].filter(Boolean));
   if (isRefresh !== true) { main.focus({ preventScroll: true }); document.title = "Postern: " + name; }
   if (shown.every) timer = setInterval(() => { if (!document.hidden) route(true); }, shown.every);
 }
@@ -351,7 +355,7 @@ async function begin() {
   csrf = session.csrf;
   document.getElementById("who").textContent = session.name;
   document.getElementById("top").hidden = false;
-  if (session.one_time_password) { say("This password was made at the first start. Please change it under Account.", true); }
+  oneTime = session.one_time_password;
   await route();
 }
 
