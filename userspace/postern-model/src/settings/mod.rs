@@ -11,6 +11,7 @@ pub mod filter;
 pub mod node;
 pub mod reference;
 pub mod smtp;
+mod wording;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -77,8 +78,10 @@ pub fn parse(text: &str) -> Result<Settings, SettingsError> {
     let document = toml::Deserializer::parse(text).map_err(|e| one(String::new(), e.to_string().trim_end().to_owned()))?;
     let settings: Settings = serde_path_to_error::deserialize(document).map_err(|e| {
         let path = e.path().to_string();
-        let message = e.into_inner().message().to_owned();
-        one(if path == "." { String::new() } else { path }, message)
+        let message = wording::plain(e.into_inner().message());
+        // `?` stands where a key itself is wrong; the message names it.
+        let path = path.trim_end_matches(".?");
+        one(if path == "." { String::new() } else { path.to_owned() }, message)
     })?;
     let problems = check::check(&settings);
     if problems.is_empty() { Ok(settings) } else { Err(SettingsError(problems)) }
