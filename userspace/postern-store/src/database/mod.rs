@@ -133,7 +133,9 @@ impl Database {
         });
         let (notes, inbox) = mpsc::channel(NOTES);
         tokio::spawn(writer::run(Arc::clone(&shared), inbox));
-        Ok(Self { shared, notes })
+        let database = Self { shared, notes };
+        retention::keep(&database);
+        Ok(database)
     }
 
     /// Waits until everything noted before this call is committed.

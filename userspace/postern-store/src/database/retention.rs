@@ -1,12 +1,16 @@
 //! How long what is remembered is kept, and the clean-up that forgets it.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use postern_model::time::Timestamp;
 
 use super::{Database, DatabaseError};
 
 const DAY: u64 = 86_400;
+/// First clean-up after the opening, when the rush of the start is over; then once an hour.
+const FIRST: Duration = Duration::from_secs(300);
+const EVERY: Duration = Duration::from_secs(3600);
 
 /// Ages from which rows are forgotten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +34,7 @@ impl Default for Retention {
 }
 
 impl Database {
-    /// Forgets what is older than the retention says; returns how many rows. To be called once an hour.
+    /// Forgets what is older than the retention says; returns how many rows. The database does it by itself once an hour.
     ///
     /// # Errors
     /// The first that failed; what was forgotten before stays so.
@@ -45,4 +49,23 @@ impl Database {
         forgotten += self.sessions().prune(before(retention.sessions)).await?;
         Ok(forgotten)
     }
+}
+
+/// Cleans up now and then, until the last handle is dropped.
+pub(super) fn keep(database: &Database) {
+    let (shared, notes) = (Arc::downgrade(&database.shared), database.notes.downgrade());
+    tokio::spawn(async move {
+        let mut wait = FIRST;
+        loop {
+            tokio::time::sleep(wait).await;
+            wait = EVERY;
+            let (Some(shared), Some(notes)) = (shared.upgrade(), notes.upgrade()) else { return };
+            let database = Database { shared, notes };
+            match database.prune(Timestamp::from_system(SystemTime::now()), &Retention::default()).await {
+                Ok(0) => {}
+                Ok(rows) => tracing::info!(rows, "old tracking and memory of mail were forgotten"),
+                Err(error) => tracing::warn!(%error, "the clean-up of the database did not succeed"),
+            }
+        }
+    });
 }

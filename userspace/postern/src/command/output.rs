@@ -11,7 +11,7 @@ use super::client::CommandError;
 pub fn text(text: &str) {
     let mut out = std::io::stdout().lock();
     let _ = out.write_all(text.as_bytes());
-    if !text.is_empty() && !text.ends_with('\n') {
+    if !text.ends_with('\n') {
         let _ = out.write_all(b"\n");
     }
     let _ = out.flush();
