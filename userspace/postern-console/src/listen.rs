@@ -13,6 +13,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use postern_mta::panics::contained_future;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::Semaphore;
@@ -111,7 +112,14 @@ pub async fn serve_https(listener: TcpListener, acceptor: Acceptor, router: Rout
     }
 }
 
+/// A fault of the program ends one connection, not the node.
 async fn serve_one(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, router: Router, peer: Peer, stop: CancellationToken) {
+    if let Err(error) = contained_future(converse(stream, router, peer, stop)).await {
+        tracing::error!(?peer, %error, "a console connection was lost");
+    }
+}
+
+async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, router: Router, peer: Peer, stop: CancellationToken) {
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer);
         let router = router.clone();

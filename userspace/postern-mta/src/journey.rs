@@ -39,6 +39,7 @@ use crate::events::Events;
 use crate::facts;
 use crate::feedback::Feedback;
 use crate::live::Live;
+use crate::panics::contained;
 use crate::quarantine::QuarantineKeeper;
 use crate::queue::Queue;
 use crate::recipients::{Known, Recipients};
@@ -353,10 +354,14 @@ impl Journey {
         if !large {
             return Ok(work());
         }
-        tokio::task::spawn_blocking(work).await.map_err(|e| {
+        let unavailable = |e: &dyn std::error::Error| {
             tracing::error!(error = %e, "taking a mail apart failed: its sender keeps it");
             Refusal::of(Reason::CheckUnavailable)
-        })
+        };
+        match tokio::task::spawn_blocking(|| contained(work)).await {
+            Ok(parts) => parts.map_err(|e| unavailable(&e)),
+            Err(e) => Err(unavailable(&e)),
+        }
     }
 
     fn refuse(&self, mail: MailId, at: Timestamp, refusal: Refusal) -> DataOutcome {

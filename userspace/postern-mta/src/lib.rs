@@ -14,6 +14,7 @@ pub mod journey;
 pub mod listen;
 pub mod live;
 pub mod mx;
+pub mod panics;
 pub mod quarantine;
 pub mod queue;
 pub mod recipients;

@@ -6,7 +6,7 @@ use anyhow::Context;
 use postern_model::settings::node::{LogFormat, LogSettings};
 use tracing_subscriber::EnvFilter;
 
-/// Starts logging. `POSTERN_LOG` wins over the settings, for looking into one run.
+/// Starts logging, of panics as well. `POSTERN_LOG` wins over the settings, for looking into one run.
 pub fn start(settings: &LogSettings) -> anyhow::Result<()> {
     let wanted = std::env::var("POSTERN_LOG").unwrap_or_else(|_| settings.level.clone());
     let filter = EnvFilter::try_new(&wanted).with_context(|| {
@@ -17,5 +17,6 @@ pub fn start(settings: &LogSettings) -> anyhow::Result<()> {
         LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).with_target(false).init(),
         LogFormat::Json => lines.json().flatten_event(true).init(),
     }
+    postern_mta::panics::install_hook();
     Ok(())
 }

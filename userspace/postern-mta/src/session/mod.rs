@@ -13,7 +13,7 @@ mod conversation;
 mod host;
 mod stream;
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -31,6 +31,7 @@ pub use host::Host;
 
 use crate::door::{self, Door, Place, Rules};
 use crate::journey::Refusal;
+use crate::panics::contained_future;
 use crate::sources::SourcePlace;
 use crate::visit::Visit;
 use arrival::Silence;
@@ -87,13 +88,18 @@ pub(crate) struct Session<H: Host> {
 /// Serves one client from its arrival to its end.
 pub(crate) async fn serve<H: Host>(arrival: Arrival<H>) {
     let peer = arrival.peer;
-    match Box::pin(receive(arrival)).await {
-        Ok(Some(mut session)) => {
-            let end = session.converse().await;
-            session.farewell(end).await;
+    let session = pin!(async {
+        match Box::pin(receive(arrival)).await {
+            Ok(Some(mut session)) => {
+                let end = session.converse().await;
+                session.farewell(end).await;
+            }
+            Ok(None) => {}
+            Err(e) => tracing::debug!(client = %peer, error = %e, "gone before the greeting"),
         }
-        Ok(None) => {}
-        Err(e) => tracing::debug!(client = %peer, error = %e, "gone before the greeting"),
+    });
+    if let Err(error) = contained_future(session).await {
+        tracing::error!(client = %peer, %error, "a session was lost");
     }
 }
 
@@ -202,6 +208,6 @@ mod tests {
     #[test]
     fn a_session_is_small() {
         let future = size_of_future(serve::<Arc<Journey>>);
-        assert!(future <= 2048, "the future of a session takes {future} octets");
+        assert!(future <= 2304, "the future of a session takes {future} octets");
     }
 }
