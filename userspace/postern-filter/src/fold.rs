@@ -49,7 +49,7 @@ pub fn fold(text: &str, limit: usize) -> Folded {
             }
             word.end(&mut out, text, at);
             if c.is_ascii_whitespace() || c.is_ascii_control() {
-                if !out.text.ends_with(' ') && !out.text.is_empty() {
+                if out.text.as_bytes().last().is_some_and(|b| *b != b' ') {
                     out.text.push(' ');
                 }
             } else {
@@ -83,7 +83,7 @@ pub fn fold(text: &str, limit: usize) -> Folded {
             '\u{2010}'..='\u{2015}' => out.text.push('-'),
             '\u{2026}' => out.text.push_str("..."),
             _ if c.is_whitespace() => {
-                if !out.text.ends_with(' ') && !out.text.is_empty() {
+                if out.text.as_bytes().last().is_some_and(|b| *b != b' ') {
                     out.text.push(' ');
                 }
             }

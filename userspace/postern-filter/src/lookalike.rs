@@ -57,6 +57,23 @@ const RARE: &[&[u8; 2]] = &[
     b"kv", b"lj", b"pj", b"tj", b"wj", b"yj",
 ];
 
+/// [`RARE`] as one bit for each second letter, by first letter.
+const RARE_BITS: [u32; 26] = {
+    let mut bits = [0; 26];
+    let mut i = 0;
+    while i < RARE.len() {
+        let [first, second] = *RARE[i];
+        bits[(first - b'a') as usize] |= 1 << (second - b'a');
+        i += 1;
+    }
+    bits
+};
+
+fn is_rare(first: u8, second: u8) -> bool {
+    let letters = first.is_ascii_lowercase() && second.is_ascii_lowercase();
+    letters && RARE_BITS[usize::from(first - b'a')] & (1 << (second - b'a')) != 0
+}
+
 /// A label nobody would choose: many rare pairs, digits between letters, or a long run of consonants.
 /// Labels under seven letters are never called random.
 pub fn is_random(label: &str) -> bool {
@@ -64,7 +81,7 @@ pub fn is_random(label: &str) -> bool {
     if b.len() < 7 || label.starts_with("xn--") {
         return false;
     }
-    let rare = b.windows(2).filter(|w| RARE.iter().any(|r| r.as_slice() == *w)).count();
+    let rare = b.windows(2).filter(|w| is_rare(w[0], w[1])).count();
     let vowel = |c: u8| matches!(c, b'a' | b'e' | b'i' | b'o' | b'u' | b'y');
     let letters = b.iter().filter(|c| c.is_ascii_alphabetic()).count();
     let vowels = b.iter().filter(|c| vowel(**c)).count();

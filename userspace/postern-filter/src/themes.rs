@@ -6,7 +6,7 @@
 
 use std::sync::LazyLock;
 
-use aho_corasick::{AhoCorasick, AhoCorasickBuilder, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickBuilder, AhoCorasickKind, MatchKind};
 
 use crate::fold::fold;
 
@@ -122,7 +122,7 @@ impl ThemeTable {
             });
             texts.push(folded);
         }
-        let automaton = AhoCorasickBuilder::new().match_kind(MatchKind::Standard).build(&texts).ok();
+        let automaton = AhoCorasickBuilder::new().match_kind(MatchKind::Standard).kind(Some(AhoCorasickKind::DFA)).build(&texts).ok();
         Self { automaton, phrases, needs }
     }
 

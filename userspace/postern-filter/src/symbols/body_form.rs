@@ -64,8 +64,10 @@ pub fn check(view: &View<'_>, found: &mut Findings) {
     }
     if !view.is_list && !view.is_reply {
         let random = beginning
-            .split(' ')
-            .filter(|w| w.len() >= 9 && w.len() <= 30 && w.bytes().all(|b| b.is_ascii_lowercase()) && crate::lookalike::is_random(w))
+            .as_bytes()
+            .split(|b| *b == b' ')
+            .filter(|w| (9..=30).contains(&w.len()) && w.iter().all(u8::is_ascii_lowercase))
+            .filter(|w| std::str::from_utf8(w).is_ok_and(crate::lookalike::is_random))
             .count();
         if random >= 3 {
             found.add(&BODY_RANDOM_WORDS, format!("{random} strings"));
@@ -78,8 +80,8 @@ pub fn check(view: &View<'_>, found: &mut Findings) {
 fn gappy_words(text: &str) -> usize {
     let mut runs = 0;
     let mut run = 0;
-    for word in text.split(' ') {
-        let single = word.len() == 1 && word.as_bytes()[0].is_ascii_alphabetic();
+    for word in text.as_bytes().split(|b| *b == b' ') {
+        let single = matches!(word, [letter] if letter.is_ascii_alphabetic());
         run = if single { run + 1 } else { 0 };
         runs += usize::from(run == 6);
     }
@@ -145,20 +147,22 @@ fn amounts(view: &View<'_>, found: &mut Findings) {
 
 /// A word in the form of a Bitcoin (base58 or bech32) or Ethereum address.
 fn coin_address(text: &str) -> Option<&str> {
-    let base58 = |w: &str| {
+    let base58 = |w: &[u8]| {
         (26..=35).contains(&w.len())
-            && (w.starts_with('1') || w.starts_with('3'))
-            && w.bytes().all(|b| b.is_ascii_alphanumeric() && !matches!(b, b'0' | b'O' | b'I' | b'l'))
+            && (w.starts_with(b"1") || w.starts_with(b"3"))
+            && w.iter().all(|b| b.is_ascii_alphanumeric() && !matches!(b, b'0' | b'O' | b'I' | b'l'))
     };
     let bech32 =
-        |w: &str| (40..=62).contains(&w.len()) && w.starts_with("bc1") && w.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
-    let ether = |w: &str| w.len() == 42 && w.starts_with("0x") && w[2..].bytes().all(|b| b.is_ascii_hexdigit());
-    let varied = |w: &str| {
-        w.bytes().any(|b| b.is_ascii_digit())
-            && w.bytes().any(|b| b.is_ascii_lowercase())
-            && (w.starts_with("bc1") || w.starts_with("0x") || w.bytes().any(|b| b.is_ascii_uppercase()))
+        |w: &[u8]| (40..=62).contains(&w.len()) && w.starts_with(b"bc1") && w.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    let ether = |w: &[u8]| w.len() == 42 && w.starts_with(b"0x") && w[2..].iter().all(u8::is_ascii_hexdigit);
+    let varied = |w: &[u8]| {
+        w.iter().any(u8::is_ascii_digit)
+            && w.iter().any(u8::is_ascii_lowercase)
+            && (w.starts_with(b"bc1") || w.starts_with(b"0x") || w.iter().any(u8::is_ascii_uppercase))
     };
-    text.split(|c: char| !c.is_ascii_alphanumeric()).take(20_000).find(|w| (base58(w) || bech32(w) || ether(w)) && varied(w))
+    let mut words = text.as_bytes().split(|b| !b.is_ascii_alphanumeric()).take(20_000);
+    let word = words.find(|w| (base58(w) || bech32(w) || ether(w)) && varied(w))?;
+    std::str::from_utf8(word).ok()
 }
 
 /// Ten or eleven digits with the usual separators.

@@ -131,7 +131,7 @@ fn received(view: &View<'_>, found: &mut Findings) {
         let helo = helo.to_ascii_lowercase();
         let provider = ["yahoo.com", "hotmail.com", "aol.com", "gmail.com", "msn.com", "outlook.com", "paypal.com", "ebay.com"]
             .iter()
-            .find(|p| helo == **p || helo == format!("mail.{p}") || helo == format!("mx.{p}"));
+            .find(|p| [helo.strip_prefix("mail."), helo.strip_prefix("mx."), Some(&helo)].contains(&Some(**p)));
         if provider.is_some_and(|p| !related(&reverse.to_ascii_lowercase(), p) && reverse.contains('.')) {
             found.add(&RECEIVED_FORGED_HELO, &hop.raw);
         }
@@ -147,11 +147,11 @@ fn received(view: &View<'_>, found: &mut Findings) {
 
 /// A bracketed or parenthesised dotted quad with a number above 255.
 fn impossible_address(raw: &str) -> Option<&str> {
-    raw.split(['[', ']', '(', ')', ' ']).find(|word| {
-        let parts: Vec<&str> = word.split('.').collect();
-        parts.len() == 4
-            && parts.iter().all(|p| (1..=3).contains(&p.len()) && p.bytes().all(|b| b.is_ascii_digit()))
-            && parts.iter().any(|p| p.parse::<u16>().is_ok_and(|n| n > 255))
+    raw.split(['[', ']', '(', ')', ' ']).filter(|word| word.starts_with(|c: char| c.is_ascii_digit())).find(|word| {
+        let parts = || word.split('.');
+        parts().count() == 4
+            && parts().all(|p| (1..=3).contains(&p.len()) && p.bytes().all(|b| b.is_ascii_digit()))
+            && parts().any(|p| p.parse::<u16>().is_ok_and(|n| n > 255))
             && raw.contains(&format!("[{word}]"))
     })
 }

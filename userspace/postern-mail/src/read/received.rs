@@ -98,13 +98,16 @@ fn plain_ip(text: &str) -> Option<IpAddr> {
 }
 
 fn is_keyword(word: &str) -> Option<Clause> {
-    Some(match word.to_ascii_lowercase().as_str() {
-        "from" => Clause::From,
-        "by" => Clause::By,
-        "with" => Clause::With,
-        "via" | "id" | "for" => Clause::Other,
-        _ => return None,
-    })
+    let is = |keyword: &&str| word.eq_ignore_ascii_case(keyword);
+    if is(&"from") {
+        Some(Clause::From)
+    } else if is(&"by") {
+        Some(Clause::By)
+    } else if is(&"with") {
+        Some(Clause::With)
+    } else {
+        ["via", "id", "for"].iter().any(is).then_some(Clause::Other)
+    }
 }
 
 fn tokens(text: &str) -> Vec<Token<'_>> {
