@@ -1,6 +1,6 @@
 //! `just bench filter`: real mails through all detection, beside Postfix with Rspamd.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, bail};
@@ -30,6 +30,9 @@ struct Options {
     /// Mails of the corpus to send in each round.
     #[arg(long, default_value_t = usize::MAX)]
     mails: usize,
+    /// Postern alone, to profile it; no ratios.
+    #[arg(long)]
+    alone: bool,
 }
 
 #[derive(Default)]
@@ -39,6 +42,23 @@ struct Measured {
     p50: Vec<f64>,
     p99: Vec<f64>,
     refused: usize,
+}
+
+/// Postfix with Rspamd as its milter, and where it delivers.
+struct Peer {
+    postfix: Postfix,
+    rspamd: Rspamd,
+    _sink: Sink,
+}
+
+impl Peer {
+    fn start(scratch: &Path) -> anyhow::Result<Self> {
+        let sink = Sink::start(2700)?;
+        let rspamd = Rspamd::start(&scratch.join("rspamd"), 2650)?;
+        let milter = "smtpd_milters = inet:127.0.0.1:2650\nmilter_default_action = tempfail\nsmtpd_upstream_proxy_protocol = haproxy\n";
+        let postfix = Postfix::start(&scratch.join("postfix"), 2500, 2700, milter)?;
+        Ok(Self { postfix, rspamd, _sink: sink })
+    }
 }
 
 fn main() -> anyhow::Result<()> {
@@ -74,11 +94,9 @@ fn main() -> anyhow::Result<()> {
         [dns_lists]\nrefuse_at = 1000\nlists = [{ zone = \"zen.bench.example\", weight = 4.0 }, { zone = \"bl.bench.example\", weight = 3.0 }, { zone = \"dbl.bench.example\", weight = 4.0, subject = \"domain\" }]\n\
         [delivery]\nmax_connections_per_destination = 20\n\
         [[domains]]\nname = \"*\"\nbackends = [{ host = \"127.0.0.1\", port = 2701, tls = \"off\" }]\n";
-    let _postfix_sink = Sink::start(2700)?;
     let _postern_sink = Sink::start(2701)?;
-    let rspamd = Rspamd::start(&scratch.path().join("rspamd"), 2650)?;
-    let milter = "smtpd_milters = inet:127.0.0.1:2650\nmilter_default_action = tempfail\nsmtpd_upstream_proxy_protocol = haproxy\n";
-    let postfix = Postfix::start(&scratch.path().join("postfix"), 2500, 2700, milter)?;
+    let peer = if options.alone { None } else { Some(Peer::start(scratch.path())?) };
+    let their_roots = peer.as_ref().map(|p| vec![p.postfix.pid, p.rspamd.process.id()]).unwrap_or_default();
     let postern = Postern::start(&options.postern, &scratch.path().join("postern"), 2600, settings)?;
 
     let mut rows = Vec::new();
@@ -87,16 +105,18 @@ fn main() -> anyhow::Result<()> {
         let mut theirs = Measured::default();
         let mut ours = Measured::default();
         for round in 0..=options.rounds {
-            let their_roots = vec![postfix.pid, rspamd.process.id()];
-            for (side, port, roots) in [(&mut theirs, 2500, their_roots), (&mut ours, 2600, vec![postern.process.id()])] {
+            for (side, port, roots) in [(&mut theirs, 2500, &their_roots), (&mut ours, 2600, &vec![postern.process.id()])] {
+                if roots.is_empty() {
+                    continue;
+                }
                 // Round 0 warms caches on a tenth and is not counted.
                 let part = if round == 0 { &mails[..mails.len() / 10] } else { &mails[..] };
-                let cpu = process::cpu_seconds(&roots);
+                let cpu = process::cpu_seconds(roots);
                 let run = send_real(port, part, sessions)?;
                 std::thread::sleep(std::time::Duration::from_millis(500));
                 if round > 0 {
                     side.rate.push(part.len() as f64 / run.seconds);
-                    side.cpu_ms.push((process::cpu_seconds(&roots) - cpu) * 1000.0 / part.len() as f64);
+                    side.cpu_ms.push((process::cpu_seconds(roots) - cpu) * 1000.0 / part.len() as f64);
                     side.p50.push(report::percentile(&run.replies, 0.5));
                     side.p99.push(report::percentile(&run.replies, 0.99));
                     side.refused = run.refused;
@@ -104,14 +124,17 @@ fn main() -> anyhow::Result<()> {
             }
         }
         let m = |values: &[f64]| report::median(values);
-        let their_memory = process::memory(&[postfix.pid, rspamd.process.id()]).0;
+        let their_memory = process::memory(&their_roots).0;
         let our_memory = process::memory(&[postern.process.id()]).0;
         for (name, side, memory) in [("Postfix + Rspamd", &theirs, their_memory), ("Postern", &ours, our_memory)] {
+            if side.rate.is_empty() {
+                continue;
+            }
             rows.push(vec![
                 sessions.to_string(),
                 name.into(),
                 format!("{:.0}", m(&side.rate)),
-                format!("{:.1}x", m(&side.rate) / m(&theirs.rate)),
+                if options.alone { "-".into() } else { format!("{:.1}x", m(&side.rate) / m(&theirs.rate)) },
                 format!("{:.2}", m(&side.cpu_ms)),
                 format!("{:.1} / {:.1}", m(&side.p50), m(&side.p99)),
                 format!("{memory:.0}"),
