@@ -45,11 +45,8 @@ impl Prefix {
             Source::V4(address) => {
                 octets[10] = 0xff;
                 octets[11] = 0xff;
-                let b = address.to_be_bytes();
-                octets[12] = b[0];
-                octets[13] = b[1];
-                octets[14] = b[2];
-                octets[15] = b[3];
+                // As a whole: octet by octet, the compiler would also read the packet so.
+                octets[12..].copy_from_slice(&address.to_be_bytes());
             }
             Source::V6(high, low) => {
                 let (h, l) = (high.to_be_bytes(), low.to_be_bytes());

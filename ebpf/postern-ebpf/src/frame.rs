@@ -43,6 +43,15 @@ impl Frame for Linear<'_> {
     }
 
     #[inline(always)]
+    fn start(&self) -> Option<[u16; 24]> {
+        if self.start + 48 > self.end {
+            return None;
+        }
+        // As pairs and not as octets: the compiler would fetch an address octet by octet.
+        Some(unsafe { core::ptr::read_unaligned(self.start as *const [u16; 24]) })
+    }
+
+    #[inline(always)]
     fn holds(&self, octets: usize) -> bool {
         octets <= self.end - self.start || octets <= self.length()
     }
@@ -66,6 +75,12 @@ impl Frame for Fragmented<'_> {
         let mut octets = [0u8; N];
         let failed = unsafe { bpf_xdp_load_bytes(self.0.as_ptr().cast(), at as u32, octets.as_mut_ptr().cast(), N as u32) };
         if failed == 0 { Some(octets) } else { None }
+    }
+
+    /// Never asked: what does not lie in the linear part is no plain packet.
+    #[inline(always)]
+    fn start(&self) -> Option<[u16; 24]> {
+        None
     }
 
     #[inline(always)]

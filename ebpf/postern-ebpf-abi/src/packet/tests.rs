@@ -7,6 +7,15 @@ use proptest::prelude::*;
 
 use super::*;
 
+#[test]
+fn a_plain_packet_takes_the_short_way() {
+    let mut f = ethernet(&[], 0x0800);
+    f.extend(v4(0, 0x4000, &tcp_header(587, 2)));
+    assert_eq!(plain(f.as_slice()), Some(Packet { source: Source::V4(0xc000_0207), port: 587, opens: true }));
+    f[20] = 0x20;
+    assert_eq!(plain(f.as_slice()), None, "more fragments follow");
+}
+
 fn ethernet(tags: &[u16], kind: u16) -> Vec<u8> {
     let mut f = vec![2; 12];
     for tag in tags {
@@ -51,6 +60,30 @@ proptest! {
         f.push(if six { 0x60 } else { 0x45 });
         f.extend(octets);
         let _ = parse(f.as_slice());
+    }
+
+    /// The short way never answers otherwise than the long one, whichever octets of a plain packet are changed.
+    #[test]
+    fn the_short_way_agrees(
+        data in 0usize..20,
+        tags in 0usize..=1,
+        options in 0usize..=1,
+        changes in prop::collection::vec((12usize..60, any::<u8>()), 0..4),
+        cut in 0usize..70,
+    ) {
+        let mut f = ethernet(&[0x8100][..tags], 0x0800);
+        let mut segment = tcp_header(25, 2);
+        segment.extend(vec![0; data]);
+        f.extend(v4(options, 0x4000, &segment));
+        for (at, octet) in changes {
+            if let Some(o) = f.get_mut(at) {
+                *o = octet;
+            }
+        }
+        f.truncate(f.len().min(90 - cut));
+        if let Some(packet) = plain(f.as_slice()) {
+            prop_assert_eq!(parse(f.as_slice()), Ok(packet));
+        }
     }
 
     #[test]
