@@ -28,7 +28,7 @@ pub mod reason;
 pub mod sample;
 
 /// Version of every layout and hash in this crate.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Values that go into maps as bytes.
 ///
@@ -47,8 +47,9 @@ plain!(
     address::Prefix,
     ban::BanValue,
     config::Config,
-    feed::FeedKeyV4,
-    feed::FeedShape,
+    feed::v4::Bucket,
+    feed::v4::FeedsV4,
+    feed::v6::FeedsV6,
     sample::Count,
     sample::Sample,
     sample::Sampling,

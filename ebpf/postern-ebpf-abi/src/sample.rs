@@ -31,8 +31,8 @@ pub struct Sample {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sampling {
-    /// Dropped packets seen.
-    pub seen: u64,
+    /// Dropped packets to be passed over before the next sample.
+    pub skip: u64,
     /// Second of CLOCK_BOOTTIME that `taken` counts for.
     pub second: u64,
     /// Samples taken in that second.
@@ -53,11 +53,12 @@ pub enum Turn {
 /// Whether this dropped packet is one of `every`, within the cap of its second.
 #[inline(always)]
 pub fn turn(state: &mut Sampling, every: u32, per_second: u32, now_ns: impl Fn() -> u64) -> Turn {
-    let seen = state.seen;
-    state.seen = seen.wrapping_add(1);
-    if every == 0 || !seen.is_multiple_of(every as u64) {
+    // Counted down: a division would take as long as a look into the cache. `every` may have become smaller since.
+    if every == 0 || (state.skip != 0 && state.skip < every as u64) {
+        state.skip = state.skip.wrapping_sub(1);
         return Turn::Skip;
     }
+    state.skip = every as u64 - 1;
     let second = now_ns() / 1_000_000_000;
     if state.second != second {
         state.second = second;
@@ -79,8 +80,12 @@ mod tests {
     fn one_of_n_with_a_cap() {
         let mut state = Sampling::default();
         let taken = (0..1000).filter(|_| turn(&mut state, 10, 30, || 5_000_000_000) == Turn::Take).count();
-        assert_eq!((taken, state.lost, state.seen), (30, 70, 1000));
+        assert_eq!((taken, state.lost), (30, 70));
         assert_eq!(turn(&mut state, 1, 30, || 6_000_000_000), Turn::Take);
         assert_eq!(turn(&mut state, 0, 30, || 6_000_000_000), Turn::Skip);
+        state.skip = 99;
+        assert_eq!(turn(&mut state, 2, 30, || 6_000_000_000), Turn::Take, "the rate was raised meanwhile");
+        assert_eq!(turn(&mut state, 2, 30, || 6_000_000_000), Turn::Skip);
+        assert_eq!(turn(&mut state, 2, 30, || 6_000_000_000), Turn::Take);
     }
 }

@@ -1,75 +1,52 @@
-//! Stage 3: feeds. Two generations behind arrays of maps; userspace fills the idle one and flips `GENERATION`.
+//! Stage 3: feeds. Userspace fills maps that no packet reads yet and then puts one pointer in place of another.
 
-use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
+use aya_ebpf::bindings::{BPF_F_INNER_MAP, BPF_F_MMAPABLE, BPF_F_NO_PREALLOC};
 use aya_ebpf::btf_maps::{Array, ArrayOfMaps, HashMap};
 use aya_ebpf::macros::btf_map;
 use postern_ebpf_abi::address::KeyV6;
-use postern_ebpf_abi::feed::{BITS_V4_WORDS, BITS_V6_WORDS, FeedKeyV4, FeedShape, FeedTable};
+use postern_ebpf_abi::feed::FeedTable;
+use postern_ebpf_abi::feed::v4::{Bucket, FeedsV4};
+use postern_ebpf_abi::feed::v6::FeedsV6;
 
 use crate::tables::Maps;
 
+/// Made to measure for each generation, written by userspace through memory. Elements of such a map begin on a page, so a bucket is
+/// one cache line.
+const TABLE: usize = (BPF_F_INNER_MAP | BPF_F_MMAPABLE) as usize;
 const NO_PREALLOC: usize = BPF_F_NO_PREALLOC as usize;
 
-type BitsV4 = Array<u64, { BITS_V4_WORDS as usize }>;
-type BitsV6 = Array<u64, { BITS_V6_WORDS as usize }>;
+#[btf_map]
+static FEEDS_V4: ArrayOfMaps<Array<FeedsV4, 1>, 1> = ArrayOfMaps::new();
 
 #[btf_map]
-static GENERATION: Array<u32, 1> = Array::new();
+static FEED_TABLE_V4: ArrayOfMaps<Array<Bucket, 1, TABLE>, 2> = ArrayOfMaps::new();
 
 #[btf_map]
-static FEED_SHAPE: Array<FeedShape, 2> = Array::new();
+static FEEDS_V6: ArrayOfMaps<Array<FeedsV6, 1>, 1> = ArrayOfMaps::new();
 
 #[btf_map]
-static FEED_BITS_V4: ArrayOfMaps<BitsV4, 2> = ArrayOfMaps::new();
-
-#[btf_map]
-static FEED_WHOLE_V4: ArrayOfMaps<BitsV4, 2> = ArrayOfMaps::new();
-
-#[btf_map]
-static FEED_BITS_V6: ArrayOfMaps<BitsV6, 2> = ArrayOfMaps::new();
-
-// The size of an inner hash is its own: each generation is made to measure. Elements are not preallocated: those come from
-// the slab, which large pages map, and a cold lookup saves a walk of the page table.
-#[btf_map]
-static FEED_V4: ArrayOfMaps<HashMap<FeedKeyV4, u32, 1, NO_PREALLOC>, 2> = ArrayOfMaps::new();
-
-#[btf_map]
-static FEED_V6: ArrayOfMaps<HashMap<KeyV6, u32, 1, NO_PREALLOC>, 2> = ArrayOfMaps::new();
+static FEED_TABLE_V6: ArrayOfMaps<HashMap<KeyV6, u32, 1, NO_PREALLOC>, 2> = ArrayOfMaps::new();
 
 impl FeedTable for Maps {
+    type Bucket = &'static Bucket;
+
     #[inline(always)]
-    fn generation(&self) -> u32 {
-        // Volatile: one load, or a swap between two could mix the generations.
-        GENERATION.get_ptr(0).map_or(0, |p| unsafe { core::ptr::read_volatile(p) })
+    fn feeds_v4(&self) -> Option<&FeedsV4> {
+        FEEDS_V4.get_value(0, &0)
     }
 
     #[inline(always)]
-    fn shape(&self, generation: u32) -> FeedShape {
-        FEED_SHAPE.get(generation).copied().unwrap_or(FeedShape::EMPTY)
+    fn feeds_v6(&self) -> Option<&FeedsV6> {
+        FEEDS_V6.get_value(0, &0)
     }
 
     #[inline(always)]
-    fn feed_bits_v4(&self, generation: u32, word: u32) -> u64 {
-        FEED_BITS_V4.get_value(generation, &word).copied().unwrap_or(0)
+    fn bucket_v4(&self, table: u32, index: u32) -> Option<&'static Bucket> {
+        FEED_TABLE_V4.get_value(table, &index)
     }
 
     #[inline(always)]
-    fn feed_whole_v4(&self, generation: u32, word: u32) -> u64 {
-        FEED_WHOLE_V4.get_value(generation, &word).copied().unwrap_or(0)
-    }
-
-    #[inline(always)]
-    fn feed_bits_v6(&self, generation: u32, word: u32) -> u64 {
-        FEED_BITS_V6.get_value(generation, &word).copied().unwrap_or(0)
-    }
-
-    #[inline(always)]
-    fn feed_v4(&self, generation: u32, key: &FeedKeyV4) -> Option<u32> {
-        FEED_V4.get_value_ptr_mut(generation, key).map(|p| unsafe { *p })
-    }
-
-    #[inline(always)]
-    fn feed_v6(&self, generation: u32, key: &KeyV6) -> Option<u32> {
-        FEED_V6.get_value_ptr_mut(generation, key).map(|p| unsafe { *p })
+    fn feed_v6(&self, table: u32, key: &KeyV6) -> Option<u32> {
+        FEED_TABLE_V6.get_value_ptr_mut(table, key).map(|p| unsafe { *p })
     }
 }

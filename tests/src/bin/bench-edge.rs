@@ -217,7 +217,7 @@ fn loaded(rules: &[Rule], features: u32) -> anyhow::Result<Loaded> {
     let started = Instant::now();
     load(maps, &planned)?;
     let load = started.elapsed();
-    Ok(Loaded { guard, plan, load, elements: planned.keys_v4.len(), _dir: dir })
+    Ok(Loaded { guard, plan, load, elements: planned.elements(), _dir: dir })
 }
 
 /// Mostly single addresses, some /24s, a few hundred /16s: what block lists look like when they are put together.

@@ -1,12 +1,14 @@
 //! What would happen to an address, and why: the program's own rules, asked on the host over the kernel's maps.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::net::IpAddr;
 
 use postern_ebpf_abi::address::{KeyV6, Prefix};
 use postern_ebpf_abi::allow::AllowTable;
 use postern_ebpf_abi::ban::{BanTable, BanValue};
-use postern_ebpf_abi::feed::{FeedKeyV4, FeedShape, FeedTable};
+use postern_ebpf_abi::feed::FeedTable;
+use postern_ebpf_abi::feed::v4::{Bucket, FeedsV4};
+use postern_ebpf_abi::feed::v6::FeedsV6;
 use postern_ebpf_abi::judge::{Decision, Tables, judge};
 use postern_ebpf_abi::packet::Packet;
 use postern_ebpf_abi::rate::{RateTable, take};
@@ -25,7 +27,8 @@ use crate::network;
 /// When a map cannot be read.
 pub fn decide(maps: &KernelMaps, features: u32, packet: &Packet) -> Result<(Decision, Vec<String>), TableError> {
     let config = maps.config.get(&0)?.unwrap_or_default();
-    let tables = HostTables { maps, steps: RefCell::default(), failed: RefCell::default() };
+    let tables =
+        HostTables { maps, feeds_v4: OnceCell::new(), feeds_v6: OnceCell::new(), steps: RefCell::default(), failed: RefCell::default() };
     let decision = judge(&tables, &config, features, packet);
     match tables.failed.into_inner() {
         Some(e) => Err(e),
@@ -53,6 +56,8 @@ pub fn trace(maps: &KernelMaps, features: u32, address: IpAddr, port: u16, feeds
 
 struct HostTables<'a> {
     maps: &'a KernelMaps,
+    feeds_v4: OnceCell<Option<Box<FeedsV4>>>,
+    feeds_v6: OnceCell<Option<Box<FeedsV6>>>,
     steps: RefCell<Vec<String>>,
     /// The rules know no errors: the first one is kept and ends the trace.
     failed: RefCell<Option<TableError>>,
@@ -120,52 +125,35 @@ impl BanTable for HostTables<'_> {
 }
 
 impl FeedTable for HostTables<'_> {
-    fn generation(&self) -> u32 {
-        self.or_fail(self.maps.generation.get(&0)).unwrap_or(0)
+    type Bucket = Box<Bucket>;
+
+    fn feeds_v4(&self) -> Option<&FeedsV4> {
+        let feeds = self.feeds_v4.get_or_init(|| self.or_fail(self.maps.feeds_v4_in_force().map(Some)));
+        self.say(format!(
+            "feeds: {} rules of IPv4 in force",
+            if feeds.as_ref().is_some_and(|f| f.head.filter_words > 0) { "some" } else { "no" }
+        ));
+        feeds.as_deref()
     }
 
-    fn shape(&self, generation: u32) -> FeedShape {
-        self.or_fail(self.maps.feed_shape.get(&generation)).unwrap_or(FeedShape::EMPTY)
+    fn feeds_v6(&self) -> Option<&FeedsV6> {
+        let feeds = self.feeds_v6.get_or_init(|| self.or_fail(self.maps.feeds_v6_in_force().map(Some)));
+        self.say(format!("feeds: {} rules of IPv6 in force", if feeds.as_ref().is_some_and(|f| f.used > 0) { "some" } else { "no" }));
+        feeds.as_deref()
     }
 
-    fn feed_bits_v4(&self, generation: u32, word: u32) -> u64 {
-        let inner = self.maps.feed_bits_v4.open(generation).and_then(|fd| match fd {
-            Some(fd) => Table::<u32, u64>::from_fd("FEED_BITS_V4", fd)?.get(&word),
+    fn bucket_v4(&self, table: u32, index: u32) -> Option<Box<Bucket>> {
+        let inner = self.maps.feed_table_v4.open(table).and_then(|fd| match fd {
+            Some(fd) => Table::<u32, Bucket>::from_fd("FEED_TABLE_V4", fd)?.get_boxed(&index),
             None => Ok(None),
         });
-        let found = self.or_fail(inner).unwrap_or(0);
-        self.bit("feeds", found)
+        self.say(format!("feeds: a rule may be near, bucket {index} is searched"));
+        self.or_fail(inner)
     }
 
-    fn feed_whole_v4(&self, generation: u32, word: u32) -> u64 {
-        let inner = self.maps.feed_whole_v4.open(generation).and_then(|fd| match fd {
-            Some(fd) => Table::<u32, u64>::from_fd("FEED_WHOLE_V4", fd)?.get(&word),
-            None => Ok(None),
-        });
-        self.or_fail(inner).unwrap_or(0)
-    }
-
-    fn feed_bits_v6(&self, generation: u32, word: u32) -> u64 {
-        let inner = self.maps.feed_bits_v6.open(generation).and_then(|fd| match fd {
-            Some(fd) => Table::<u32, u64>::from_fd("FEED_BITS_V6", fd)?.get(&word),
-            None => Ok(None),
-        });
-        self.or_fail(inner).unwrap_or(0)
-    }
-
-    fn feed_v4(&self, generation: u32, key: &FeedKeyV4) -> Option<u32> {
-        let inner = self.maps.feed_v4.open(generation).and_then(|fd| match fd {
-            Some(fd) => Table::<FeedKeyV4, u32>::from_fd("FEED_V4", fd)?.get(key),
-            None => Ok(None),
-        });
-        let found = self.or_fail(inner);
-        self.say(format!("feeds, its /{}: {}", key.length, if found.is_some() { "listed" } else { "not listed" }));
-        found
-    }
-
-    fn feed_v6(&self, generation: u32, key: &KeyV6) -> Option<u32> {
-        let inner = self.maps.feed_v6.open(generation).and_then(|fd| match fd {
-            Some(fd) => Table::<KeyV6, u32>::from_fd("FEED_V6", fd)?.get(key),
+    fn feed_v6(&self, table: u32, key: &KeyV6) -> Option<u32> {
+        let inner = self.maps.feed_table_v6.open(table).and_then(|fd| match fd {
+            Some(fd) => Table::<KeyV6, u32>::from_fd("FEED_TABLE_V6", fd)?.get(key),
             None => Ok(None),
         });
         let found = self.or_fail(inner);

@@ -4,11 +4,16 @@
 //! the next longer length in use. Which lengths those are is chosen to keep the table small (a /25 becomes 128 /32s if
 //! it is one of few, but /25 stays a length of its own if there are thousands).
 
-use ipnet::IpNet;
-use postern_ebpf_abi::address::{KeyV6, SITE_BITS};
-use postern_ebpf_abi::feed::{BITS_V4_WORDS, BITS_V6_WORDS, FeedKeyV4, FeedShape, LENGTHS, bit_v4, bit_v6};
+pub mod v4;
+pub mod v6;
 
-/// Elements of one family's hash at most: 2 GiB of kernel memory at 64 octets each.
+use ipnet::IpNet;
+use postern_ebpf_abi::feed::LENGTHS;
+
+use v4::PlanV4;
+use v6::PlanV6;
+
+/// Entries of one family's table at most: 256 MiB of kernel memory for IPv4, 2 GiB for IPv6.
 pub const MAX_ELEMENTS: usize = 1 << 25;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,16 +32,15 @@ pub enum PlanError {
 /// One generation, ready to be loaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
-    pub shape: FeedShape,
-    /// /24s that some rule touches.
-    pub bits_v4: Vec<u64>,
-    /// /24s that are listed as a whole.
-    pub whole_v4: Vec<u64>,
-    pub bits_v6: Vec<u64>,
-    pub keys_v4: Vec<FeedKeyV4>,
-    pub feeds_v4: Vec<u32>,
-    pub keys_v6: Vec<KeyV6>,
-    pub feeds_v6: Vec<u32>,
+    pub v4: PlanV4,
+    pub v6: PlanV6,
+}
+
+impl Plan {
+    /// Entries of the tables.
+    pub fn elements(&self) -> usize {
+        self.v4.elements + self.v6.keys.len()
+    }
 }
 
 /// A prefix of either family, its bits at the top of the number.
@@ -63,62 +67,8 @@ pub fn plan(rules: &[Rule], seed: u64) -> Result<Plan, PlanError> {
     }
     let v4 = merge(v4);
     let v6 = merge(v6);
-    let lengths_v4 = choose(&counts(&v4))?;
-    let lengths_v6 = choose(&counts(&v6))?;
-
-    let mut bits_v4 = vec![0u64; BITS_V4_WORDS as usize];
-    let mut whole_v4 = bits_v4.clone();
-    let (mut keys_v4, mut feeds_v4) = (Vec::with_capacity(v4.len()), Vec::with_capacity(v4.len()));
-    for span in &v4 {
-        let class = class_of(&lengths_v4, span.length);
-        for i in 0..1u64 << (class - span.length) {
-            let address = span.address | ((i << (32 - class)) as u32);
-            keys_v4.push(FeedKeyV4 { address, length: class.into() });
-            feeds_v4.push(span.feed.into());
-        }
-        mark_v4(&mut bits_v4, span);
-        // By the length it has in the table: a /20 that became /32s is found there only.
-        if class <= 24 {
-            mark_v4(&mut whole_v4, span);
-        }
-    }
-    let mut bits_v6 = vec![0u64; BITS_V6_WORDS as usize];
-    let (mut keys_v6, mut feeds_v6) = (Vec::with_capacity(v6.len()), Vec::with_capacity(v6.len()));
-    for span in &v6 {
-        let class = class_of(&lengths_v6, span.length);
-        let mut last = None;
-        for i in 0..1u128 << (class - span.length) {
-            let address = span.address | (i << (128 - class));
-            let (high, low) = ((address >> 64) as u64, address as u64);
-            keys_v6.push(KeyV6 { high, low, length: class.into(), zero: 0 });
-            feeds_v6.push(span.feed.into());
-            let site = high >> (64 - SITE_BITS);
-            if last != Some(site) || u32::from(class) < SITE_BITS {
-                last = Some(site);
-                let (word, bit) = bit_v6(seed, high, class.into());
-                set(&mut bits_v6, word, bit);
-            }
-        }
-    }
-    let shape = FeedShape { v4: longest_first(&lengths_v4), v6: longest_first(&lengths_v6) };
-    Ok(Plan { shape, bits_v4, whole_v4, bits_v6, keys_v4, feeds_v4, keys_v6, feeds_v6 })
-}
-
-/// All /24s that a prefix touches.
-fn mark_v4(bits: &mut [u64], span: &Span<u32>) {
-    let (first, bit) = bit_v4(span.address);
-    if span.length >= 24 {
-        set(bits, first, bit);
-    } else if span.length >= 18 {
-        for i in 0..1u32 << (24 - span.length) {
-            set(bits, first, bit + i);
-        }
-    } else {
-        let words = 1usize << (18 - span.length);
-        if let Some(run) = bits.get_mut(first as usize..first as usize + words) {
-            run.fill(u64::MAX);
-        }
-    }
+    let (lengths_v4, lengths_v6) = (choose(&counts(&v4))?, choose(&counts(&v6))?);
+    Ok(Plan { v4: v4::plan(&v4, &lengths_v4, seed), v6: v6::plan(&v6, &lengths_v6, seed) })
 }
 
 fn set(bits: &mut [u64], word: u32, bit: u32) {
@@ -224,14 +174,6 @@ fn choose(counts: &[u64]) -> Result<Vec<u8>, PlanError> {
 /// The next longer length in use.
 fn class_of(lengths: &[u8], length: u8) -> u8 {
     lengths.iter().copied().find(|l| *l >= length).unwrap_or(length)
-}
-
-fn longest_first(lengths: &[u8]) -> [u8; 8] {
-    let mut list = [FeedShape::END; 8];
-    for (slot, length) in list.iter_mut().zip(lengths.iter().rev()) {
-        *slot = *length;
-    }
-    list
 }
 
 #[cfg(test)]

@@ -13,8 +13,8 @@ use super::fetch::copy_of;
 use super::line::Read;
 use super::plan::Rule;
 
-/// Feeds at most: their number is part of the map's value and of samples.
-pub const MAX_FEEDS: usize = 1024;
+/// Feeds at most: a slot of the kernel's table has so many bits for their number.
+pub const MAX_FEEDS: usize = postern_ebpf_abi::feed::v4::MAX_FEEDS as usize;
 
 #[derive(Debug)]
 struct Held {

@@ -2,17 +2,19 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
+use postern_ebpf_abi::Plain;
 use postern_ebpf_abi::address::{KeyV6, Prefix};
 use postern_ebpf_abi::ban::BanValue;
 use postern_ebpf_abi::config::{Config, ports};
-use postern_ebpf_abi::feed::{BITS_V4_WORDS, BITS_V6_WORDS, FeedKeyV4, FeedShape};
+use postern_ebpf_abi::feed::v4::{Bucket, FeedsV4};
+use postern_ebpf_abi::feed::v6::FeedsV6;
 use postern_ebpf_abi::reason::Reason;
 use postern_ebpf_abi::sample::{Count, Sampling};
 
-use super::table::{Kind, Maps, PerCpuTable, Table, TableError};
+use super::table::{Kind, Maps, PerCpuTable, Table, TableError, zeroed};
 
 /// Names of all maps, as in `ebpf/postern-ebpf`.
-pub const NAMES: [&str; 21] = [
+pub const NAMES: [&str; 18] = [
     "CONFIG",
     "PORTS",
     "ALLOW_BITS",
@@ -21,13 +23,10 @@ pub const NAMES: [&str; 21] = [
     "BANS_V4",
     "BANS_V6",
     "BAN_NETWORKS",
-    "GENERATION",
-    "FEED_SHAPE",
-    "FEED_BITS_V4",
-    "FEED_WHOLE_V4",
-    "FEED_BITS_V6",
-    "FEED_V4",
-    "FEED_V6",
+    "FEEDS_V4",
+    "FEED_TABLE_V4",
+    "FEEDS_V6",
+    "FEED_TABLE_V6",
     "RATE_ROW_0",
     "RATE_ROW_1",
     "RATE_TOTAL",
@@ -46,13 +45,12 @@ pub struct KernelMaps {
     pub bans_v4: Table<u32, BanValue>,
     pub bans_v6: Table<KeyV6, BanValue>,
     pub ban_networks: Table<Prefix, BanValue>,
-    pub generation: Table<u32, u32>,
-    pub feed_shape: Table<u32, FeedShape>,
-    pub feed_bits_v4: Maps,
-    pub feed_whole_v4: Maps,
-    pub feed_bits_v6: Maps,
-    pub feed_v4: Maps,
-    pub feed_v6: Maps,
+    /// One slot each: the generation in force.
+    pub feeds_v4: Maps,
+    pub feeds_v6: Maps,
+    /// Two slots each: the generation's table, and an empty one.
+    pub feed_table_v4: Maps,
+    pub feed_table_v6: Maps,
     pub rate_rows: [Table<u32, u64>; 2],
     pub rate_total: Table<u32, u64>,
     pub counters: PerCpuTable<Count>,
@@ -63,10 +61,10 @@ pub struct KernelMaps {
 
 #[derive(Debug)]
 struct EmptyFeeds {
-    bits_v4: Table<u32, u64>,
-    bits_v6: Table<u32, u64>,
-    v4: Table<FeedKeyV4, u32>,
-    v6: Table<KeyV6, u32>,
+    feeds_v4: Table<u32, FeedsV4>,
+    table_v4: Table<u32, Bucket>,
+    feeds_v6: Table<u32, FeedsV6>,
+    table_v6: Table<KeyV6, u32>,
 }
 
 /// Packets and octets of one reason over all CPUs.
@@ -94,10 +92,10 @@ impl KernelMaps {
             };
         }
         let empty = EmptyFeeds {
-            bits_v4: Table::create(Kind::Array, "no_bits_v4", BITS_V4_WORDS)?,
-            bits_v6: Table::create(Kind::Array, "no_bits_v6", BITS_V6_WORDS)?,
-            v4: Table::create(Kind::Hash, "no_feed_v4", 1)?,
-            v6: Table::create(Kind::Hash, "no_feed_v6", 1)?,
+            feeds_v4: Table::create(Kind::Array, "no_feeds_v4", 1)?,
+            table_v4: Table::create(Kind::Mapped, "no_table_v4", 1)?,
+            feeds_v6: Table::create(Kind::Array, "no_feeds_v6", 1)?,
+            table_v6: Table::create(Kind::Hash, "no_table_v6", 1)?,
         };
         let maps = Self {
             config: table!("CONFIG"),
@@ -108,13 +106,10 @@ impl KernelMaps {
             bans_v4: table!("BANS_V4"),
             bans_v6: table!("BANS_V6"),
             ban_networks: table!("BAN_NETWORKS"),
-            generation: table!("GENERATION"),
-            feed_shape: table!("FEED_SHAPE"),
-            feed_bits_v4: maps!("FEED_BITS_V4"),
-            feed_whole_v4: maps!("FEED_WHOLE_V4"),
-            feed_bits_v6: maps!("FEED_BITS_V6"),
-            feed_v4: maps!("FEED_V4"),
-            feed_v6: maps!("FEED_V6"),
+            feeds_v4: maps!("FEEDS_V4"),
+            feeds_v6: maps!("FEEDS_V6"),
+            feed_table_v4: maps!("FEED_TABLE_V4"),
+            feed_table_v6: maps!("FEED_TABLE_V6"),
             rate_rows: [table!("RATE_ROW_0"), table!("RATE_ROW_1")],
             rate_total: table!("RATE_TOTAL"),
             counters: PerCpuTable::from_fd("COUNTERS", take("COUNTERS")?)?,
@@ -129,28 +124,49 @@ impl KernelMaps {
     /// # Errors
     /// As the kernel says.
     pub fn prepare_feeds(&self) -> Result<(), TableError> {
-        let all = [&self.feed_bits_v4, &self.feed_whole_v4, &self.feed_bits_v6, &self.feed_v4, &self.feed_v6];
         for slot in 0..2 {
-            for maps in all {
-                if maps.open(slot)?.is_none() {
-                    self.clear_feeds(slot)?;
-                }
+            if self.feed_table_v4.open(slot)?.is_none() {
+                self.clear_v4(slot)?;
             }
+            if self.feed_table_v6.open(slot)?.is_none() {
+                self.clear_v6(slot)?;
+            }
+        }
+        if self.feeds_v4.open(0)?.is_none() {
+            self.feeds_v4.put(0, self.empty.feeds_v4.fd())?;
+        }
+        if self.feeds_v6.open(0)?.is_none() {
+            self.feeds_v6.put(0, self.empty.feeds_v6.fd())?;
         }
         Ok(())
     }
 
-    /// Empties a generation and frees its memory. It must not be the one in force.
+    /// Empties a table and frees its memory. It must not belong to the generation in force.
     ///
     /// # Errors
     /// As the kernel says.
-    pub fn clear_feeds(&self, slot: u32) -> Result<(), TableError> {
-        self.feed_shape.set(&slot, &FeedShape::EMPTY)?;
-        self.feed_bits_v4.put(slot, self.empty.bits_v4.fd())?;
-        self.feed_whole_v4.put(slot, self.empty.bits_v4.fd())?;
-        self.feed_bits_v6.put(slot, self.empty.bits_v6.fd())?;
-        self.feed_v4.put(slot, self.empty.v4.fd())?;
-        self.feed_v6.put(slot, self.empty.v6.fd())
+    pub fn clear_v4(&self, table: u32) -> Result<(), TableError> {
+        self.feed_table_v4.put(table, self.empty.table_v4.fd())
+    }
+
+    /// Empties a table and frees its memory. It must not belong to the generation in force.
+    ///
+    /// # Errors
+    /// As the kernel says.
+    pub fn clear_v6(&self, table: u32) -> Result<(), TableError> {
+        self.feed_table_v6.put(table, self.empty.table_v6.fd())
+    }
+
+    /// # Errors
+    /// As the kernel says.
+    pub fn feeds_v4_in_force(&self) -> Result<Box<FeedsV4>, TableError> {
+        in_force("FEEDS_V4", &self.feeds_v4)
+    }
+
+    /// # Errors
+    /// As the kernel says.
+    pub fn feeds_v6_in_force(&self) -> Result<Box<FeedsV6>, TableError> {
+        in_force("FEEDS_V6", &self.feeds_v6)
     }
 
     /// Replaces the table of ports.
@@ -199,6 +215,13 @@ impl KernelMaps {
     }
 }
 
+fn in_force<V: Plain>(name: &str, maps: &Maps) -> Result<Box<V>, TableError> {
+    match maps.open(0)? {
+        Some(fd) => Ok(Table::<u32, V>::from_fd(name, fd)?.get_boxed(&0)?.unwrap_or_else(zeroed)),
+        None => Ok(zeroed()),
+    }
+}
+
 /// Which kind of map each is, its key and its value, to judge pins of an earlier process.
 pub(super) fn fits(name: &str, found: super::table::Shape) -> bool {
     let (key, value) = match name {
@@ -207,11 +230,10 @@ pub(super) fn fits(name: &str, found: super::table::Shape) -> bool {
         "BAN_NETWORKS" => (size_of::<Prefix>(), size_of::<BanValue>()),
         "BANS_V4" => (4, size_of::<BanValue>()),
         "BANS_V6" => (size_of::<KeyV6>(), size_of::<BanValue>()),
-        "FEED_SHAPE" => (4, size_of::<FeedShape>()),
         "COUNTERS" => (4, size_of::<Count>()),
         "SAMPLING" => (4, size_of::<Sampling>()),
         "SAMPLES" => (0, 0),
-        "GENERATION" | "FEED_BITS_V4" | "FEED_WHOLE_V4" | "FEED_BITS_V6" | "FEED_V4" | "FEED_V6" => (4, 4),
+        "FEEDS_V4" | "FEED_TABLE_V4" | "FEEDS_V6" | "FEED_TABLE_V6" => (4, 4),
         _ => (4, 8),
     };
     (found.key_size as usize, found.value_size as usize) == (key, value)

@@ -37,6 +37,8 @@ pub struct Shape {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Array,
+    /// An array that userspace writes through memory; those of a kind may differ in size within an array of maps.
+    Mapped,
     Hash,
 }
 
@@ -69,7 +71,7 @@ impl<K: Plain, V: Plain> Table<K, V> {
     /// When the kernel refuses: no memory, no rights.
     pub fn create(kind: Kind, name: &str, max_entries: u32) -> Result<Self, TableError> {
         let map_type = match kind {
-            Kind::Array => sys::BPF_MAP_TYPE_ARRAY,
+            Kind::Array | Kind::Mapped => sys::BPF_MAP_TYPE_ARRAY,
             Kind::Hash => sys::BPF_MAP_TYPE_HASH,
         };
         let c_name = CString::new(name).unwrap_or_default();
@@ -77,6 +79,7 @@ impl<K: Plain, V: Plain> Table<K, V> {
         let mut options = sys::bpf_map_create_opts { sz: size_of::<sys::bpf_map_create_opts>() as _, ..Default::default() };
         options.map_flags = match kind {
             Kind::Array => 0,
+            Kind::Mapped => sys::BPF_F_INNER_MAP | sys::BPF_F_MMAPABLE,
             Kind::Hash => sys::BPF_F_NO_PREALLOC,
         };
         // SAFETY: plain numbers and a NUL-terminated name that outlives the call.
@@ -98,6 +101,21 @@ impl<K: Plain, V: Plain> Table<K, V> {
         match check(failed) {
             // SAFETY: the kernel has written the value.
             Ok(()) => Ok(Some(unsafe { value.assume_init() })),
+            Err(e) if e.raw_os_error() == Some(libc::ENOENT) => Ok(None),
+            Err(source) => Err(self.error("lookup", source)),
+        }
+    }
+
+    /// The same for values that are too large for a stack.
+    ///
+    /// # Errors
+    /// As the kernel says; a missing key is `None`.
+    pub fn get_boxed(&self, key: &K) -> Result<Option<Box<V>>, TableError> {
+        let mut value = zeroed::<V>();
+        // SAFETY: sizes were compared when the map was opened.
+        let failed = unsafe { sys::bpf_map_lookup_elem(self.raw(), ptr::from_ref(key).cast(), (&raw mut *value).cast()) };
+        match check(failed) {
+            Ok(()) => Ok(Some(value)),
             Err(e) if e.raw_os_error() == Some(libc::ENOENT) => Ok(None),
             Err(source) => Err(self.error("lookup", source)),
         }
@@ -135,6 +153,32 @@ impl<K: Plain, V: Plain> Table<K, V> {
                 sys::bpf_map_update_batch(self.raw(), keys.as_ptr().cast(), values.as_ptr().cast(), &raw mut count, &raw const options)
             };
             check(failed).map_err(|source| self.error("batch update", source))?;
+        }
+        Ok(())
+    }
+
+    /// Writes the first elements of a map of [`Kind::Mapped`] through memory: no system call and no copy for each.
+    ///
+    /// # Errors
+    /// As the kernel says.
+    pub fn write(&self, values: &[V]) -> Result<(), TableError> {
+        let shape = shape_of(&self.name, self.fd())?;
+        // The kernel rounds elements up to 8 octets: others would not lie side by side.
+        if !size_of::<V>().is_multiple_of(8) || values.len() > shape.max_entries as usize {
+            return Err(self.error("write", io::Error::from(io::ErrorKind::InvalidInput)));
+        }
+        let octets = size_of_val(values);
+        if octets == 0 {
+            return Ok(());
+        }
+        // SAFETY: a new mapping, no longer than the map, unmapped at once; nobody else knows its address.
+        unsafe {
+            let to = libc::mmap(ptr::null_mut(), octets, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED, self.raw(), 0);
+            if to == libc::MAP_FAILED {
+                return Err(self.error("mapping into memory", io::Error::last_os_error()));
+            }
+            ptr::copy_nonoverlapping(values.as_ptr().cast::<u8>(), to.cast::<u8>(), octets);
+            libc::munmap(to, octets);
         }
         Ok(())
     }
@@ -271,6 +315,12 @@ impl Maps {
         // SAFETY: a plain number.
         owned(unsafe { sys::bpf_map_get_fd_by_id(id) }).map(Some).map_err(|source| error("open", source))
     }
+}
+
+/// A value of zeros, made where it lies: some are too large for a stack.
+pub fn zeroed<V: Plain>() -> Box<V> {
+    // SAFETY: every bit pattern is a value of a `Plain` type.
+    unsafe { Box::<V>::new_zeroed().assume_init() }
 }
 
 /// # Errors

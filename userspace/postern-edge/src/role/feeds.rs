@@ -63,5 +63,5 @@ async fn round(shared: &Arc<Shared>, folder: &std::path::Path) {
 fn put(work: &FeedWork) -> Result<usize, String> {
     let plan = plan(&work.rules, work.seed).map_err(|e| e.to_string())?;
     load(&work.maps, &plan).map_err(|e| e.to_string())?;
-    Ok(plan.keys_v4.len() + plan.keys_v6.len())
+    Ok(plan.elements())
 }

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use postern_ebpf_abi::address::Source;
+use postern_ebpf_abi::address::{KeyV6, Source};
+use postern_ebpf_abi::feed::v4::{Bucket, FeedsV4};
+use postern_ebpf_abi::feed::v6::FeedsV6;
 use postern_ebpf_abi::feed::{FeedTable, listed};
 use proptest::prelude::*;
 
@@ -11,40 +13,35 @@ use super::*;
 
 /// A generation held in memory, asked by the same function as the kernel's.
 struct Model {
-    plan: Plan,
-    v4: HashMap<FeedKeyV4, u32>,
-    v6: HashMap<KeyV6, u32>,
+    v4: Box<FeedsV4>,
+    buckets: Vec<Bucket>,
+    v6: Box<FeedsV6>,
+    keys: HashMap<KeyV6, u32>,
 }
 
 impl Model {
-    fn of(plan: Plan) -> Self {
-        let v4 = plan.keys_v4.iter().copied().zip(plan.feeds_v4.iter().copied()).collect();
-        let v6 = plan.keys_v6.iter().copied().zip(plan.feeds_v6.iter().copied()).collect();
-        Self { plan, v4, v6 }
+    fn of(plan: &Plan) -> Self {
+        let keys = plan.v6.keys.iter().copied().zip(plan.v6.feeds.iter().copied()).collect();
+        Self { v4: plan.v4.generation(1), buckets: plan.v4.buckets.clone(), v6: plan.v6.generation(1), keys }
     }
 }
 
 impl FeedTable for Model {
-    fn generation(&self) -> u32 {
-        0
+    type Bucket = Box<Bucket>;
+
+    fn feeds_v4(&self) -> Option<&FeedsV4> {
+        Some(&self.v4)
     }
-    fn shape(&self, _: u32) -> FeedShape {
-        self.plan.shape
+    fn feeds_v6(&self) -> Option<&FeedsV6> {
+        Some(&self.v6)
     }
-    fn feed_bits_v4(&self, _: u32, word: u32) -> u64 {
-        self.plan.bits_v4[word as usize]
+    fn bucket_v4(&self, table: u32, index: u32) -> Option<Box<Bucket>> {
+        assert_eq!(table, 1);
+        self.buckets.get(index as usize).copied().map(Box::new)
     }
-    fn feed_whole_v4(&self, _: u32, word: u32) -> u64 {
-        self.plan.whole_v4[word as usize]
-    }
-    fn feed_bits_v6(&self, _: u32, word: u32) -> u64 {
-        self.plan.bits_v6[word as usize]
-    }
-    fn feed_v4(&self, _: u32, key: &FeedKeyV4) -> Option<u32> {
-        self.v4.get(key).copied()
-    }
-    fn feed_v6(&self, _: u32, key: &KeyV6) -> Option<u32> {
-        self.v6.get(key).copied()
+    fn feed_v6(&self, table: u32, key: &KeyV6) -> Option<u32> {
+        assert_eq!(table, 1);
+        self.keys.get(key).copied()
     }
 }
 
@@ -59,12 +56,19 @@ fn source(address: IpAddr) -> Source {
     }
 }
 
+/// Lengths in use for IPv4, longest first.
+fn lengths(plan: &Plan) -> Vec<u32> {
+    let head = &plan.v4.head;
+    [head.hosts].iter().chain(&head.networks).filter(|c| c.buckets > 0).map(|c| c.length).collect()
+}
+
 #[test]
 fn halves_are_joined_and_covered_rules_dropped() {
     let p = plan(&rules(&["192.0.2.0/25", "192.0.2.128/25", "192.0.2.7/32", "192.0.3.0/24", "10.0.0.0/8", "10.1.0.0/16"]), 1).unwrap();
-    let keys: Vec<(u32, u32)> = p.keys_v4.iter().map(|k| (k.address, k.length)).collect();
-    assert_eq!(keys, [(0x0a00_0000, 8), (0xc000_0200, 23)]);
-    assert_eq!(p.shape.v4[..3], [23, 8, 255]);
+    assert_eq!((p.elements(), lengths(&p)), (2, vec![23, 8]));
+    let m = Model::of(&p);
+    assert_eq!(listed(&m, 1, &Source::V4(0xc000_0200)), Some(0));
+    assert_eq!(listed(&m, 1, &Source::V4(0xc000_0400)), None);
 }
 
 #[test]
@@ -74,18 +78,52 @@ fn a_length_of_few_rules_is_expanded_into_one_of_many() {
         .collect();
     list.extend(rules(&["10.0.0.0/31", "10.9.0.0/30", "11.0.0.0/24"]));
     let p = plan(&list, 1).unwrap();
-    assert_eq!(p.shape.v4[..2], [32, 255], "a lookup saved is worth the 256 entries of one /24");
-    assert_eq!(p.keys_v4.len(), 10_000 + 2 + 4 + 256);
+    assert_eq!(lengths(&p), [32], "a lookup saved is worth the 256 entries of one /24");
+    assert_eq!(p.elements(), 10_000 + 2 + 4 + 256);
     list.extend(rules(&["12.0.0.0/8"]));
-    let p = plan(&list, 1).unwrap();
-    assert_eq!((p.shape.v4[0], p.shape.v4[2]), (32, 255), "but not worth the 16 million of a /8");
+    assert_eq!(lengths(&plan(&list, 1).unwrap()), [32, 8], "but not worth the 16 million of a /8");
+}
+
+/// Enough for full buckets whose rules lie in the next ones; every fourth feed number has its upper bits set.
+#[test]
+fn every_one_of_half_a_million_hosts_is_found_with_its_feed() {
+    let address = |i: u32| i.wrapping_mul(0x9e37_79b1);
+    let feed = |i: u32| if i % 4 == 0 { 1023 } else { i as u16 % 700 };
+    let list: Vec<Rule> =
+        (0..500_000u32).map(|i| Rule { network: ipnet::Ipv4Net::new(address(i).into(), 32).unwrap().into(), feed: feed(i) }).collect();
+    let p = plan(&list, 0x0123_4567_89ab_cdef).unwrap();
+    assert!(p.v4.buckets.iter().filter(|b| b.0[7] >> 32 != 0).count() > 100, "no bucket is full");
+    let m = Model::of(&p);
+    for i in 0..500_000 {
+        assert_eq!(listed(&m, 0x0123_4567_89ab_cdef, &Source::V4(address(i))), Some(feed(i).into()), "{:#x}", address(i));
+        assert_eq!(listed(&m, 0x0123_4567_89ab_cdef, &Source::V4(address(i + 500_000))), None);
+    }
+}
+
+/// More hosts than the filter can tell apart: it is left out, for them only.
+#[test]
+fn a_filter_that_would_always_say_yes_is_not_asked() {
+    let mut list: Vec<Rule> =
+        (0..4_000_000u32).map(|i| Rule { network: ipnet::Ipv4Net::new((i * 900).into(), 32).unwrap().into(), feed: 3 }).collect();
+    list.extend((0..300_000u32).map(|i| Rule { network: ipnet::Ipv4Net::new((0xe000_0000 | i << 9).into(), 24).unwrap().into(), feed: 4 }));
+    let p = plan(&list, 77).unwrap();
+    assert_eq!((p.v4.head.hosts_filtered, lengths(&p)), (0, vec![32, 24]));
+    let m = Model::of(&p);
+    for i in (0..4_000_000).step_by(97) {
+        assert_eq!(listed(&m, 77, &Source::V4(i * 900)), Some(3));
+        assert_eq!(listed(&m, 77, &Source::V4(i * 900 + 1)), None);
+    }
+    assert_eq!(listed(&m, 77, &Source::V4(0xe000_02ff)), Some(4));
+    assert_eq!(listed(&m, 77, &Source::V4(0xe000_01ff)), None);
 }
 
 #[test]
 fn nothing_is_listed_by_no_rules() {
-    let m = Model::of(plan(&[], 1).unwrap());
-    assert_eq!(m.plan.shape, FeedShape::EMPTY);
+    let p = plan(&[], 1).unwrap();
+    assert_eq!((p.v4.head, p.elements()), (Default::default(), 0));
+    let m = Model::of(&p);
     assert_eq!(listed(&m, 1, &Source::V4(0)), None);
+    assert_eq!(listed(&m, 1, &Source::V6(0, 0)), None);
 }
 
 #[test]
@@ -93,8 +131,8 @@ fn all_lengths_at_once_stay_within_six() {
     let list: Vec<Rule> =
         (8..=32u8).map(|l| Rule { network: format!("{}.{}.0.0/{l}", 20 + l, l).parse::<IpNet>().unwrap().trunc(), feed: 0 }).collect();
     let p = plan(&list, 1).unwrap();
-    assert!(p.shape.v4.iter().filter(|l| **l != FeedShape::END).count() <= LENGTHS);
-    assert!(p.keys_v4.len() < 10_000, "{}", p.keys_v4.len());
+    assert!(lengths(&p).len() <= LENGTHS);
+    assert!(p.elements() < 10_000, "{}", p.elements());
 }
 
 #[test]
@@ -112,7 +150,7 @@ fn what_would_fill_the_memory_is_refused() {
 
 fn network() -> impl Strategy<Value = IpNet> {
     // From a small universe, so that rules overlap, touch and are hit.
-    let v4 = (0u32..1 << 14, 18u8..=32).prop_map(|(a, l)| ipnet::Ipv4Net::new((0xc000_0000 | a).into(), l).unwrap().trunc().into());
+    let v4 = (0u32..1 << 14, 14u8..=32).prop_map(|(a, l)| ipnet::Ipv4Net::new((0xc000_0000 | a).into(), l).unwrap().trunc().into());
     let v6 = (0u128..1 << 12, prop::sample::select(vec![29u8, 32, 40, 48, 56, 64, 128]))
         .prop_map(|(a, l)| ipnet::Ipv6Net::new((0x2001_0db8 << 96 | (a >> 4) << 72 | (a & 15)).into(), l).unwrap().trunc().into());
     prop_oneof![v4, v6]
@@ -133,7 +171,7 @@ proptest! {
         seed: u64,
     ) {
         let list: Vec<Rule> = list.into_iter().map(|(network, feed)| Rule { network, feed }).collect();
-        let m = Model::of(plan(&list, seed).unwrap());
+        let m = Model::of(&plan(&list, seed).unwrap());
         for address in asked {
             let hits: Vec<&Rule> = list.iter().filter(|r| r.network.contains(&address)).collect();
             let found = listed(&m, seed, &source(address));
