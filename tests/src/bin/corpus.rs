@@ -48,7 +48,7 @@ fn main() -> anyhow::Result<()> {
     let mut pooled = Vec::new();
     for part in 0..FOLDS {
         let here = place.path().join(format!("fold{part}"));
-        let (test, train): (Vec<&Labelled>, Vec<&Labelled>) = corpus.mails.iter().partition(|m| Corpus::part(m, FOLDS) == part);
+        let (test, train): (Vec<&Labelled>, Vec<&Labelled>) = corpus.mails.iter().partition(|m| Corpus::part(m, FOLDS, 0) == part);
         let database = here.join("db");
         for class in [Class::Spam, Class::Ham] {
             let folder = here.join(format!("train-{}", class.name()));

@@ -1,6 +1,7 @@
 //! Builds models from labelled mail: the starting model and the combiner for own counts.
 
 use postern_filter::bayes::combiner::Combiner;
+use postern_filter::bayes::features::Tier;
 use postern_filter::bayes::model::Model;
 use postern_filter::bayes::statistics::{STATISTICS, statistics};
 use postern_filter::bayes::tokens::{Class, Counts, Tokens};
@@ -54,8 +55,13 @@ pub fn starting_model(samples: &[&Sample], features: usize) -> Model {
         let ratio = (f64::from(c.spam) + 0.5) / (f64::from(c.ham) + 0.5) * (f64::from(learned.ham) + 1.0) / (f64::from(learned.spam) + 1.0);
         ratio.ln().abs() * f64::from(c.total()).sqrt()
     };
-    let mut ranked: Vec<(f64, u64, Counts)> =
-        all.iter().filter(|(_, c)| c.total() >= START_MAILS).map(|(f, c)| (telling(c), f, c)).filter(|(t, _, _)| *t > 1.0).collect();
+    let mut ranked: Vec<(f64, u64, Counts)> = all
+        .iter()
+        // Where the mails of the collection came from says nothing about anybody else's.
+        .filter(|(f, c)| c.total() >= START_MAILS && Tier::of(*f) != Some(Tier::Route))
+        .map(|(f, c)| (telling(c), f, c))
+        .filter(|(t, _, _)| *t > 1.0)
+        .collect();
     ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
     ranked.truncate(features);
     let mut tokens = Tokens::with_capacity(ranked.len());

@@ -28,8 +28,8 @@ pub struct Fit {
     pub weights: Vec<f64>,
 }
 
-/// Least loss of `rows` labelled rows plus `l2`/2 × the squared distances to the centres. Rows of the
-/// rarer class weigh more, so that a bias of zero means "no idea".
+/// Least loss of the labelled rows (true: spam) plus `l2`/2 × the squared distances to the centres.
+/// Rows of the rarer class weigh more, so that odds of zero mean "no idea".
 pub fn fit(labels: &[bool], columns: &[Column], l2: f64, constant: Bias) -> Fit {
     let spam = labels.iter().filter(|l| **l).count().max(1) as f64;
     let ham = (labels.len() as f64 - spam).max(1.0);

@@ -78,11 +78,11 @@ impl Corpus {
         Ok(Self { mails, index, _unpacked: unpacked })
     }
 
-    /// The part (0 to `parts` - 1) the n-th mail is in: by its name, so that a part is the same part
-    /// of every selection of mails.
-    pub fn part(mail: &Labelled, parts: u64) -> u64 {
+    /// The part (0 to `parts` - 1) a mail is in: by its name, so that a part is the same part of every
+    /// selection of mails. Another `split` is another way of dividing.
+    pub fn part(mail: &Labelled, parts: u64, split: u64) -> u64 {
         // FNV-1a: fixed for ever, unlike the standard library's hash.
-        let hash = mail.file.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
+        let hash = mail.file.bytes().fold(0xcbf2_9ce4_8422_2325u64 ^ split, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
         (hash >> 20) % parts
     }
 }

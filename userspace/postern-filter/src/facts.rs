@@ -10,6 +10,8 @@ use postern_model::envelope::{Direction, TlsInfo};
 use postern_model::score::Score;
 use postern_model::time::Timestamp;
 
+use crate::bayes::features::Client;
+
 /// A fact that may not have been asked for (offline, switched off, timed out).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Asked<T> {
@@ -39,6 +41,13 @@ pub struct Facts {
     pub bayes: Option<BayesFact>,
     pub antivirus: Asked<Option<String>>,
     pub history: History,
+}
+
+impl Facts {
+    /// The SMTP client as the classifier looks at it.
+    pub fn client(&self) -> Option<Client<'_>> {
+        self.connection.ip.map(|ip| Client { ip, helo: &self.connection.helo })
+    }
 }
 
 /// The SMTP client.
@@ -78,6 +87,8 @@ pub struct ListHit {
 pub struct BayesFact {
     /// 0 (surely ham) to 1 (surely spam).
     pub probability: f64,
+    /// How much of it the organisation's own mail says, 0 to 1; the rest is the starting model's.
+    pub own_share: f64,
     /// Tokens of the mail that were known.
     pub known_tokens: usize,
     /// The tokens that decided, with their pull, for people.

@@ -93,9 +93,13 @@ pub struct GroupSum {
 }
 
 impl GroupSum {
+    /// What speaks against the mail, after the cap.
+    pub fn added(&self) -> Score {
+        if self.positive > self.cap { self.cap } else { self.positive }
+    }
+
     pub fn after(&self) -> Score {
-        let limited = if self.positive > self.cap { self.cap } else { self.positive };
-        limited + self.negative
+        self.added() + self.negative
     }
 
     pub fn is_capped(&self) -> bool {

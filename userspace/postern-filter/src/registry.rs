@@ -27,7 +27,7 @@ pub const DEFAULT_CAPS: &[(Group, f64)] = &[
     (Group::Url, 9.0),
     (Group::Attachment, 12.0),
     (Group::Impersonation, 10.0),
-    (Group::Bayes, 8.0),
+    (Group::Bayes, 11.0),
     (Group::Fingerprint, 8.0),
     (Group::Reputation, 5.0),
     (Group::Lists, 12.0),

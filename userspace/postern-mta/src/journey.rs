@@ -15,6 +15,7 @@ use std::time::{Duration, SystemTime};
 use arc_swap::ArcSwap;
 use postern_edge::offences::Act;
 use postern_filter::bayes::Classifier;
+use postern_filter::bayes::features::Client;
 use postern_filter::facts::Asked;
 use postern_filter::judge::judge;
 use postern_mail::dns::Answer;
@@ -265,7 +266,7 @@ impl Journey {
                 reverse: visit.client.reverse.clone(),
             },
         });
-        let (body, message, bayes) = match self.take_apart(&live, visit.is_judged, body).await {
+        let (body, message, bayes) = match self.take_apart(&live, visit, body).await {
             Ok(parts) => parts,
             Err(refusal) => return self.refuse(id, at, refusal),
         };
@@ -338,17 +339,20 @@ impl Journey {
     async fn take_apart(
         self: &Arc<Self>,
         live: &Arc<Live>,
-        is_judged: bool,
+        visit: &Visit,
         body: Body,
     ) -> Result<(Body, Message, Option<postern_filter::facts::BayesFact>), Refusal> {
         let journey = Arc::clone(self);
         let large = body.size() > LARGE;
         let limits = live.extraction.clone();
         let uses_bayes = live.settings.filter.bayes.enabled;
+        let is_judged = visit.is_judged;
+        let (ip, helo) = (visit.client.ip(), visit.client.helo.clone());
         let work = move || {
             let message =
                 if is_judged { postern_mail::read(body.bytes(), &limits) } else { postern_mail::read_header(body.bytes(), &limits) };
-            let bayes = if is_judged && uses_bayes { journey.classifier.load().fact(&message) } else { None };
+            let bayes =
+                if is_judged && uses_bayes { journey.classifier.load().fact(&message, Some(Client { ip, helo: &helo })) } else { None };
             (body, message, bayes)
         };
         if !large {

@@ -46,7 +46,7 @@ pub async fn keep_current(journey: Arc<Journey>, learned: Arc<Notify>) {
 /// Learns one mail; learning it twice changes nothing.
 pub async fn learn(journey: Arc<Journey>, learned: Arc<Notify>, kind: LearnKind, mail: Bytes) -> Result<(), String> {
     let limits = inputs::limits(&journey.live.load().settings.filter);
-    let work = move || features(&postern_mail::read(&mail, &limits));
+    let work = move || features(&postern_mail::read(&mail, &limits), None);
     let features = tokio::task::spawn_blocking(work).await.map_err(|e| format!("taking the mail apart failed: {e}"))?;
     let lesson = Lesson { mail: mail_name(&features), is_spam: kind == LearnKind::Spam, features };
     let now = Timestamp::from_system(SystemTime::now());
@@ -60,7 +60,6 @@ pub async fn explain(journey: Arc<Journey>, request: ExplainRequest) -> Result<V
     let work = move || {
         let settings = Arc::clone(&journey.live.load().settings);
         let message = postern_mail::read(&request.mail, &inputs::limits(&settings.filter));
-        let bayes = if settings.filter.bayes.enabled { journey.classifier.load().fact_with_evidence(&message) } else { None };
         let arrival = Arrival {
             client_ip: request.client,
             helo: request.helo.unwrap_or_default(),
@@ -69,7 +68,9 @@ pub async fn explain(journey: Arc<Journey>, request: ExplainRequest) -> Result<V
         };
         let own = settings.domains.iter().filter_map(|d| d.name.trim_start_matches("*.").parse().ok()).collect();
         let mut facts = facts(message, arrival, own, Clock::At(Timestamp::from_system(SystemTime::now())));
-        facts.bayes = bayes;
+        if settings.filter.bayes.enabled {
+            facts.bayes = journey.classifier.load().fact_with_evidence(&facts.message, facts.client());
+        }
         judge(&facts, &Policy::new(&settings))
     };
     tokio::task::spawn_blocking(work).await.map_err(|e| format!("judging failed: {e}"))

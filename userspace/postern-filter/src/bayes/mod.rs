@@ -23,6 +23,7 @@ use postern_mail::message::Message;
 
 use crate::facts::BayesFact;
 use combiner::Combiner;
+use features::{Client, Tier};
 use model::Model;
 use statistics::{Pull, Statistics, statistics};
 use tokens::{Class, Counts, Tokens};
@@ -58,10 +59,10 @@ pub struct Classifier {
 }
 
 /// Names a mail by what the classifier sees of it: copies that differ only in what delivery added
-/// have one name, and are learned once.
+/// have one name, and are learned once. The way it came has no part in it.
 pub fn mail_name(features: &[u64]) -> [u8; 16] {
     let mut hasher = xxhash_rust::xxh3::Xxh3::new();
-    features.iter().for_each(|f| hasher.update(&f.to_le_bytes()));
+    features.iter().filter(|f| Tier::of(**f) != Some(Tier::Route)).for_each(|f| hasher.update(&f.to_le_bytes()));
     hasher.digest128().to_be_bytes()
 }
 
@@ -70,6 +71,8 @@ pub fn mail_name(features: &[u64]) -> [u8; 16] {
 pub struct Judgement {
     /// Log odds of spam; 0 is "no idea".
     pub log_odds: f64,
+    /// How much of it the own counts say, 0 to 1.
+    pub own_share: f64,
     pub known: usize,
     /// The most telling features, strongest first.
     pub pulls: Vec<Pull>,
@@ -130,15 +133,17 @@ impl Classifier {
         let share = share(counts.learned(), self.min_learned);
         let own = self.own_combiner.as_ref().filter(|_| share > 0.0).map(|combiner| {
             let (statistics, pulls) = statistics(features, &counts, None);
-            Judgement { log_odds: combiner.log_odds(&statistics), known: statistics.known, pulls }
+            Judgement { log_odds: combiner.log_odds(&statistics), own_share: share, known: statistics.known, pulls }
         });
         let start = self.start.filter(|_| share < 1.0).map(|model| {
             let (statistics, pulls) = statistics(features, &model.tokens, None);
-            Judgement { log_odds: damped(model.combiner.log_odds(&statistics), &statistics), known: statistics.known, pulls }
+            let log_odds = damped(model.combiner.log_odds(&statistics), &statistics);
+            Judgement { log_odds, own_share: 0.0, known: statistics.known, pulls }
         });
         match (own, start) {
             (Some(own), Some(start)) => Some(Judgement {
                 log_odds: share * own.log_odds + (1.0 - share) * start.log_odds,
+                own_share: share,
                 known: own.known.max(start.known),
                 pulls: if share >= 0.5 { own.pulls } else { start.pulls },
             }),
@@ -146,27 +151,30 @@ impl Classifier {
         }
     }
 
-    /// Judges a mail and says by which words.
-    pub fn fact(&self, message: &Message) -> Option<BayesFact> {
-        let judgement = self.judge(&features::features(message))?;
-        Some(BayesFact { probability: probability(judgement.log_odds), known_tokens: judgement.known, evidence: Vec::new() })
+    /// Judges a mail. `client`: who brought it; `None` for a stored mail, whose trace says it.
+    pub fn fact(&self, message: &Message, client: Option<Client<'_>>) -> Option<BayesFact> {
+        self.judge(&features::features(message, client)).map(|judgement| fact(&judgement, Vec::new()))
     }
 
     /// [`Classifier::fact`] with the features that decided, for people. Takes the mail apart once more.
-    pub fn fact_with_evidence(&self, message: &Message) -> Option<BayesFact> {
-        let judgement = self.judge(&features::features(message))?;
+    pub fn fact_with_evidence(&self, message: &Message, client: Option<Client<'_>>) -> Option<BayesFact> {
+        let judgement = self.judge(&features::features(message, client))?;
         let spam = judgement.log_odds > 0.0;
         let telling: Vec<Pull> =
             judgement.pulls.iter().filter(|p| (p.log_ratio > 0.0) == spam && p.log_ratio.abs() > 0.5).take(12).copied().collect();
         let mut wanted: Vec<u64> = telling.iter().map(|p| p.feature).collect();
         wanted.sort_unstable();
-        let names = if wanted.is_empty() { Vec::new() } else { features::describe(message, &wanted) };
+        let names = if wanted.is_empty() { Vec::new() } else { features::describe(message, client, &wanted) };
         let evidence = telling
             .iter()
             .filter_map(|p| names.iter().find(|(f, _)| *f == p.feature).map(|(_, name)| format!("{name} {:+.1}", p.log_ratio)))
             .collect();
-        Some(BayesFact { probability: probability(judgement.log_odds), known_tokens: judgement.known, evidence })
+        Some(fact(&judgement, evidence))
     }
+}
+
+fn fact(judgement: &Judgement, evidence: Vec<String>) -> BayesFact {
+    BayesFact { probability: probability(judgement.log_odds), own_share: judgement.own_share, known_tokens: judgement.known, evidence }
 }
 
 fn share(learned: Counts, min_learned: u64) -> f64 {

@@ -2,25 +2,43 @@
 //!
 //! A sum of log ratios over all features (naive Bayes) is far too sure of itself: features of one
 //! mail are not independent, and a long thread outvotes everything. Here each tier gets its own pull
-//! to both sides, divided by the root of its features, only from features seen in two mails or more;
-//! beside them stand the most telling features of all and the share of unknown ones. A small logistic
-//! regression ([`super::combiner`]) learned what each of them is worth.
+//! to both sides, divided by the root of its features, only from features seen in two mails or more,
+//! and the strength of its few most telling features; beside them stand the most telling of all and
+//! the share of unknown ones. What each is worth a small logistic regression learned
+//! ([`super::combiner`]): once for all mail, and once more for what comes over mailing lists, whose
+//! headers speak for any post, so that there the words must count for more.
 
-use super::features::Tier;
+use super::features::{Tier, is_of_list};
 use super::tokens::{Class, Counts, Tokens};
 
-/// Pull to spam and to ham for each tier, then the four numbers over all.
-pub const STATISTICS: usize = 2 * Tier::ALL.len() + 4;
+const TIERS: usize = Tier::ALL.len();
+/// Pull to spam and to ham for each tier, then four numbers over all.
+const SUMS: usize = 2 * TIERS + 4;
+/// The sums, the tiers' most telling features, and for mail of lists the sums again with a constant.
+pub const STATISTICS: usize = SUMS + 2 * TIERS + SUMS + 1;
 
-/// Mails taken as seen of each class for features seen at least twice, and for the rest: how far a
-/// single sight pulls. Found by trying.
+/// Mails taken as seen of each class for features seen at least twice, for those of them that are
+/// ranked, and for the rest: how far a single sight pulls. Found by trying.
 const PRIOR_SOLID: f64 = 0.5;
+const PRIOR_RANKED: f64 = 0.3;
 const PRIOR_ANY: f64 = 0.05;
+/// Most telling features of a tier, to either side.
+const BEST: usize = 6;
 
 /// Names in the order of [`Statistics::values`].
 pub fn names() -> Vec<String> {
-    let mut names: Vec<String> = Tier::ALL.iter().flat_map(|t| [format!("{}-spam", t.name()), format!("{}-ham", t.name())]).collect();
-    names.extend(["top-30", "top-100", "all", "unknown"].map(str::to_owned));
+    let sides = |end: &str| {
+        Tier::ALL.iter().flat_map(|t| [format!("{}-spam{end}", t.name()), format!("{}-ham{end}", t.name())]).collect::<Vec<_>>()
+    };
+    let sums = |end: &str| {
+        let mut names = sides(end);
+        names.extend(["top-30", "top-100", "all", "unknown"].map(|n| format!("{n}{end}")));
+        names
+    };
+    let mut names = sums("");
+    names.extend(sides("-best"));
+    names.extend(sums("-list"));
+    names.push("is-list".to_owned());
     names
 }
 
@@ -39,14 +57,29 @@ pub struct Pull {
     pub log_ratio: f64,
 }
 
+/// What was found in one tier.
+#[derive(Clone, Copy)]
+struct Side {
+    spam: f64,
+    ham: f64,
+    /// Features, and one so that it can be divided by.
+    n: f64,
+    /// Strongest first; zero: none.
+    best_spam: [f64; BEST],
+    best_ham: [f64; BEST],
+}
+
+impl Side {
+    const NONE: Self = Self { spam: 0.0, ham: 0.0, n: 1.0, best_spam: [0.0; BEST], best_ham: [0.0; BEST] };
+}
+
 /// Boils a mail's features down. `without`: the mail itself is among the learned ones of this class
 /// and is taken out of the counts (to fit a combiner without learning by heart).
 pub fn statistics(features: &[u64], tokens: &Tokens, without: Option<Class>) -> (Statistics, Vec<Pull>) {
     let minus = without.map(Counts::one).unwrap_or_default();
     let learned = tokens.learned().minus(minus);
-    let any = Ratio::new(learned, PRIOR_ANY);
-    let solid = Ratio::new(learned, PRIOR_SOLID);
-    let mut tiers = [(0.0f64, 0.0f64, 1.0f64); Tier::ALL.len()];
+    let [any, solid, ranked] = [PRIOR_ANY, PRIOR_SOLID, PRIOR_RANKED].map(|prior| Ratio::new(learned, prior));
+    let mut tiers = [Side::NONE; TIERS];
     let mut pulls = Vec::with_capacity(features.len());
     let mut sum = 0.0;
     for feature in features {
@@ -55,31 +88,55 @@ pub fn statistics(features: &[u64], tokens: &Tokens, without: Option<Class>) -> 
         let log_ratio = any.of(counts);
         sum += log_ratio;
         pulls.push(Pull { feature: *feature, log_ratio });
-        tier.2 += 1.0;
+        tier.n += 1.0;
         if counts.total() >= 2 {
-            let log_ratio = solid.of(counts);
-            let side = if log_ratio > 0.0 { &mut tier.0 } else { &mut tier.1 };
-            *side += log_ratio;
+            let (pull, rank) = (solid.of(counts), ranked.of(counts));
+            if pull > 0.0 {
+                tier.spam += pull;
+            } else {
+                tier.ham += pull;
+            }
+            insert(if rank > 0.0 { &mut tier.best_spam } else { &mut tier.best_ham }, rank);
         }
     }
     let known = pulls.len();
-    // The most telling first; ties in an order that does not depend on the table.
-    let most = known.min(100);
+    keep_most_telling(&mut pulls, 100);
+    let top = |n: usize| pulls.iter().take(n).map(|p| p.log_ratio).sum::<f64>() / n as f64;
+    let mut sums = [0.0; SUMS];
+    for (slot, side) in sums.chunks_exact_mut(2).zip(&tiers) {
+        slot[0] = side.spam / side.n.sqrt();
+        slot[1] = side.ham / side.n.sqrt();
+    }
+    let rest = [top(30), top(100), sum / (known as f64 + 1.0).sqrt(), (features.len() - known) as f64 / (features.len() as f64 + 1.0)];
+    sums[2 * TIERS..].copy_from_slice(&rest);
+
+    let list = f64::from(u8::from(is_of_list(features)));
+    let best = tiers.iter().flat_map(|t| [t.best_spam, t.best_ham]).map(|b| b.iter().sum::<f64>() / BEST as f64);
+    let all = sums.iter().copied().chain(best).chain(sums.iter().map(|v| v * list)).chain([list]);
+    let mut values = [0.0; STATISTICS];
+    values.iter_mut().zip(all).for_each(|(slot, value)| *slot = value);
+    (Statistics { values, known, features: features.len() }, pulls)
+}
+
+/// Puts a value among the strongest of its sign.
+fn insert(best: &mut [f64; BEST], value: f64) {
+    let mut value = value;
+    for slot in best.iter_mut() {
+        if value.abs() > slot.abs() {
+            std::mem::swap(slot, &mut value);
+        }
+    }
+}
+
+/// The most telling first; ties in an order that does not depend on the table.
+fn keep_most_telling(pulls: &mut Vec<Pull>, n: usize) {
+    let most = pulls.len().min(n);
     if most > 0 {
         let order = |a: &Pull, b: &Pull| b.log_ratio.abs().total_cmp(&a.log_ratio.abs()).then(a.feature.cmp(&b.feature));
         pulls.select_nth_unstable_by(most - 1, order);
         pulls.truncate(most);
         pulls.sort_unstable_by(order);
     }
-    let top = |n: usize| pulls.iter().take(n).map(|p| p.log_ratio).sum::<f64>() / n as f64;
-    let mut values = [0.0; STATISTICS];
-    for (slot, (spam, ham, n)) in values.chunks_exact_mut(2).zip(tiers) {
-        slot[0] = spam / n.sqrt();
-        slot[1] = ham / n.sqrt();
-    }
-    let rest = [top(30), top(100), sum / (known as f64 + 1.0).sqrt(), (features.len() - known) as f64 / (features.len() as f64 + 1.0)];
-    values[2 * Tier::ALL.len()..].copy_from_slice(&rest);
-    (Statistics { values, known, features: features.len() }, pulls)
 }
 
 /// Log of how much more often a feature is in spam than in ham.
@@ -107,10 +164,8 @@ mod tests {
     fn a_mail_left_out_is_as_if_it_was_never_learned() {
         let mails: Vec<(Vec<u64>, Class)> = (0..40u64)
             .map(|i| {
-                (
-                    (0..30).map(|j| ((j % 7) << 60) | ((i * 31 + j * j) % 90 + 1)).collect(),
-                    if i % 3 == 0 { Class::Spam } else { Class::Ham },
-                )
+                let features = (0..30).map(|j| ((j % 8) << 60) | ((i * 31 + j * j) % 90 + 1)).collect();
+                (features, if i % 3 == 0 { Class::Spam } else { Class::Ham })
             })
             .collect();
         let mut all = Tokens::new();
@@ -127,7 +182,17 @@ mod tests {
         let (statistics, pulls) = statistics(&[1, 2, 3], &Tokens::new(), None);
         assert!(pulls.is_empty());
         assert_eq!(statistics.known, 0);
-        assert!(statistics.values[..STATISTICS - 1].iter().all(|v| *v == 0.0), "{statistics:?}");
-        assert_eq!(names().len(), STATISTICS);
+        let names = names();
+        assert_eq!(names.len(), STATISTICS);
+        for (name, value) in names.iter().zip(statistics.values) {
+            assert!(value == 0.0 || name.starts_with("unknown"), "{name} is {value}");
+        }
+    }
+
+    #[test]
+    fn the_best_are_the_strongest_in_order() {
+        let mut best = [0.0; BEST];
+        [1.0, 5.0, 3.0, 2.0, 9.0, 4.0, 0.5, 6.0].iter().for_each(|v| insert(&mut best, *v));
+        assert_eq!(best, [9.0, 6.0, 5.0, 4.0, 3.0, 2.0]);
     }
 }

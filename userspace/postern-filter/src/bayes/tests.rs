@@ -23,8 +23,8 @@ fn taught(mails: usize) -> Tokens {
     for i in 0..mails {
         let spam = mail(&format!("Cheap pills {i}"), &format!("Order your cheap pills now, satisfaction guaranteed number {}", i * 7));
         let ham = mail(&format!("Build {i} is green"), &format!("The nightly build passed on all branches, see log {}", i * 13));
-        tokens.learn(&features::features(&spam), Class::Spam);
-        tokens.learn(&features::features(&ham), Class::Ham);
+        tokens.learn(&features::features(&spam, None), Class::Spam);
+        tokens.learn(&features::features(&ham, None), Class::Ham);
     }
     tokens
 }
@@ -32,7 +32,7 @@ fn taught(mails: usize) -> Tokens {
 #[test]
 fn features_are_sorted_single_and_bounded() {
     let words: String = (0..50_000).map(|i| format!("word{i} ")).collect();
-    let all = features::features(&mail("a b c", &words));
+    let all = features::features(&mail("a b c", &words), None);
     assert!(all.len() <= MAX_FEATURES);
     assert!(all.windows(2).all(|w| w[0] < w[1]));
     assert!(Tier::ALL.iter().filter(|t| **t != Tier::Url).all(|t| all.iter().any(|f| Tier::of(*f) == Some(*t))));
@@ -45,14 +45,14 @@ fn what_delivery_adds_is_no_feature() {
     for name in ["Received", "Return-Path", "Delivered-To", "X-Spam-Status", "X-Postern-Score", "Authentication-Results", "X-Spam-Flag"] {
         delivered.headers.insert(0, Header { name: name.into(), value: "YES".into(), raw: "YES".into(), ..Header::default() });
     }
-    assert_eq!(features::features(&plain), features::features(&delivered));
+    assert_eq!(features::features(&plain, None), features::features(&delivered, None));
 }
 
 #[test]
 fn own_counts_tell_spam_from_ham_and_say_why() {
     let classifier = Classifier::new(taught(60), 10).with_start(None);
-    let spam = classifier.fact_with_evidence(&mail("pills", "cheap pills, satisfaction guaranteed")).unwrap();
-    let ham = classifier.fact_with_evidence(&mail("log", "the nightly build passed")).unwrap();
+    let spam = classifier.fact_with_evidence(&mail("pills", "cheap pills, satisfaction guaranteed"), None).unwrap();
+    let ham = classifier.fact_with_evidence(&mail("log", "the nightly build passed"), None).unwrap();
     assert!(spam.probability > ham.probability, "{spam:?} {ham:?}");
     assert!(spam.evidence.iter().any(|e| e.contains("pills")), "{:?}", spam.evidence);
     assert!(ham.evidence.iter().any(|e| e.contains("build")), "{:?}", ham.evidence);

@@ -2,7 +2,7 @@
 //!
 //! A symbol is declared once, by [`symbols!`](crate::symbols), in the file of its group; the file's
 //! `check` looks at the [`View`] of a mail and adds what it found. Order matters in one place only:
-//! files that combine others' findings ([`lure`]) come last.
+//! files that combine others' findings ([`lure`], [`bayes`]) come last.
 
 use postern_model::symbol::Group;
 
@@ -184,5 +184,6 @@ pub fn run(view: &View<'_>) -> Findings {
     antivirus::check(view, &mut found);
     user::check(view, &mut found);
     lure::check(view, &mut found);
+    bayes::take_back(view, &mut found);
     found
 }

@@ -19,7 +19,7 @@
 //! | `X-Test-Dmarc: RESULT DOMAIN [POLICY]` | DMARC | not asked |
 //! | `X-Test-Arc: RESULT SEALER [dmarc-pass]` | ARC | not asked |
 //! | `X-Test-List: ZONE WEIGHT` | a DNS list's answer | none |
-//! | `X-Test-Bayes: PROBABILITY` | classifier | none |
+//! | `X-Test-Bayes: PROBABILITY [own]` | classifier; taught by own mail | none |
 //! | `X-Test-Antivirus: clean`, `failed`, `NAME` | engine | not asked |
 //! | `X-Test-History: N` | mails of this sender before | not asked |
 //! | `X-Test-Setting: TOML` | a line of the settings file, may stand several times | defaults |
@@ -126,7 +126,15 @@ fn apply(facts: &mut Facts, toml: &mut String, name: &str, value: &str, what: &s
             answer: "127.0.0.2".into(),
             weight: Score::new(word(1).parse().unwrap()),
         }),
-        "bayes" => facts.bayes = Some(BayesFact { probability: value.parse().unwrap(), known_tokens: 100, evidence: vec!["word".into()] }),
+        "bayes" => {
+            let (probability, own) = value.split_once(' ').unwrap_or((value, ""));
+            facts.bayes = Some(BayesFact {
+                probability: probability.parse().unwrap(),
+                own_share: if own == "own" { 1.0 } else { 0.0 },
+                known_tokens: 100,
+                evidence: vec!["word".into()],
+            });
+        }
         "antivirus" => {
             facts.antivirus = match value {
                 "clean" => Asked::Yes(None),

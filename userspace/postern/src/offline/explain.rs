@@ -90,7 +90,7 @@ pub fn run(args: &ExplainArgs, settings: Settings, out: &mut dyn Write) -> anyho
 
 fn explain(scanner: &Scanner, file: &Path, as_json: bool, out: &mut dyn Write) -> anyhow::Result<()> {
     let mut facts = scanner.facts(file)?;
-    facts.bayes = scanner.classifier.as_ref().and_then(|c| c.fact_with_evidence(&facts.message));
+    facts.bayes = scanner.classifier.as_ref().and_then(|c| c.fact_with_evidence(&facts.message, facts.client()));
     let verdict = judge(&facts, &scanner.policy);
     let symbols = verdict
         .hits

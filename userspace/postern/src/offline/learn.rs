@@ -119,6 +119,6 @@ pub fn learn(folder: &Path, files: &[PathBuf], kind: Kind, settings: &Settings, 
 }
 
 fn lesson(file: &Path, kind: Kind, limits: &Limits) -> Result<Lesson, InputError> {
-    let features = features(&inputs::mail(file, limits)?);
+    let features = features(&inputs::mail(file, limits)?, None);
     Ok(Lesson { mail: mail_name(&features), is_spam: kind == Kind::Spam, features })
 }

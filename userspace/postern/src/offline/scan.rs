@@ -56,7 +56,7 @@ impl Scanner {
     /// When the file cannot be read or is no mail.
     pub fn verdict(&self, file: &Path) -> Result<Verdict, InputError> {
         let mut facts = self.facts(file)?;
-        facts.bayes = self.classifier.as_ref().and_then(|c| c.fact(&facts.message));
+        facts.bayes = self.classifier.as_ref().and_then(|c| c.fact(&facts.message, facts.client()));
         Ok(judge(&facts, &self.policy))
     }
 

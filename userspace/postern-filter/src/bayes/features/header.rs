@@ -140,6 +140,18 @@ fn has_own_features(name: &str) -> bool {
     NAMES.contains(&name)
 }
 
+/// The feature of mail that came over a discussion list.
+pub(super) const OF_LIST: &[&str] = &["of-list"];
+
+/// A list that people write to, not a mailing of one sender to many: those do not carry this much.
+fn is_of_list(message: &Message) -> bool {
+    const MARKS: &[&str] = &["list-id", "list-post", "x-mailman-version", "x-beenthere", "mailing-list", "x-mailing-list"];
+    const BESIDE: &[&str] = &["list-help", "list-archive", "list-subscribe", "errors-to", "sender"];
+    let has = |names: &[&str]| names.iter().filter(|n| message.headers.iter().any(|h| h.name.eq_ignore_ascii_case(n))).count();
+    let marks = has(MARKS);
+    marks > 0 && marks + has(BESIDE) >= 3
+}
+
 pub(super) fn fields(message: &Message, sink: &mut Sink<'_>) {
     let mut order = String::new();
     let mut before: Option<&str> = None;
@@ -219,6 +231,9 @@ pub(super) fn fields(message: &Message, sink: &mut Sink<'_>) {
             ],
         );
         sink.add(Tier::Address, &["id", &registrable(&domain.to_ascii_lowercase())]);
+    }
+    if is_of_list(message) {
+        sink.add(Tier::Header, OF_LIST);
     }
     for defect in message.defects.iter().take(30) {
         sink.add(Tier::Structure, &["defect", &format!("{:?}", defect.kind)]);

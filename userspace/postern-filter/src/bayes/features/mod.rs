@@ -5,15 +5,19 @@
 //! the subject are taken alone and as orthogonal sparse bigrams (each word with each of the four
 //! before it, the gap being part of the feature): they keep the order that single words lose.
 //!
-//! Left out on purpose: what is added at or after delivery (Received, Return-Path, Delivered-To,
-//! Status, ...) and the verdicts of other filters (X-Spam-*, X-Virus-Scanned, Authentication-Results).
+//! Left out on purpose: what is added at or after delivery (Return-Path, Delivered-To, Status, the
+//! Received fields of the receiving side) and the verdicts of other filters (X-Spam-*,
+//! X-Virus-Scanned, Authentication-Results).
 //! They tell where a mail was collected, not what it is, and a spammer can write them.
 
 mod header;
 mod people;
+mod route;
 mod shape;
 mod structure;
 mod words;
+
+use std::sync::LazyLock;
 
 use postern_mail::message::Message;
 use xxhash_rust::xxh3::Xxh3;
@@ -39,10 +43,13 @@ pub enum Tier {
     Url = 5,
     /// MIME and HTML structure.
     Structure = 6,
+    /// The SMTP client and the hops before it.
+    Route = 7,
 }
 
 impl Tier {
-    pub const ALL: [Self; 7] = [Self::Word, Self::Pair, Self::Subject, Self::Header, Self::Address, Self::Url, Self::Structure];
+    pub const ALL: [Self; 8] =
+        [Self::Word, Self::Pair, Self::Subject, Self::Header, Self::Address, Self::Url, Self::Structure, Self::Route];
 
     pub fn of(feature: u64) -> Option<Self> {
         Self::ALL.get((feature >> 60) as usize).copied()
@@ -57,14 +64,18 @@ impl Tier {
             Self::Address => "address",
             Self::Url => "url",
             Self::Structure => "structure",
+            Self::Route => "route",
         }
     }
 }
 
-/// The features of a mail, each once, sorted; at most [`MAX_FEATURES`].
-pub fn features(message: &Message) -> Vec<u64> {
+pub use route::Client;
+
+/// The features of a mail, each once, sorted; at most [`MAX_FEATURES`]. Without a `client` it is taken
+/// from the mail's trace, as in a stored mail.
+pub fn features(message: &Message, client: Option<Client<'_>>) -> Vec<u64> {
     let mut sink = Sink { found: Vec::with_capacity(2048), wanted: &[], named: Vec::new() };
-    collect(message, &mut sink);
+    collect(message, client, &mut sink);
     sink.found.truncate(MAX_FEATURES);
     sink.found.sort_unstable();
     sink.found.dedup();
@@ -72,10 +83,25 @@ pub fn features(message: &Message) -> Vec<u64> {
 }
 
 /// The features among `wanted` (sorted) in words, for people: `(feature, "pair: click _ here")`.
-pub fn describe(message: &Message, wanted: &[u64]) -> Vec<(u64, String)> {
+pub fn describe(message: &Message, client: Option<Client<'_>>, wanted: &[u64]) -> Vec<(u64, String)> {
     let mut sink = Sink { found: Vec::new(), wanted, named: Vec::new() };
-    collect(message, &mut sink);
+    collect(message, client, &mut sink);
     sink.named
+}
+
+/// Whether a mail's features (sorted) say that it came over a mailing list.
+pub fn is_of_list(features: &[u64]) -> bool {
+    static LIST: LazyLock<u64> = LazyLock::new(|| hash(Tier::Header, header::OF_LIST));
+    features.binary_search(&LIST).is_ok()
+}
+
+fn hash(tier: Tier, pieces: &[&str]) -> u64 {
+    let mut hasher = Xxh3::new();
+    for piece in pieces {
+        hasher.update(piece.as_bytes());
+        hasher.update(&[0]);
+    }
+    (hasher.digest() >> 4) | ((tier as u64) << 60)
 }
 
 struct Sink<'a> {
@@ -87,12 +113,7 @@ struct Sink<'a> {
 
 impl Sink<'_> {
     fn add(&mut self, tier: Tier, pieces: &[&str]) {
-        let mut hasher = Xxh3::new();
-        for piece in pieces {
-            hasher.update(piece.as_bytes());
-            hasher.update(&[0]);
-        }
-        let feature = (hasher.digest() >> 4) | ((tier as u64) << 60);
+        let feature = hash(tier, pieces);
         if self.wanted.is_empty() {
             self.found.push(feature);
         } else if self.wanted.binary_search(&feature).is_ok() && !self.named.iter().any(|(f, _)| *f == feature) {
@@ -102,10 +123,12 @@ impl Sink<'_> {
     }
 }
 
-fn collect(message: &Message, sink: &mut Sink<'_>) {
+fn collect(message: &Message, client: Option<Client<'_>>, sink: &mut Sink<'_>) {
     // The small tiers first: the bound cuts text, never structure.
     header::fields(message, sink);
     people::all(message, sink);
+    people::relations(message, sink);
+    route::of(message, client, sink);
     structure::urls(&message.urls, sink);
     structure::parts(message, sink);
     words::of_subject(message.subject.as_deref().unwrap_or_default(), sink);

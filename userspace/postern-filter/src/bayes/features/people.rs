@@ -62,6 +62,46 @@ pub(super) fn all(message: &Message, sink: &mut Sink<'_>) {
     }
 }
 
+/// Whether the mail's links and the machines it came through belong to its author: newsletters do,
+/// forged senders do not. Relations only, no names: the names are where a mail was collected.
+pub(super) fn relations(message: &Message, sink: &mut Sink<'_>) {
+    let Some(author) = message.from.first().and_then(Mailbox::domain).map(registrable) else { return };
+    let mut hosts: Vec<&str> = message.urls.iter().filter(|u| u.scheme.starts_with("http")).map(|u| u.domain.as_str()).collect();
+    hosts.sort_unstable();
+    hosts.dedup();
+    let own = hosts.iter().filter(|h| **h == author).count();
+    let links = if hosts.is_empty() {
+        "none"
+    } else if own == hosts.len() {
+        "all"
+    } else if own > 0 {
+        "some"
+    } else {
+        "no"
+    };
+    sink.add(Tier::Header, &["links-of-author", links]);
+    sink.add(Tier::Header, &["link-domains", &size_class(hosts.len())]);
+    let is_author = |name: &Option<String>| name.as_deref().is_some_and(|n| registrable(&n.to_ascii_lowercase()) == author);
+    let (mut named, mut reversed) = (false, false);
+    for hop in message.received.iter().take(30) {
+        named |= is_author(&hop.helo);
+        reversed |= is_author(&hop.reverse);
+    }
+    sink.add(
+        Tier::Header,
+        &[
+            "hops-of-author",
+            if reversed {
+                "reverse"
+            } else if named {
+                "helo"
+            } else {
+                "no"
+            },
+        ],
+    );
+}
+
 fn one_person(role: &str, person: &Mailbox, sink: &mut Sink<'_>) {
     let local = person.address.split('@').next().unwrap_or_default();
     sink.add(Tier::Header, &[role, "local-shape", &shape(local, 20)]);
