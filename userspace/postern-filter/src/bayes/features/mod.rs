@@ -20,7 +20,7 @@ mod words;
 use std::sync::LazyLock;
 
 use postern_mail::message::Message;
-use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh3::xxh3_64;
 
 /// Features of one mail; what comes after them is not looked at. Bounds the time of a look-up.
 pub const MAX_FEATURES: usize = 4000;
@@ -74,7 +74,7 @@ pub use route::Client;
 /// The features of a mail, each once, sorted; at most [`MAX_FEATURES`]. Without a `client` it is taken
 /// from the mail's trace, as in a stored mail.
 pub fn features(message: &Message, client: Option<Client<'_>>) -> Vec<u64> {
-    let mut sink = Sink { found: Vec::with_capacity(2048), wanted: &[], named: Vec::new() };
+    let mut sink = Sink { found: Vec::with_capacity(2048), wanted: &[], named: Vec::new(), buffer: Vec::with_capacity(256) };
     collect(message, client, &mut sink);
     sink.found.truncate(MAX_FEATURES);
     sink.found.sort_unstable();
@@ -84,7 +84,7 @@ pub fn features(message: &Message, client: Option<Client<'_>>) -> Vec<u64> {
 
 /// The features among `wanted` (sorted) in words, for people: `(feature, "pair: click _ here")`.
 pub fn describe(message: &Message, client: Option<Client<'_>>, wanted: &[u64]) -> Vec<(u64, String)> {
-    let mut sink = Sink { found: Vec::new(), wanted, named: Vec::new() };
+    let mut sink = Sink { found: Vec::new(), wanted, named: Vec::new(), buffer: Vec::new() };
     collect(message, client, &mut sink);
     sink.named
 }
@@ -96,12 +96,17 @@ pub fn is_of_list(features: &[u64]) -> bool {
 }
 
 fn hash(tier: Tier, pieces: &[&str]) -> u64 {
-    let mut hasher = Xxh3::new();
+    hash_in(&mut Vec::new(), tier, pieces)
+}
+
+/// The pieces one after the other in `buffer`: hashing at once costs a third of hashing piece by piece.
+fn hash_in(buffer: &mut Vec<u8>, tier: Tier, pieces: &[&str]) -> u64 {
+    buffer.clear();
     for piece in pieces {
-        hasher.update(piece.as_bytes());
-        hasher.update(&[0]);
+        buffer.extend_from_slice(piece.as_bytes());
+        buffer.push(0);
     }
-    (hasher.digest() >> 4) | ((tier as u64) << 60)
+    (xxh3_64(buffer) >> 4) | ((tier as u64) << 60)
 }
 
 struct Sink<'a> {
@@ -109,11 +114,12 @@ struct Sink<'a> {
     /// Sorted; when not empty these features are named.
     wanted: &'a [u64],
     named: Vec<(u64, String)>,
+    buffer: Vec<u8>,
 }
 
 impl Sink<'_> {
     fn add(&mut self, tier: Tier, pieces: &[&str]) {
-        let feature = hash(tier, pieces);
+        let feature = hash_in(&mut self.buffer, tier, pieces);
         if self.wanted.is_empty() {
             self.found.push(feature);
         } else if self.wanted.binary_search(&feature).is_ok() && !self.named.iter().any(|(f, _)| *f == feature) {
