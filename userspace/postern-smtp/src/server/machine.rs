@@ -208,6 +208,11 @@ impl Server {
         let end = memchr(b'\n', input).map(|at| at + 1);
         let (line, rest) = input.split_at(end.unwrap_or(input.len()));
         *input = rest;
+        // A TLS hello (RFC 8446 §5.1) has no line end to wait for, and is longer than a command may be when it comes in one piece.
+        if self.overlong == 0 && self.line.iter().chain(line).take(2).eq(&[0x16, 0x03]) {
+            self.other_protocol();
+            return None;
+        }
         let length = self.overlong + self.line.len() + line.len();
         if length > longest.saturating_mul(HOPELESS_LINE) {
             self.say(500, "5.5.2", "line far too long");
@@ -226,11 +231,6 @@ impl Server {
         }
         if end.is_none() {
             self.line.extend_from_slice(line);
-            // A TLS hello has no line end to wait for.
-            if self.line.starts_with(&[0x16, 0x03]) {
-                self.other_protocol();
-                return None;
-            }
             return Some(Action::Read);
         }
         if self.line.is_empty() {
