@@ -149,9 +149,17 @@ fn ipv6<F: Frame + ?Sized>(frame: &F, at: usize) -> Result<Packet, Reason> {
             break;
         }
         let Some(e) = frame.read::<4>(start + skipped) else { return Err(broken_chain(first_of_more)) };
-        let mut size = (e[1] as usize + 1) * 8;
+        let size = match next {
+            44 => 8,
+            // RFC 4302 §2.2: the authentication header counts in units of four.
+            51 => (e[1] as usize + 2) * 4,
+            _ => (e[1] as usize + 1) * 8,
+        };
+        // Before anything in it is believed: behind the packet's end lies what fills up the frame.
+        if payload != 0 && skipped + size > payload {
+            return Err(broken_chain(first_of_more));
+        }
         if next == 44 {
-            size = 8;
             let fragment = u16::from_be_bytes([e[2], e[3]]);
             match fragment >> 3 {
                 0 => first_of_more = fragment & 1 == 1,
@@ -159,15 +167,9 @@ fn ipv6<F: Frame + ?Sized>(frame: &F, at: usize) -> Result<Packet, Reason> {
                 _ if e[0] == 6 || is_extension(e[0]) => return Err(Reason::PassFragment),
                 _ => return Err(Reason::PassNotTcp),
             }
-        } else if next == 51 {
-            // RFC 4302 §2.2: the authentication header counts in units of four.
-            size = (e[1] as usize + 2) * 4;
         }
         next = e[0];
         skipped += size;
-        if payload != 0 && skipped > payload {
-            return Err(broken_chain(first_of_more));
-        }
         headers += 1;
     }
     Err(Reason::DropHeaderChain)
