@@ -71,6 +71,20 @@ fn halves_are_joined_and_covered_rules_dropped() {
     assert_eq!(listed(&m, 1, &Source::V4(0xc000_0400)), None);
 }
 
+/// The lines allow no /0; all the /8s and all the /16s together are one.
+#[test]
+fn everything_may_be_listed_piece_by_piece() {
+    let v4 = (0..256u32).map(|i| ipnet::Ipv4Net::new((i << 24).into(), 8).unwrap().into());
+    let v6 = (0..65_536u128).map(|i| ipnet::Ipv6Net::new((i << 112).into(), 16).unwrap().into());
+    let list: Vec<Rule> = v4.chain(v6).map(|network| Rule { network, feed: 0 }).collect();
+    let p = plan(&list, 1).unwrap();
+    assert_eq!((lengths(&p), p.v6.lengths.clone()), (vec![0], vec![0]));
+    let m = Model::of(&p);
+    for address in ["0.0.0.0", "192.0.2.1", "255.255.255.255", "::", "2001:db8::1", "ffff::ffff"] {
+        assert_eq!(listed(&m, 1, &source(address.parse().unwrap())), Some(0), "{address}");
+    }
+}
+
 #[test]
 fn a_length_of_few_rules_is_expanded_into_one_of_many() {
     let mut list: Vec<Rule> = (0..10_000u32)

@@ -35,7 +35,8 @@ pub(super) fn plan(spans: &[Span<u128>], lengths: &[u8], seed: u64) -> PlanV6 {
         let class = class_of(lengths, span.length);
         let mut last = None;
         for i in 0..1u128 << (class - span.length) {
-            let address = span.address | (i << (128 - class));
+            // Halves joined up to ::/0 leave nothing to shift in.
+            let address = span.address | i.checked_shl(u32::from(128 - class)).unwrap_or(0);
             let (high, low) = ((address >> 64) as u64, address as u64);
             keys.push(KeyV6 { high, low, length: class.into(), zero: 0 });
             feeds.push(span.feed.into());
