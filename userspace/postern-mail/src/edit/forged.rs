@@ -34,6 +34,15 @@ pub(super) fn fields(mail: &[u8]) -> Vec<Field> {
     out
 }
 
+/// Where the folded lines end that stand before the first field. Behind fields of ours they would be read as the rest of the last.
+pub(super) fn leading_folds(mail: &[u8]) -> usize {
+    let mut at = 0;
+    while matches!(mail.get(at), Some(b' ' | b'\t')) {
+        at = line_end(mail, at);
+    }
+    at
+}
+
 /// Ours by name, or a result under our name.
 pub(super) fn is_forged(mail: &[u8], field: &Field, hostname: &str) -> bool {
     let name = field.name(mail);

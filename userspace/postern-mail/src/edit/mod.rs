@@ -54,6 +54,10 @@ pub fn edits(input: &Input<'_>) -> HeaderEdits {
     if let Some(line) = &subject {
         prepend.extend_from_slice(line);
     }
+    let folds = forged::leading_folds(input.mail);
+    if folds > 0 {
+        remove.push((0, folds as u64));
+    }
     for field in &fields {
         let is_old_subject = subject.is_some() && field.is(input.mail, "subject");
         if is_old_subject || forged::is_forged(input.mail, field, input.hostname) {
