@@ -10,28 +10,34 @@ pub fn registrable_domain(host: &str) -> String {
     postern_suffix::registrable(host).map(str::to_owned).unwrap_or_default()
 }
 
-/// Lower case, percent-decoded, A-labels, no final dot; true when it was written oddly.
+/// Lower case, percent-decoded, A-labels, no final dot; true when it was written oddly. Empty: no client opens that.
 pub(super) fn normal(host: &str) -> (String, bool) {
     let decoded = percent_decode(host);
     let mut is_bent = decoded.len() != host.len();
-    let bare = decoded.trim().trim_end_matches('.');
-    if bare.starts_with('[') {
-        return (bare.to_ascii_lowercase(), is_bent);
+    let whole = decoded.trim();
+    if let Some(inner) = whole.strip_prefix('[') {
+        // WHATWG URL §3.5: only an address may stand in brackets.
+        let address = inner.strip_suffix(']').and_then(|a| a.parse::<Ipv6Addr>().ok());
+        return address.map_or((String::new(), true), |a| (format!("[{a}]"), is_bent));
     }
+    // What cannot be in a host ends it, as it ends in the address bar; percent-encoded or not.
+    let bare = whole.split(ends_host).next().unwrap_or_default();
+    is_bent |= bare.len() != whole.len();
+    let bare = bare.trim_matches('.');
     if bare.is_ascii() {
-        // A name of clean characters only; what cannot be a host ends it, as it ends in the address bar.
-        let clean: String = bare.chars().take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_')).collect();
-        is_bent |= clean.len() != bare.len();
-        let mut clean = clean;
-        clean.make_ascii_lowercase();
-        return (limited(clean.trim_matches('.').to_owned()), is_bent);
+        return (limited(bare.to_ascii_lowercase()), is_bent);
     }
     // Soft hyphens and zero-width characters are dropped by IDNA mapping, full-width letters and dots folded.
     is_bent |= bare.chars().any(|c| matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{3002}' | '\u{ff01}'..='\u{ff61}'));
-    match idna::domain_to_ascii(bare) {
-        Ok(ascii) if !ascii.is_empty() => (limited(ascii.trim_end_matches('.').to_owned()), is_bent),
+    // With the list of what a host may not hold: a full-width solidus becomes a plain one.
+    match idna::domain_to_ascii_cow(bare.as_bytes(), idna::AsciiDenyList::URL) {
+        Ok(ascii) if !ascii.is_empty() => (limited(ascii.trim_matches('.').to_owned()), is_bent),
         _ => (limited(bare.to_lowercase()), true),
     }
+}
+
+fn ends_host(c: char) -> bool {
+    c.is_whitespace() || c.is_control() || c.is_ascii() && !c.is_ascii_alphanumeric() && !matches!(c, '.' | '-' | '_')
 }
 
 fn limited(host: String) -> String {
