@@ -29,9 +29,14 @@ test *args:
 check:
     cargo fmt --all --check
     cd ebpf/postern-ebpf && cargo fmt --check
+    cd fuzz && cargo fmt --check
     cargo clippy --locked --workspace --all-targets -- -D warnings
     cargo deny --offline check bans licenses sources
     cargo test --locked -q --workspace --test architecture
+
+# fuzz one target (smtp_server, mime, headers, packets, feeds, settings, control); docs/how-to/fuzz.md
+fuzz target seconds="600" *args:
+    fuzz/run {{target}} {{seconds}} {{args}}
 
 # benchmarks beside their peers, interleaved: smtp, edge or filter; a table here, JSON in target/bench/
 bench what *args: build
