@@ -13,6 +13,7 @@ pub struct Dovecot {
     _process: Running,
     mail: PathBuf,
     pub lmtp_port: u16,
+    pub lmtp_socket: PathBuf,
     pub imap_port: u16,
 }
 
@@ -37,7 +38,7 @@ impl Dovecot {
                  passdb {{\n driver = static\n args = password={PASSWORD}\n}}\n\
                  userdb {{\n driver = static\n args = uid=mail gid=mail home={m}/%u allow_all_users=yes\n}}\n\
                  protocol lmtp {{\n postmaster_address = postmaster@backend.example\n auth_username_format = %Lu\n}}\n\
-                 service lmtp {{\n inet_listener lmtp {{\n  address = 127.0.0.1\n  port = {lmtp_port}\n }}\n}}\n\
+                 service lmtp {{\n inet_listener lmtp {{\n  address = 127.0.0.1\n  port = {lmtp_port}\n }}\n unix_listener {d}/lmtp {{\n  mode = 0600\n }}\n}}\n\
                  service imap-login {{\n inet_listener imap {{\n  address = 127.0.0.1\n  port = {imap_port}\n }}\n inet_listener imaps {{\n  port = 0\n }}\n}}\n",
                 d = dir.display(),
                 m = mail.display(),
@@ -60,7 +61,7 @@ impl Dovecot {
             }
             std::thread::sleep(Duration::from_millis(50));
         }
-        Ok(Self { _process: process, mail, lmtp_port, imap_port })
+        Ok(Self { _process: process, mail, lmtp_port, lmtp_socket: dir.join("lmtp"), imap_port })
     }
 
     /// The mails in a user's inbox, as files.

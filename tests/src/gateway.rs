@@ -64,6 +64,39 @@ impl Gateway {
         }
     }
 
+    /// Starts `postern node` alone with these settings (TOML without `[node]`) and waits until it serves.
+    ///
+    /// # Errors
+    /// When it ends instead; the error holds what it printed.
+    pub fn node(binary: &Path, data: &Path, settings: &str) -> anyhow::Result<Self> {
+        let child = role("node", binary, data, settings, "log")?;
+        let mut gateway = Self { binary: binary.to_owned(), data: data.to_owned(), process: child };
+        let until = Instant::now() + Duration::from_secs(30);
+        while std::os::unix::net::UnixStream::connect(gateway.socket()).is_err() {
+            if gateway.process.0.try_wait()?.is_some() || Instant::now() > until {
+                bail!("postern node did not start:\n{}", gateway.log());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Ok(gateway)
+    }
+
+    /// Starts `postern edge` alone, with the settings and the data directory that [`Gateway::node`] gets, and waits for its socket.
+    ///
+    /// # Errors
+    /// When it ends instead; the error holds what it printed.
+    pub fn edge(binary: &Path, data: &Path, settings: &str) -> anyhow::Result<Running> {
+        let mut process = role("edge", binary, data, settings, "edge.log")?;
+        let until = Instant::now() + Duration::from_secs(30);
+        while std::os::unix::net::UnixStream::connect(data.join("run/edge.sock")).is_err() {
+            if process.0.try_wait()?.is_some() || Instant::now() > until {
+                bail!("postern edge did not start:\n{}", fs::read_to_string(data.join("edge.log")).unwrap_or_default());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Ok(process)
+    }
+
     /// `postern <arguments> --json` against this gateway.
     ///
     /// # Errors
@@ -84,6 +117,24 @@ impl Gateway {
     pub fn log(&self) -> String {
         fs::read_to_string(self.data.join("log")).unwrap_or_default()
     }
+}
+
+/// A role with these settings below a `[node]` of the test's own, logging into a file of the data directory.
+fn role(name: &str, binary: &Path, data: &Path, settings: &str, log: &str) -> anyhow::Result<Running> {
+    fs::create_dir_all(data.join("run"))?;
+    let file = data.join("postern.toml");
+    let node = format!("[node]\nhostname = \"gateway.example\"\ndata_dir = {data:?}\nrun_dir = {:?}\n", data.join("run"));
+    fs::write(&file, format!("{node}\n{settings}"))?;
+    let output = fs::OpenOptions::new().create(true).append(true).open(data.join(log))?;
+    let child = Command::new(binary)
+        .args([name, "--settings"])
+        .arg(&file)
+        .stdin(Stdio::null())
+        .stdout(output.try_clone()?)
+        .stderr(output)
+        .spawn()
+        .with_context(|| format!("start {}", binary.display()))?;
+    Ok(Running(child))
 }
 
 /// Waits until a condition holds; an error names what was waited for.

@@ -1,7 +1,12 @@
 //! What the tests and benchmarks share: peers started and measured, a name server, load.
 
+pub mod backend;
 pub mod bench;
+pub mod clamd;
 pub mod corpus;
 pub mod dovecot;
 pub mod gateway;
+pub mod http;
 pub mod network;
+pub mod nsd;
+pub mod smtp;

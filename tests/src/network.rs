@@ -5,6 +5,7 @@ use std::io::Write;
 use std::process::{Child, Command, Output, Stdio};
 
 use anyhow::{Context, bail};
+use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 
 use crate::bench::process::Running;
@@ -20,12 +21,32 @@ pub struct ClientHost {
     holder: Running,
 }
 
+/// Moves the calling thread into a network namespace of its own with nothing but loopback: every port is free.
+///
+/// # Errors
+/// When we are not root, or namespaces are not permitted.
+pub fn alone() -> anyhow::Result<()> {
+    unshare(CloneFlags::CLONE_NEWNET).context("a network namespace (are you root?)")?;
+    ip("link set lo up")
+}
+
+/// Why a test that needs root and these programs cannot run here.
+pub fn lacking(programs: &[&str]) -> Option<String> {
+    if !nix::unistd::geteuid().is_root() {
+        return Some("needs root for a network namespace".into());
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let is_here = |program: &str| std::env::split_paths(&path).any(|folder| folder.join(program).exists());
+    programs.iter().find(|p| !is_here(p)).map(|p| format!("{p} is not installed (./just test installs it)"))
+}
+
 /// Moves the calling thread into a namespace of its own, with a client host on the other end of a veth.
 ///
 /// # Errors
 /// When we are not root, or namespaces are not permitted.
 pub fn two_hosts() -> anyhow::Result<ClientHost> {
     unshare(CloneFlags::CLONE_NEWNET).context("a network namespace (are you root?)")?;
+    own_pins()?;
     let holder = Running(Command::new("unshare").args(["--net", "sleep", "3600"]).stdin(Stdio::null()).spawn().context("unshare")?);
     let pid = holder.id().to_string();
     // The holder is in its namespace as soon as its link differs from ours.
@@ -46,6 +67,13 @@ pub fn two_hosts() -> anyhow::Result<ClientHost> {
     host.run("ip", &["addr", "add", &format!("{CLIENT}/24"), "dev", "client0"])?;
     host.run("ip", &["link", "set", "client0", "up"])?;
     Ok(host)
+}
+
+/// Pins of this thread's programs are its own: gateways of other tests, or of this machine, have theirs at the same place.
+fn own_pins() -> anyhow::Result<()> {
+    unshare(CloneFlags::CLONE_NEWNS).context("a mount namespace")?;
+    mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>).context("private mounts")?;
+    mount(Some("bpf"), "/sys/fs/bpf", Some("bpf"), MsFlags::empty(), None::<&str>).context("a bpf file system of our own")
 }
 
 impl ClientHost {
@@ -74,6 +102,14 @@ impl ClientHost {
     /// When the address is not valid.
     pub fn add_address(&self, address: &str) -> anyhow::Result<()> {
         self.run("ip", &["addr", "add", address, "dev", "client0"]).map(|_| ())
+    }
+
+    /// What our side has no route for goes to the client host, and no further.
+    ///
+    /// # Errors
+    /// When there is such a route already.
+    pub fn default_route(&self) -> anyhow::Result<()> {
+        ip(&format!("route add default via {CLIENT}"))
     }
 
     /// Sends a mail with swaks and returns its transcript, whether it was taken or not.

@@ -32,7 +32,6 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("mail-parser", &["postern-mail"]),
     ("hickory-resolver", &["postern-mail"]),
     ("html5ever", &["postern-mail"]),
-    ("clamav-client", &["postern-mta"]),
     ("psl", &["postern-suffix"]),
 ];
 

@@ -39,7 +39,7 @@ pub struct Facts {
     /// Lists that answered about the client's address or a domain.
     pub lists: Vec<ListHit>,
     pub bayes: Option<BayesFact>,
-    pub antivirus: Asked<Option<String>>,
+    pub antivirus: Asked<Scan>,
     pub history: History,
 }
 
@@ -48,6 +48,16 @@ impl Facts {
     pub fn client(&self) -> Option<Client<'_>> {
         self.connection.ip.map(|ip| Client { ip, helo: &self.connection.helo })
     }
+}
+
+/// What the antivirus engine says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scan {
+    Clean,
+    /// The name of what it found.
+    Infected(String),
+    /// Larger than the engine, or the settings, let it look at.
+    TooLarge,
 }
 
 /// The SMTP client.

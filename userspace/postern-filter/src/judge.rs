@@ -12,7 +12,7 @@ use postern_model::score::Score;
 use postern_model::symbol::{Group, Hit};
 use postern_model::verdict::{Action, Verdict};
 
-use crate::facts::{Asked, Facts};
+use crate::facts::{Asked, Facts, Scan};
 use crate::policy::Policy;
 use crate::symbols::user::{SENDER_ALLOWED, SENDER_BLOCKED};
 use crate::symbols::{self, Findings};
@@ -20,11 +20,11 @@ use crate::view::View;
 
 /// The judgement. Pure: the same facts and policy give the same verdict.
 pub fn judge(facts: &Facts, policy: &Policy) -> Verdict {
-    if matches!(facts.antivirus, Asked::Yes(Some(_))) {
+    if matches!(facts.antivirus, Asked::Yes(Scan::Infected(_))) {
         let view = View::new(facts, policy);
         let mut found = Findings::default();
         symbols::antivirus::check(&view, &mut found);
-        return conclude(found, policy, Action::Reject, Reason::Virus);
+        return conclude(found, policy, policy.when_infected, Reason::Virus);
     }
     if facts.connection.ip.is_some_and(|ip| policy.allows_network(ip)) {
         return conclude(Findings::default(), policy, Action::Accept, Reason::Allowed);

@@ -8,8 +8,9 @@ use ipnet::IpNet;
 use postern_model::address::Domain;
 use postern_model::score::Score;
 use postern_model::settings::Settings;
-use postern_model::settings::filter::{Thresholds, WhenUnavailable};
+use postern_model::settings::filter::{Thresholds, WhenInfected, WhenUnavailable};
 use postern_model::symbol::Group;
+use postern_model::verdict::Action;
 
 use crate::brands::Brands;
 use crate::domain_lists::DomainLists;
@@ -25,6 +26,8 @@ pub struct Policy {
     pub refuse_spf_fail: bool,
     /// clamd is configured and the operator would rather wait than skip it.
     pub antivirus_must_answer: bool,
+    /// What becomes of a mail with a virus.
+    pub when_infected: Action,
     pub brands: Brands,
     pub themes: &'static ThemeTable,
     pub lists: &'static DomainLists,
@@ -58,6 +61,10 @@ impl Policy {
             enforce_dmarc: settings.authentication.enforce_dmarc,
             refuse_spf_fail: settings.authentication.refuse_spf_fail,
             antivirus_must_answer: !settings.antivirus.clamd.is_empty() && settings.antivirus.when_unavailable == WhenUnavailable::Defer,
+            when_infected: match settings.antivirus.when_infected {
+                WhenInfected::Reject => Action::Reject,
+                WhenInfected::Quarantine => Action::Quarantine,
+            },
             brands: Brands::new(&filter.brands),
             themes: ThemeTable::shared(),
             lists: DomainLists::shared(),

@@ -1,17 +1,27 @@
 //! ClamAV through clamd's INSTREAM: the whole mail, one verdict.
 
+use std::io;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use clamav_client::tokio::{Socket, Tcp, scan_buffer};
-use postern_filter::facts::Asked;
+use postern_filter::facts::{Asked, Scan};
 use postern_model::settings::filter::AntivirusSettings;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
+
+/// Octets sent at a time.
+const CHUNK: usize = 64 * 1024;
+/// Longest reply that is read: `stream: `, a name, ` FOUND`.
+const MAX_REPLY: u64 = 4096;
 
 pub struct Antivirus {
     settings: AntivirusSettings,
     target: Option<Target>,
     /// Said once until it answers again, not for every mail.
     was_down: AtomicBool,
+    /// Said once: clamd takes less than `max_size`.
+    was_too_small: AtomicBool,
 }
 
 enum Target {
@@ -26,19 +36,19 @@ impl Antivirus {
             .strip_prefix("unix:")
             .map(|path| Target::Unix(path.into()))
             .or_else(|| settings.clamd.strip_prefix("tcp:").map(|host| Target::Tcp(host.to_owned())));
-        Self { settings: settings.clone(), target, was_down: AtomicBool::new(false) }
+        Self { settings: settings.clone(), target, was_down: AtomicBool::new(false), was_too_small: AtomicBool::new(false) }
     }
 
-    /// `Yes(Some(name))`: a virus; `Yes(None)`: clean; `No`: not configured or too large; `Failed`: no answer.
-    pub async fn scan(&self, mail: &[u8]) -> Asked<Option<String>> {
+    /// `No`: no antivirus is configured; `Failed`: no answer in time.
+    pub async fn scan(&self, mail: &[u8]) -> Asked<Scan> {
         let Some(target) = &self.target else { return Asked::No };
         if mail.len() as u64 > self.settings.max_size {
-            return Asked::No;
+            return Asked::Yes(Scan::TooLarge);
         }
         let scan = async {
             match target {
-                Target::Unix(path) => scan_buffer(mail, Socket { socket_path: path }, None).await,
-                Target::Tcp(host) => scan_buffer(mail, Tcp { host_address: host }, None).await,
+                Target::Unix(path) => ask(UnixStream::connect(path).await?, mail).await,
+                Target::Tcp(host) => ask(TcpStream::connect(host).await?, mail).await,
             }
         };
         let trouble = match tokio::time::timeout(self.settings.timeout.0, scan).await {
@@ -46,6 +56,13 @@ impl Antivirus {
                 Some(answer) => {
                     if self.was_down.swap(false, Ordering::Relaxed) {
                         tracing::info!(clamd = self.settings.clamd, "clamd answers again");
+                    }
+                    if answer == Scan::TooLarge && !self.was_too_small.swap(true, Ordering::Relaxed) {
+                        tracing::warn!(
+                            clamd = self.settings.clamd,
+                            size = mail.len(),
+                            "clamd takes less than antivirus.max_size: larger mail is not scanned; raise clamd's StreamMaxLength"
+                        );
                     }
                     return Asked::Yes(answer);
                 }
@@ -65,14 +82,47 @@ impl Antivirus {
     }
 }
 
+/// One INSTREAM: the mail in chunks, each behind its length, then what clamd says until it closes.
+async fn ask(stream: impl AsyncRead + AsyncWrite, mail: &[u8]) -> io::Result<Vec<u8>> {
+    let (from, mut to) = tokio::io::split(stream);
+    let mut reply = Vec::new();
+    let (sent, heard) = {
+        let mut from = from.take(MAX_REPLY);
+        let mut hear = pin!(from.read_to_end(&mut reply));
+        let send = async {
+            to.write_all(b"zINSTREAM\0").await?;
+            for chunk in mail.chunks(CHUNK) {
+                to.write_u32(u32::try_from(chunk.len()).unwrap_or(0)).await?;
+                to.write_all(chunk).await?;
+            }
+            to.write_u32(0).await?;
+            to.flush().await
+        };
+        tokio::select! {
+            heard = &mut hear => (Ok(()), heard),
+            sent = send => (sent, hear.await),
+        }
+    };
+    // It answers and closes in the middle of a mail that is too large for it: what it said counts, not
+    // that the rest found no reader.
+    if reply.is_empty() {
+        sent?;
+        heard?;
+    }
+    Ok(reply)
+}
+
 /// `stream: OK`, `stream: Eicar-Signature FOUND`; anything else is no verdict.
-fn read_reply(reply: &[u8]) -> Option<Option<String>> {
+fn read_reply(reply: &[u8]) -> Option<Scan> {
     let text = std::str::from_utf8(reply).ok()?.trim_end_matches(['\0', '\n', ' ']);
+    if text == "INSTREAM size limit exceeded. ERROR" {
+        return Some(Scan::TooLarge);
+    }
     let answer = text.strip_prefix("stream: ")?;
     if answer == "OK" {
-        return Some(None);
+        return Some(Scan::Clean);
     }
-    answer.strip_suffix(" FOUND").map(|name| Some(name.to_owned()))
+    answer.strip_suffix(" FOUND").map(|name| Scan::Infected(name.to_owned()))
 }
 
 #[cfg(test)]
@@ -81,9 +131,10 @@ mod tests {
 
     #[test]
     fn replies_of_clamd() {
-        assert_eq!(read_reply(b"stream: OK\0"), Some(None));
-        assert_eq!(read_reply(b"stream: Eicar-Signature FOUND\0"), Some(Some("Eicar-Signature".into())));
-        assert_eq!(read_reply(b"INSTREAM size limit exceeded. ERROR\0"), None);
+        assert_eq!(read_reply(b"stream: OK\0"), Some(Scan::Clean));
+        assert_eq!(read_reply(b"stream: Eicar-Signature FOUND\0"), Some(Scan::Infected("Eicar-Signature".into())));
+        assert_eq!(read_reply(b"INSTREAM size limit exceeded. ERROR\0"), Some(Scan::TooLarge));
+        assert_eq!(read_reply(b"stream: Can't allocate memory ERROR\0"), None);
         assert_eq!(read_reply(b""), None);
     }
 }

@@ -20,7 +20,7 @@
 //! | `X-Test-Arc: RESULT SEALER [dmarc-pass]` | ARC | not asked |
 //! | `X-Test-List: ZONE WEIGHT` | a DNS list's answer | none |
 //! | `X-Test-Bayes: PROBABILITY [own]` | classifier; taught by own mail | none |
-//! | `X-Test-Antivirus: clean`, `failed`, `NAME` | engine | not asked |
+//! | `X-Test-Antivirus: clean`, `too-large`, `failed`, `NAME` | engine | not asked |
 //! | `X-Test-History: N` | mails of this sender before | not asked |
 //! | `X-Test-Setting: TOML` | a line of the settings file, may stand several times | defaults |
 
@@ -28,7 +28,7 @@
 
 use std::path::Path;
 
-use postern_filter::facts::{Asked, BayesFact, Connection, Facts, History, ListHit};
+use postern_filter::facts::{Asked, BayesFact, Connection, Facts, History, ListHit, Scan};
 use postern_mail::authentication::{AuthResult, Authentication, DkimResult, DmarcPolicy};
 use postern_mail::message::Limits;
 use postern_model::address::{Address, ReversePath};
@@ -137,9 +137,10 @@ fn apply(facts: &mut Facts, toml: &mut String, name: &str, value: &str, what: &s
         }
         "antivirus" => {
             facts.antivirus = match value {
-                "clean" => Asked::Yes(None),
+                "clean" => Asked::Yes(Scan::Clean),
+                "too-large" => Asked::Yes(Scan::TooLarge),
                 "failed" => Asked::Failed,
-                name => Asked::Yes(Some(name.to_owned())),
+                name => Asked::Yes(Scan::Infected(name.to_owned())),
             }
         }
         "history" => facts.history.mails_from_sender = Some(value.parse().unwrap()),

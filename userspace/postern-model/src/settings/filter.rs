@@ -163,19 +163,37 @@ pub enum WhenUnavailable {
     Defer,
 }
 
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum WhenInfected {
+    /// The mail gets 550.
+    #[default]
+    Reject,
+    /// The mail is taken and kept in the quarantine.
+    Quarantine,
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AntivirusSettings {
     /// `unix:/run/clamav/clamd.ctl` or `tcp:host:port`; empty: no antivirus.
     pub clamd: String,
-    /// Mails above this many octets are not scanned.
+    /// Mails above this many octets are not scanned and pass with ANTIVIRUS_TOO_LARGE, whatever `when_unavailable` says. The same
+    /// holds for what is larger than clamd's own StreamMaxLength.
     pub max_size: u64,
     pub timeout: Span,
     pub when_unavailable: WhenUnavailable,
+    pub when_infected: WhenInfected,
 }
 
 impl Default for AntivirusSettings {
     fn default() -> Self {
-        Self { clamd: String::new(), max_size: 25 * 1024 * 1024, timeout: Span::seconds(20), when_unavailable: WhenUnavailable::Pass }
+        Self {
+            clamd: String::new(),
+            max_size: 25 * 1024 * 1024,
+            timeout: Span::seconds(20),
+            when_unavailable: WhenUnavailable::Pass,
+            when_infected: WhenInfected::Reject,
+        }
     }
 }
