@@ -2,12 +2,12 @@
 //! is replaced only by one that could be read.
 
 use std::fs::File;
-use std::io::{BufReader, Write};
+use std::io::{self, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reqwest::header::{ETAG, HeaderMap, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
-use reqwest::{Client, StatusCode};
+use reqwest::{Client, Response, StatusCode};
 use serde::{Deserialize, Serialize};
 
 use super::line;
@@ -17,6 +17,8 @@ use crate::bans::store::{StoreError, write_atomically};
 pub const MAX_OCTETS: usize = 256 << 20;
 const CONNECT: Duration = Duration::from_secs(10);
 const WHOLE: Duration = Duration::from_secs(300);
+/// A server that sends nothing for so long has died.
+const STALL: Duration = Duration::from_secs(30);
 /// Redirects followed.
 const REDIRECTS: usize = 3;
 
@@ -32,14 +34,31 @@ pub enum FetchError {
     Status { url: String, status: StatusCode },
     #[error("{url}: longer than {MAX_OCTETS} octets")]
     TooLong { url: String },
+    #[error("{url}: the answer is empty")]
+    Empty { url: String },
+    #[error("{url}: {bad} bad lines and {good} good ones: this is no list of networks")]
+    MostlyBad { url: String, good: usize, bad: usize },
     #[error("{url}: {source}")]
     Content {
         url: String,
         #[source]
         source: line::ReadError,
     },
+    #[error("{url}: the answer cannot be kept in {path}: {source}", path = path.display())]
+    Keep {
+        url: String,
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error("{url}: a thread failed: {source}")]
+    Thread {
+        url: String,
+        #[source]
+        source: tokio::task::JoinError,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,18 +111,59 @@ pub async fn fetch(folder: &Path, name: &str, url: &str) -> Result<Fetched, Fetc
     let text = |name| response.headers().get(name).and_then(|v: &HeaderValue| v.to_str().ok()).map(str::to_owned);
     let validators = Validators { url: url.to_owned(), etag: text(ETAG), last_modified: text(LAST_MODIFIED) };
 
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(http)? {
-        if body.len() + chunk.len() > MAX_OCTETS {
+    // On disk, not in memory: several feeds may come at a time, each as long as it may be.
+    let part = Part(folder.join(format!("{name}.part")));
+    receive(&mut response, &part.0, url).await?;
+    drop(response);
+    let url = url.to_owned();
+    let thread_url = url.clone();
+    let work = move || check_and_keep(&part.0, &copy, &about, &validators, &url);
+    tokio::task::spawn_blocking(work).await.map_err(|source| FetchError::Thread { url: thread_url, source })??;
+    Ok(Fetched::New)
+}
+
+/// The answer before it is known to be good; removed however the fetch ends.
+struct Part(PathBuf);
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+async fn receive(response: &mut Response, part: &Path, url: &str) -> Result<(), FetchError> {
+    let keep = |source| FetchError::Keep { url: url.to_owned(), path: part.to_owned(), source };
+    if let Some(folder) = part.parent() {
+        std::fs::create_dir_all(folder).map_err(keep)?;
+    }
+    let mut out = BufWriter::with_capacity(1 << 16, File::create(part).map_err(keep)?);
+    let mut octets = 0;
+    while let Some(chunk) = response.chunk().await.map_err(|e| FetchError::Http { url: url.to_owned(), source: e.without_url() })? {
+        octets += chunk.len();
+        if octets > MAX_OCTETS {
             return Err(FetchError::TooLong { url: url.to_owned() });
         }
-        body.extend_from_slice(&chunk);
+        out.write_all(&chunk).map_err(keep)?;
     }
-    // What is no list does not replace one.
-    line::read(body.as_slice()).map_err(|source| FetchError::Content { url: url.to_owned(), source })?;
-    write_atomically(&copy, |out| out.write_all(&body))?;
-    write_atomically(&about, |out| Ok(serde_json::to_writer(out, &validators)?))?;
-    Ok(Fetched::New)
+    if octets == 0 {
+        // A list that became empty says so in a comment.
+        return Err(FetchError::Empty { url: url.to_owned() });
+    }
+    out.flush().map_err(keep)
+}
+
+/// What is no list does not replace one.
+fn check_and_keep(part: &Path, copy: &Path, about: &Path, validators: &Validators, url: &str) -> Result<(), FetchError> {
+    let read = read_file(part).map_err(|source| FetchError::Content { url: url.to_owned(), source })?;
+    // An error page may hold an address or two; a list has hardly a bad line.
+    if read.bad_lines > read.networks.len() {
+        return Err(FetchError::MostlyBad { url: url.to_owned(), good: read.networks.len(), bad: read.bad_lines });
+    }
+    drop(read);
+    let mut from = File::open(part).map_err(|source| FetchError::Keep { url: url.to_owned(), path: part.to_owned(), source })?;
+    write_atomically(copy, |out| io::copy(&mut from, out).map(drop))?;
+    write_atomically(about, |out| Ok(serde_json::to_writer(out, validators)?))?;
+    Ok(())
 }
 
 /// Reads a feed's file.
@@ -124,6 +184,7 @@ fn client() -> reqwest::Result<Client> {
         .user_agent(agent)
         .connect_timeout(CONNECT)
         .timeout(WHOLE)
+        .read_timeout(STALL)
         .redirect(reqwest::redirect::Policy::limited(REDIRECTS))
         .build()
 }

@@ -36,6 +36,8 @@ pub struct Due {
     pub index: usize,
     pub feed: Feed,
     pub file: PathBuf,
+    /// It was not read since this process began.
+    pub is_first: bool,
 }
 
 impl FeedSet {
@@ -68,14 +70,15 @@ impl FeedSet {
         let due = self.held.iter().enumerate().filter(|(_, held)| is_due(held));
         due.map(|(index, held)| {
             let file = if held.feed.url.is_some() { copy_of(folder, held.feed.name.as_str()) } else { held.feed.file.clone() };
-            Due { index, feed: held.feed.clone(), file }
+            Due { index, feed: held.feed.clone(), file, is_first: held.tried.is_none() }
         })
         .collect()
     }
 
     /// Records how reading one feed went; true when its content changed. A feed that the settings no longer name is ignored.
     pub fn record(&mut self, due: &Due, outcome: Result<Read, String>, now: Timestamp) -> bool {
-        let Some(held) = self.held.get_mut(due.index).filter(|h| h.feed.name == due.feed.name) else { return false };
+        let is_same = |h: &&mut Held| h.feed.name == due.feed.name && h.feed.file == due.feed.file && h.feed.url == due.feed.url;
+        let Some(held) = self.held.get_mut(due.index).filter(is_same) else { return false };
         held.tried = Some(now);
         match outcome {
             Ok(read) => {

@@ -343,10 +343,6 @@ impl State {
         self.feeds_changed |= self.feeds.record(due, outcome, now);
     }
 
-    pub fn feed_trouble(&mut self, due: &Due, why: String) {
-        self.feeds.note(due, why);
-    }
-
     /// The rules of all feeds, when they are not those in force.
     pub fn feeds_to_load(&mut self) -> Option<FeedWork> {
         let Kernel::Guarding { guard, .. } = &self.kernel else { return None };
