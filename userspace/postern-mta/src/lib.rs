@@ -10,6 +10,7 @@ mod dsn;
 pub mod events;
 mod facts;
 pub mod feedback;
+pub mod inherited;
 pub mod journey;
 pub mod listen;
 pub mod live;

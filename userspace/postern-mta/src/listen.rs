@@ -1,8 +1,7 @@
-//! The listeners: bind or inherit sockets, accept, turn away who has no place, stop gracefully.
+//! The listeners: bind sockets or take inherited ones, accept, turn away who has no place, stop gracefully.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener as StdListener};
-use std::os::fd::{FromRawFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,14 +12,13 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 use crate::door::Door;
+use crate::inherited::Inherited;
 use crate::session::{self, Arrival, Host};
 
 /// Connections the kernel completes for us before we accept them (it takes at most net.core.somaxconn).
 const BACKLOG: i32 = 4096;
 /// Wait after accept failed for want of descriptors or memory: others have to end first.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// First descriptor handed over by the service manager.
-const FIRST_INHERITED: i32 = 3;
 
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
@@ -30,42 +28,6 @@ pub enum BindError {
         #[source]
         source: io::Error,
     },
-}
-
-/// Sockets that the service manager opened for us (LISTEN_FDS).
-#[derive(Debug, Default)]
-pub struct Inherited(Vec<(SocketAddr, StdListener)>);
-
-impl Inherited {
-    /// The listening TCP sockets handed to this process. To be called once, early: the descriptors are taken over.
-    pub fn take() -> Self {
-        let number = |name: &str| std::env::var(name).ok().and_then(|v| v.parse::<u32>().ok());
-        if number("LISTEN_PID") != Some(std::process::id()) {
-            return Self::default();
-        }
-        let count = number("LISTEN_FDS").and_then(|n| i32::try_from(n).ok()).unwrap_or(0).min(1024);
-        let sockets = (FIRST_INHERITED..FIRST_INHERITED.saturating_add(count)).filter_map(|fd| {
-            // SAFETY: the service manager passed these descriptors to this process and to nobody else in it;
-            // one that is not open is found out by `fcntl` before it is owned.
-            let fd = unsafe {
-                if libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) == -1 {
-                    return None;
-                }
-                OwnedFd::from_raw_fd(fd)
-            };
-            let listener = StdListener::from(fd);
-            listener.local_addr().ok().map(|address| (address, listener))
-        });
-        Self(sockets.collect())
-    }
-
-    /// The socket for `address`, when it was inherited.
-    pub fn claim(&mut self, address: SocketAddr) -> Option<StdListener> {
-        let any = |ip: IpAddr| ip.is_unspecified();
-        let fits = |have: &SocketAddr| have.port() == address.port() && (have.ip() == address.ip() || any(have.ip()) && any(address.ip()));
-        let at = self.0.iter().position(|(have, _)| fits(have))?;
-        Some(self.0.swap_remove(at).1)
-    }
 }
 
 /// A bound socket and the kind of mail that comes through it.
@@ -87,6 +49,16 @@ pub fn bind(settings: &SmtpSettings, inherited: &mut Inherited) -> Result<Vec<Po
 }
 
 fn port(direction: Direction, wanted: SocketAddr, inherited: &mut Inherited) -> Result<Port, BindError> {
+    let listener = socket(wanted, inherited)?;
+    let address = listener.local_addr().map_err(|source| BindError::Listen { address: wanted, source })?;
+    Ok(Port { direction, address, listener })
+}
+
+/// Listens on an address, or takes its inherited socket.
+///
+/// # Errors
+/// When it can't be bound.
+pub fn socket(wanted: SocketAddr, inherited: &mut Inherited) -> Result<StdListener, BindError> {
     let failed = |source| BindError::Listen { address: wanted, source };
     let listener = match inherited.claim(wanted) {
         Some(listener) => listener,
@@ -99,8 +71,7 @@ fn port(direction: Direction, wanted: SocketAddr, inherited: &mut Inherited) -> 
         },
     };
     listener.set_nonblocking(true).map_err(failed)?;
-    let address = listener.local_addr().map_err(failed)?;
-    Ok(Port { direction, address, listener })
+    Ok(listener)
 }
 
 fn open(address: SocketAddr) -> io::Result<StdListener> {

@@ -20,11 +20,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::learning;
 
-/// Opens the console's sockets and serves; returns the flag behind `/readyz`.
+/// Opens the node's unix socket and serves there and on the console's listeners; returns the flag behind `/readyz`.
 pub async fn start(
     journey: &Arc<Journey>,
     settings: &Arc<SettingsHandle>,
     hostname: &str,
+    listeners: Vec<std::net::TcpListener>,
     stop: &CancellationToken,
 ) -> anyhow::Result<Arc<AtomicBool>> {
     let now = settings.settings();
@@ -52,12 +53,12 @@ pub async fn start(
 
     let local = bind_unix(&now.node.run_dir.join("node.sock"))?;
     tokio::spawn(serve_unix(local, router.clone(), stop.clone()));
-    if !now.console.listen.is_empty() {
+    if !listeners.is_empty() {
         let files = TlsSettings { certificate: now.console.certificate.clone(), key: now.console.key.clone(), ..TlsSettings::default() };
         let tls = Tls::open(&files, data, hostname).context("the console's certificate")?;
         tls.watch();
-        for address in &now.console.listen {
-            let listener = TcpListener::bind(address).await.with_context(|| format!("the console cannot listen on {address}"))?;
+        for listener in listeners {
+            let listener = TcpListener::from_std(listener).context("a listener of the console")?;
             let tls = Arc::clone(&tls);
             tokio::spawn(serve_https(listener, Arc::new(move || tls.acceptor()), router.clone(), stop.clone()));
         }

@@ -17,8 +17,9 @@ use postern_model::settings::Settings;
 use postern_mta::door::Door;
 use postern_mta::events::Events;
 use postern_mta::feedback::Feedback;
+use postern_mta::inherited::Inherited;
 use postern_mta::journey::Journey;
-use postern_mta::listen::{self, Inherited};
+use postern_mta::listen;
 use postern_mta::live::Live;
 use postern_mta::quarantine::QuarantineKeeper;
 use postern_mta::queue::{Queue, QueueParts};
@@ -46,17 +47,21 @@ pub struct NodeOptions {
 
 pub fn run(options: &NodeOptions) -> anyhow::Result<()> {
     let began = Instant::now();
+    let inherited = Inherited::take()?;
     let settings = read_settings(&options.settings)?;
     crate::logging::start(&settings.log)?;
     raise_descriptor_limit();
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
-    runtime.block_on(serve(settings, &options.settings, began))
+    runtime.block_on(serve(settings, &options.settings, inherited, began))
 }
 
-async fn serve(settings: Settings, file: &Path, began: Instant) -> anyhow::Result<()> {
+async fn serve(settings: Settings, file: &Path, mut inherited: Inherited, began: Instant) -> anyhow::Result<()> {
     // Sockets first: whoever waits for the port may connect from now on.
-    let ports = listen::bind(&settings.smtp, &mut Inherited::take())?;
+    let ports = listen::bind(&settings.smtp, &mut inherited)?;
+    let consoles = settings.console.listen.iter().map(|address| listen::socket(*address, &mut inherited));
+    let consoles = consoles.collect::<Result<Vec<_>, _>>().context("the console")?;
+    inherited.finish()?;
     let hostname = hostname(&settings)?;
     let data = settings.node.data_dir.clone();
     let tls = match settings.smtp.tls.enabled {
@@ -102,7 +107,7 @@ async fn serve(settings: Settings, file: &Path, began: Instant) -> anyhow::Resul
     let door = Door::new(&settings, &hostname, Arc::clone(&journey), spool, tls)?;
     let serving = listen::serve(&door, ports)?;
     let stop = CancellationToken::new();
-    let ready = console::start(&journey, &handle, &hostname, &stop).await?;
+    let ready = console::start(&journey, &handle, &hostname, consoles, &stop).await?;
     tokio::spawn(follow_settings(handle, Arc::clone(&journey), door, hostname.clone()));
     ready.store(true, Ordering::Relaxed);
     tracing::info!(version = env!("CARGO_PKG_VERSION"), hostname, milliseconds = began.elapsed().as_millis() as u64, "ready");
