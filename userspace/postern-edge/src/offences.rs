@@ -34,7 +34,7 @@ pub enum Act {
     RelayAttempt,
     /// Named a mailbox that does not exist.
     UnknownRecipient,
-    /// Sent a mail that was refused for what it is.
+    /// Sent a mail that was refused for what it is, or opened far too many connections.
     RejectedMail,
     /// Gave a wrong password.
     FailedLogin,

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use postern_model::address::{AddressError, Domain};
+use postern_model::envelope::Direction;
 use postern_model::reason::Reason;
 use postern_model::settings::Settings;
 use postern_model::settings::smtp::SmtpSettings;
@@ -22,7 +23,8 @@ use serde::Serialize;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::sources::{SourcePlace, Sources};
+use crate::session::Host;
+use crate::sources::{SourcePlace, Sources, TooMuch};
 use crate::tls::Tls;
 
 /// Idle time when the last place is taken: enough for a mail server on a bad line.
@@ -145,7 +147,7 @@ impl<H> Door<H> {
             load: load_of(open, rules.smtp.limits.max_connections),
             open,
             max: rules.smtp.limits.max_connections,
-            idle_seconds: self.idle(&rules).as_secs(),
+            idle_seconds: self.patience(&rules, rules.smtp.limits.idle.0).as_secs(),
             accepted: self.accepted.load(Relaxed),
             refused_full: self.refused_full.load(Relaxed),
             refused_source: self.refused_source.load(Relaxed),
@@ -166,19 +168,9 @@ impl<H> Door<H> {
         Ok(place)
     }
 
-    /// A place among those of one source, or the reason why not.
-    pub(crate) fn enter_from(&self, address: IpAddr) -> Result<SourcePlace, Reason> {
-        let entered = self.sources.enter(address, &self.rules.load().smtp.limits, Instant::now());
-        entered.inspect(|_| _ = self.accepted.fetch_add(1, Relaxed)).map_err(|too_much| {
-            self.refused_source.fetch_add(1, Relaxed);
-            tracing::debug!(client = %address, ?too_much, "refused at the door");
-            Reason::RateLimit
-        })
-    }
-
-    /// How long a client may be idle now.
-    pub(crate) fn idle(&self, rules: &Rules) -> Duration {
-        idle_of(self.open.load(Relaxed), rules.smtp.limits.max_connections, rules.smtp.limits.idle.0)
+    /// How long a client may be idle now, where it may usually be so for `usual`.
+    pub(crate) fn patience(&self, rules: &Rules, usual: Duration) -> Duration {
+        idle_of(self.open.load(Relaxed), rules.smtp.limits.max_connections, usual)
     }
 
     pub(crate) fn is_busy(&self) -> bool {
@@ -209,6 +201,21 @@ impl<H> Door<H> {
             Load::Busy => tracing::warn!(open, max, "places are getting scarce: idle clients are sent away sooner"),
             Load::Full => tracing::error!(open, max, "all places are taken: new clients are told to come again"),
         }
+    }
+}
+
+impl<H: Host> Door<H> {
+    /// A place among those of one source, or the reason why not.
+    pub(crate) fn enter_from(&self, address: IpAddr, direction: Direction) -> Result<SourcePlace, Reason> {
+        let entered = self.sources.enter(address, &self.rules.load().smtp.limits, Instant::now());
+        entered.inspect(|_| _ = self.accepted.fetch_add(1, Relaxed)).map_err(|too_much| {
+            self.refused_source.fetch_add(1, Relaxed);
+            tracing::debug!(client = %address, ?too_much, "refused at the door");
+            if too_much == TooMuch::Rate {
+                self.host.turned_away(address, direction);
+            }
+            Reason::RateLimit
+        })
     }
 }
 

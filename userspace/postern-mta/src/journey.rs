@@ -329,6 +329,22 @@ impl Journey {
         self.queue.reload();
     }
 
+    /// The session refused a mail while it came in. Our own troubles with the disk come this way too; they are nobody's fault.
+    pub fn refused_early(self: &Arc<Self>, visit: &Visit, reason: Reason) {
+        let is_the_mails_fault = matches!(reason, Reason::TooLarge | Reason::BareNewline | Reason::MailLoop);
+        if is_the_mails_fault && visit.is_judged && visit.direction == Direction::Inbound {
+            self.feedback.record(visit.client.ip(), Act::RejectedMail);
+        }
+    }
+
+    /// A source opens more sessions a minute than it may, and was told so with 421. (Too many at a time is no offence: large
+    /// senders come with many, are told, and come again.)
+    pub fn turned_away(&self, client: IpAddr, direction: Direction) {
+        if direction == Direction::Inbound && !self.live.load().settings.filter.allow_networks.iter().any(|n| n.contains(&client)) {
+            self.feedback.record(client, Act::RejectedMail);
+        }
+    }
+
     /// The session ended.
     pub fn disconnected(self: &Arc<Self>, visit: &Visit) {
         if visit.direction == Direction::Inbound && visit.errors > 0 {

@@ -160,7 +160,7 @@ fn admit<H: Host>(door: &Arc<Door<H>>, stream: TcpStream, peer: SocketAddr, dire
     let source = if is_balancer {
         None
     } else {
-        match door.enter_from(ip) {
+        match door.enter_from(ip, direction) {
             Ok(source) => Some(source),
             Err(reason) => return session::refuse(&stream, reason),
         }

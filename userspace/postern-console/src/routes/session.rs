@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use postern_edge::offences::Act as Offence;
 use postern_store::database::audit::Act;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -81,6 +82,9 @@ pub async fn login(State(console): State<Console>, Extension(peer): Extension<Pe
     let act = |action| Act { who: &login.name, address: &shown, action, subject: "", before: None, after: None };
     let Some(admin) = admin.filter(|_| good) else {
         console.gate.failed(address);
+        if let Peer::Tcp(_) = peer {
+            console.state().feedback.record(address, Offence::FailedLogin);
+        }
         tracing::warn!(name = %login.name, %address, "login failed");
         database.audit().append(act("login.failed"), now()).await?;
         return Err(Problem::new(StatusCode::UNAUTHORIZED, "login-failed", "The login failed", "name or password is wrong"));

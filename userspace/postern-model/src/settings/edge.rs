@@ -108,7 +108,9 @@ pub struct BanSettings {
     pub pregreet: u32,
     pub relay_attempts: u32,
     pub unknown_recipients: u32,
+    /// Mails refused by their verdict or while they came in (too large, bare newline, loop), and connections refused for their rate.
     pub rejected_mails: u32,
+    /// At the console.
     pub failed_logins: u32,
     pub protocol_errors: u32,
 }

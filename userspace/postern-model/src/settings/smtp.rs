@@ -103,9 +103,9 @@ pub struct SmtpLimits {
     pub max_header_size: usize,
     /// Received lines before a mail is taken for a loop (RFC 5321 §6.3).
     pub max_hops: usize,
-    /// Wait for the next command (RFC 5321 §4.5.3.2.7 says five minutes; under load it shrinks).
+    /// Wait for the next whole command (RFC 5321 §4.5.3.2.7 says five minutes; under load it shrinks).
     pub idle: Span,
-    /// Wait for the next octets of a mail.
+    /// Wait for the next 512 octets of a mail (under load it shrinks).
     pub data_idle: Span,
     /// One session as a whole.
     pub session: Span,

@@ -24,6 +24,8 @@ const HANDSHAKE_WITHIN: Duration = Duration::from_secs(30);
 const SLOWEST: u32 = 10;
 /// Replies are not held back longer than this while questions of the same group are answered.
 const HOLD_REPLIES: Duration = Duration::from_secs(2);
+/// Octets of a mail within `data_idle`: three a second by default. A line too slow for that carries no mail today.
+const LEAST_DATA: usize = 512;
 /// After a refusal the client's last octets are read for so long, else the reset for unread octets
 /// may overtake our reply.
 const LINGER: Duration = Duration::from_secs(2);
@@ -148,6 +150,7 @@ impl<H: Host> Session<H> {
                     self.body = None;
                     if let Some(reason) = why {
                         tracing::info!(client = %self.visit.client.address, %reason, "a mail was refused while it came in");
+                        self.door.host.refused_early(&self.visit, reason);
                     }
                 }
                 Action::Body(octets) => {
@@ -172,8 +175,14 @@ impl<H: Host> Session<H> {
                     if input.is_empty() {
                         return Poll::Ready(Event::Left);
                     }
-                    self.stirred = Instant::now();
+                    self.crumbs += input.len();
                     let step = self.digest(&mut input);
+                    // Who sends an octet now and then to keep his place is idle: a command counts when it is whole (its reply
+                    // moves the clock), data when there is something of them.
+                    if self.server.is_receiving() && self.crumbs >= LEAST_DATA {
+                        self.crumbs = 0;
+                        self.stirred = Instant::now();
+                    }
                     self.rest.extend_from_slice(input);
                     Poll::Ready(Event::Step(step))
                 },
@@ -196,7 +205,8 @@ impl<H: Host> Session<H> {
             ready!(self.timer.as_mut().poll(cx));
             let now = Instant::now();
             let limits = &self.rules.smtp.limits;
-            let patience = if self.server.is_receiving() { limits.data_idle.0 } else { self.door.idle(&self.rules) };
+            let usual = if self.server.is_receiving() { limits.data_idle.0 } else { limits.idle.0 };
+            let patience = self.door.patience(&self.rules, usual);
             let end = (self.stirred + patience).min(self.began + limits.session.0);
             if now >= end {
                 return Poll::Ready(());
@@ -224,6 +234,7 @@ impl<H: Host> Session<H> {
         })
         .await;
         self.stirred = Instant::now();
+        self.crumbs = 0;
         wrote
     }
 

@@ -1,10 +1,12 @@
 //! Whom a session asks: the journey, or in tests of the session alone somebody who knows the answers.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use postern_model::address::Address;
-use postern_model::envelope::Envelope;
+use postern_model::envelope::{Direction, Envelope};
 use postern_model::id::MailId;
+use postern_model::reason::Reason;
 use postern_store::spool::Body;
 
 use crate::journey::{DataOutcome, Journey, Refusal};
@@ -21,6 +23,10 @@ pub trait Host: Send + Sync + 'static {
     fn mail_from(&self, visit: &mut Visit, envelope: &Envelope) -> impl Future<Output = Result<(), Refusal>> + Send;
     fn rcpt_to(&self, visit: &mut Visit, envelope: &Envelope, recipient: &Address) -> impl Future<Output = Result<(), Refusal>> + Send;
     fn data(&self, visit: &mut Visit, id: MailId, envelope: Envelope, body: Body) -> impl Future<Output = DataOutcome> + Send;
+    /// A mail was refused while it came in: there is nothing to judge.
+    fn refused_early(&self, visit: &Visit, reason: Reason);
+    /// A client got no session: its source opens too many of them a minute.
+    fn turned_away(&self, client: IpAddr, direction: Direction);
     fn disconnected(&self, visit: &Visit);
 }
 
@@ -42,6 +48,12 @@ impl Host for Arc<Journey> {
     }
     async fn data(&self, visit: &mut Visit, id: MailId, envelope: Envelope, body: Body) -> DataOutcome {
         Journey::data(self, visit, id, envelope, body).await
+    }
+    fn refused_early(&self, visit: &Visit, reason: Reason) {
+        Journey::refused_early(self, visit, reason);
+    }
+    fn turned_away(&self, client: IpAddr, direction: Direction) {
+        Journey::turned_away(self, client, direction);
     }
     fn disconnected(&self, visit: &Visit) {
         Journey::disconnected(self, visit);

@@ -73,8 +73,10 @@ pub(crate) struct Session<H: Host> {
     rest: Vec<u8>,
     rest_at: usize,
     began: Instant,
-    /// When the client last said something, or was last said something.
+    /// When the client last said something whole, or was last said something.
     stirred: Instant,
+    /// Octets that came since, or since the last that counted.
+    crumbs: usize,
     timer: Pin<Box<Sleep>>,
     /// `None` once the node is stopping and this session knows.
     stop: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
@@ -117,7 +119,7 @@ async fn receive<H: Host>(arrival: Arrival<H>) -> std::io::Result<Option<Session
                 if let Proxied::Client { source, local: to } = proxied {
                     (peer, local) = (arrival::plain(source), arrival::plain(to));
                 }
-                door.enter_from(peer.ip())
+                door.enter_from(peer.ip(), direction)
             }
             Err(e) => {
                 tracing::warn!(balancer = %peer, error = %e, "smtp.proxy_protocol_from names this address, but what it sends is of no use");
@@ -146,6 +148,7 @@ async fn receive<H: Host>(arrival: Arrival<H>) -> std::io::Result<Option<Session
         rest_at: 0,
         began: now,
         stirred: now,
+        crumbs: 0,
         timer: Box::pin(tokio::time::sleep_until(now + first_look)),
         stop: Some(Box::pin(door.stop.clone().cancelled_owned())),
         punished: 0,

@@ -100,7 +100,6 @@ impl<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin> Client<S> {
 
     /// Sends an octet every 20 ms until the server says `want`.
     pub async fn trickle_until(&mut self, want: &str) {
-        self.mail("Subject: x\r\n").await;
         let mut line = String::new();
         let trickle = async {
             loop {

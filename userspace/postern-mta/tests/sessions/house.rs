@@ -1,13 +1,13 @@
 //! Listener, spool and a host whose answers are given in advance.
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use postern_model::address::Address;
-use postern_model::envelope::{Envelope, TlsInfo};
+use postern_model::envelope::{Direction, Envelope, TlsInfo};
 use postern_model::id::MailId;
 use postern_model::queue::{Disposition, HeaderEdits, QueuedMail, QueuedRecipient};
 use postern_model::reason::Reason;
@@ -142,6 +142,8 @@ impl Host for Simulated {
         };
         DataOutcome::Accepted(self.spool.accept(mail, body).await.unwrap())
     }
+    fn refused_early(&self, _visit: &Visit, _reason: Reason) {}
+    fn turned_away(&self, _client: IpAddr, _direction: Direction) {}
     fn disconnected(&self, visit: &Visit) {
         let client = &visit.client;
         self.seen.0.lock().push(Seen {

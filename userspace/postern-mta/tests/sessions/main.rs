@@ -178,13 +178,18 @@ async fn time_limits_end_who_is_idle_and_who_trickles() {
     stuck.expect_end().await;
     assert_eq!(house.door.census().timed_out, 2);
 
-    // One octet now and then keeps nobody inside for ever.
-    settings.smtp.limits.idle = Span::seconds(300);
-    settings.smtp.limits.data_idle = Span::millis(200);
-    settings.smtp.limits.session = Span::millis(700);
-    let house = House::open(settings, Policy::default());
-    let mut loris = Client::greeted(house.address).await;
-    loris.trickle_until("421 4.4.2 timeout, closing").await;
+    // One octet now and then keeps nobody inside: neither in a command nor in a mail; nor does a mail that never ends.
+    let limits = [(200, 300_000, 300_000), (300_000, 200, 300_000), (300_000, 300_000, 700)];
+    for (in_a_mail, (idle, data_idle, session)) in [false, true, true].into_iter().zip(limits) {
+        let l = &mut settings.smtp.limits;
+        (l.idle, l.data_idle, l.session) = (Span::millis(idle), Span::millis(data_idle), Span::millis(session));
+        let house = House::open(settings.clone(), Policy::default());
+        let mut loris = Client::greeted(house.address).await;
+        if in_a_mail {
+            loris.mail("Subject: x\r\n").await;
+        }
+        loris.trickle_until("421 4.4.2 timeout, closing").await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
