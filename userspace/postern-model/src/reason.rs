@@ -31,6 +31,7 @@ macro_rules! reasons {
     };
 }
 
+// Spools and quarantines on disk hold a reason as its place in this list: new ones go to the end.
 reasons! {
     /// Nothing against it.
     Clean = "clean", 250, "2.0.0", "accepted";

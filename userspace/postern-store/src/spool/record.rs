@@ -6,7 +6,7 @@
 use postern_model::id::MailId;
 
 /// The first octets of a segment. The digit is the version: it changes with the form of the records,
-/// and with the postcard form of `QueuedMail` and `QueueChange`.
+/// and with the postcard form of `QueuedMail` and `QueueChange`, which `tests/spool_format.rs` pins.
 const MAGIC: [u8; 8] = *b"PSPOOL1\n";
 
 /// Records start here. The header is there twice (at 0 and at 2048), for one bad sector must not cost a segment.
