@@ -102,7 +102,7 @@ fn a_length_of_few_rules_is_expanded_into_one_of_many() {
 #[test]
 fn every_one_of_half_a_million_hosts_is_found_with_its_feed() {
     let address = |i: u32| i.wrapping_mul(0x9e37_79b1);
-    let feed = |i: u32| if i % 4 == 0 { 1023 } else { i as u16 % 700 };
+    let feed = |i: u32| if i.is_multiple_of(4) { 1023 } else { i as u16 % 700 };
     let list: Vec<Rule> =
         (0..500_000u32).map(|i| Rule { network: ipnet::Ipv4Net::new(address(i).into(), 32).unwrap().into(), feed: feed(i) }).collect();
     let p = plan(&list, 0x0123_4567_89ab_cdef).unwrap();
