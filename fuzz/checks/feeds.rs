@@ -9,7 +9,7 @@ use std::io::BufReader;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use postern_ebpf_abi::address::{KeyV6, Source};
+use postern_ebpf_abi::address::{Hashed, KeyV6, Source};
 use postern_ebpf_abi::feed::v4::{Bucket, FeedsV4};
 use postern_ebpf_abi::feed::v6::FeedsV6;
 use postern_ebpf_abi::feed::{FeedTable, listed};
@@ -131,7 +131,7 @@ fn planned(networks: &[IpNet], seed: u64) {
     for network in networks.iter().take(ASKED) {
         for address in borders(*network) {
             let on: Vec<u32> = rules.iter().filter(|r| r.network.contains(&address)).map(|r| r.feed.into()).collect();
-            match listed(&tables, seed, &source(&address)) {
+            match listed(&tables, &Hashed::of(seed, source(&address))) {
                 Some(feed) => assert!(on.contains(&feed), "{address} is on {on:?}, not on {feed}"),
                 None => assert!(on.is_empty(), "{address} is on {on:?}"),
             }

@@ -47,6 +47,9 @@ impl Frame for Cut<'_> {
     fn start(&self) -> Option<[u16; 24]> {
         self.frame[..self.linear].start()
     }
+    fn linear(&self) -> usize {
+        self.linear
+    }
     fn holds(&self, octets: usize) -> bool {
         octets <= self.frame.len()
     }

@@ -29,6 +29,25 @@ pub struct Prefix {
     pub octets: [u8; 16],
 }
 
+/// A source with the seeded hash of its whole address, which bans and feeds both begin with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hashed {
+    pub source: Source,
+    pub seed: u64,
+    pub hash: u64,
+}
+
+impl Hashed {
+    #[inline(always)]
+    pub fn of(seed: u64, source: Source) -> Self {
+        let hash = match source {
+            Source::V4(address) => mix(seed, address as u64),
+            Source::V6(high, low) => mix_v6(seed, high, low),
+        };
+        Self { source, seed, hash }
+    }
+}
+
 impl KeyV6 {
     #[inline(always)]
     pub fn of(high: u64, low: u64, length: u32) -> Self {

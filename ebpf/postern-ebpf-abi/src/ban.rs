@@ -4,7 +4,7 @@
 //! hash of the address is asked before: with 10,000 bans in force one innocent address in 100 goes on to the table.
 //! Ends are compared here, so a ban ends on time even when userspace is dead.
 
-use crate::address::{KeyV6, Prefix, Source, mask, mix, mix_v6};
+use crate::address::{Hashed, KeyV6, Prefix, Source, mask, mix, mix_v6};
 
 /// Bits of the filter, as a power of two.
 pub const FILTER_BITS: u32 = 20;
@@ -34,10 +34,10 @@ pub fn filter_v4(seed: u64, address: u32) -> (u32, u32) {
     split(mix(seed, address as u64))
 }
 
-/// Word and bit in the filter of an IPv6 prefix of `length` 64 or 128.
+/// Word and bit in the filter of an IPv6 prefix of `length` 64 or 128. (A /64 and its first address, which nobody has, share them.)
 #[inline(always)]
 pub fn filter_v6(seed: u64, key: &KeyV6) -> (u32, u32) {
-    split(mix_v6(seed ^ key.length as u64, key.high, key.low))
+    split(mix_v6(seed, key.high, key.low))
 }
 
 #[inline(always)]
@@ -48,10 +48,10 @@ fn split(hash: u64) -> (u32, u32) {
 
 /// The ban of exactly this address (or its /64), in force at `now`.
 #[inline(always)]
-pub fn banned<T: BanTable>(tables: &T, seed: u64, source: &Source, now: impl Fn() -> u64) -> Option<BanValue> {
-    match *source {
+pub fn banned<T: BanTable>(tables: &T, sought: &Hashed, now: impl Fn() -> u64) -> Option<BanValue> {
+    match sought.source {
         Source::V4(address) => {
-            let (word, bit) = filter_v4(seed, address);
+            let (word, bit) = split(sought.hash);
             if (tables.ban_filter(word) >> bit) & 1 == 0 {
                 return None;
             }
@@ -59,7 +59,7 @@ pub fn banned<T: BanTable>(tables: &T, seed: u64, source: &Source, now: impl Fn(
         }
         Source::V6(high, low) => {
             let whole = KeyV6 { high, low, length: 128, zero: 0 };
-            let (word, bit) = filter_v6(seed, &whole);
+            let (word, bit) = split(sought.hash);
             if (tables.ban_filter(word) >> bit) & 1 == 1
                 && let Some(ban) = tables.ban_v6(&whole)
                 && let Some(ban) = in_force(ban, &now)
@@ -68,7 +68,7 @@ pub fn banned<T: BanTable>(tables: &T, seed: u64, source: &Source, now: impl Fn(
             }
             let (high, low) = mask(high, low, 64);
             let subnet = KeyV6 { high, low, length: 64, zero: 0 };
-            let (word, bit) = filter_v6(seed, &subnet);
+            let (word, bit) = filter_v6(sought.seed, &subnet);
             if (tables.ban_filter(word) >> bit) & 1 == 0 {
                 return None;
             }

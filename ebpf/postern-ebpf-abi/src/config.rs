@@ -12,7 +12,7 @@ pub mod feature {
     pub const ALL: u32 = 63;
 }
 
-/// The one element of the map `CONFIG`.
+/// The values, in [`crate::front::Front`].
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Config {

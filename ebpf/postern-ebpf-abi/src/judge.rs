@@ -3,7 +3,7 @@
 //! Bans guard every port of the appliance: who attacks mail has no business at the console. Feeds and rates
 //! guard the SMTP ports only: a list of bad mail senders must not lock out an administrator.
 
-use crate::address::Source;
+use crate::address::{Hashed, Source};
 use crate::allow::{self, AllowTable};
 use crate::ban::{self, BanTable};
 use crate::config::{Config, feature, ports};
@@ -41,12 +41,13 @@ pub fn judge<T: Tables>(tables: &T, config: &Config, features: u32, packet: &Pac
         return Decision::of(Reason::PassOtherPort);
     }
     let source: &Source = &packet.source;
+    let hashed = Hashed::of(config.seed, *source);
     if features & feature::ALLOW != 0 && allow::is_allowed(tables, source) {
         return Decision::of(Reason::PassAllowed);
     }
     if roles & ports::SERVICE != 0 {
         if features & feature::BANS != 0
-            && let Some(ban) = ban::banned(tables, config.seed, source, || tables.now())
+            && let Some(ban) = ban::banned(tables, &hashed, || tables.now())
         {
             return Decision { reason: Reason::DropBan, detail: ban.why };
         }
@@ -58,7 +59,7 @@ pub fn judge<T: Tables>(tables: &T, config: &Config, features: u32, packet: &Pac
     }
     if roles & ports::SMTP != 0 {
         if features & feature::FEEDS != 0
-            && let Some(class) = feed::listed(tables, config.seed, source)
+            && let Some(class) = feed::listed(tables, &hashed)
         {
             return Decision { reason: Reason::DropFeed, detail: class };
         }

@@ -21,6 +21,7 @@ pub mod allow;
 pub mod ban;
 pub mod config;
 pub mod feed;
+pub mod front;
 pub mod judge;
 pub mod packet;
 pub mod rate;
@@ -28,7 +29,7 @@ pub mod reason;
 pub mod sample;
 
 /// Version of every layout and hash in this crate.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Values that go into maps as bytes.
 ///
@@ -47,6 +48,7 @@ plain!(
     address::Prefix,
     ban::BanValue,
     config::Config,
+    front::Front,
     feed::v4::Bucket,
     feed::v4::FeedsV4,
     feed::v6::FeedsV6,

@@ -20,6 +20,8 @@ pub trait Frame {
     fn read<const N: usize>(&self, at: usize) -> Option<[u8; N]>;
     /// The first 48 octets as pairs in network order, if the frame holds them.
     fn start(&self) -> Option<[u16; 24]>;
+    /// Octets that lie in one piece, from the first on: all of them, as a rule.
+    fn linear(&self) -> usize;
     /// Whether the frame is at least this long.
     fn holds(&self, octets: usize) -> bool;
     fn length(&self) -> usize;
@@ -32,6 +34,9 @@ impl Frame for [u8] {
     fn start(&self) -> Option<[u16; 24]> {
         let octets = self.read::<48>(0)?;
         Some(core::array::from_fn(|i| u16::from_ne_bytes([octets[2 * i], octets[2 * i + 1]])))
+    }
+    fn linear(&self) -> usize {
+        self.len()
     }
     fn holds(&self, octets: usize) -> bool {
         octets <= self.len()
@@ -51,7 +56,7 @@ pub struct Packet {
     pub opens: bool,
 }
 
-/// Reads what nearly every packet is: TCP over IPv4 without tag, options or fragments, whole in the frame. One look at its first
+/// Reads what nearly every packet is: TCP over IPv4 without tag, options or fragments, in one piece. One look at its first
 /// octets instead of five; `None` decides nothing, [`parse`] does.
 #[inline(always)]
 pub fn plain<F: Frame + ?Sized>(frame: &F) -> Option<Packet> {
@@ -60,7 +65,7 @@ pub fn plain<F: Frame + ?Sized>(frame: &F) -> Option<Packet> {
     let total = word(16) as usize;
     let tcp_header = (word(46) >> 12) as usize * 4;
     let is_plain = word(12) == 0x0800 && word(14) >> 8 == 0x45 && word(20) & 0x3fff == 0 && word(22) & 0xff == 6;
-    if !is_plain || tcp_header < TCP_HEADER || total < 20 + tcp_header || !frame.holds(ETHERNET + total) {
+    if !is_plain || tcp_header < TCP_HEADER || total < 20 + tcp_header || frame.linear() < ETHERNET + total {
         return None;
     }
     let source = Source::V4((word(26) as u32) << 16 | word(28) as u32);

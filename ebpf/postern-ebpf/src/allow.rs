@@ -1,15 +1,12 @@
 //! Stage 1: the operator's allow list.
 
+use aya_ebpf::btf_maps::LpmTrie;
 use aya_ebpf::btf_maps::lpm_trie::Key;
-use aya_ebpf::btf_maps::{Array, LpmTrie};
 use aya_ebpf::macros::btf_map;
 use postern_ebpf_abi::address::Prefix;
-use postern_ebpf_abi::allow::{AllowTable, BITS_WORDS};
+use postern_ebpf_abi::allow::AllowTable;
 
 use crate::tables::Maps;
-
-#[btf_map]
-static ALLOW_BITS: Array<u64, { BITS_WORDS as usize }> = Array::new();
 
 #[btf_map]
 static ALLOW: LpmTrie<[u8; 16], u32, 65_536> = LpmTrie::new();
@@ -17,7 +14,7 @@ static ALLOW: LpmTrie<[u8; 16], u32, 65_536> = LpmTrie::new();
 impl AllowTable for Maps {
     #[inline(always)]
     fn allow_bits(&self, word: u32) -> u64 {
-        ALLOW_BITS.get(word).copied().unwrap_or(0)
+        self.front.allow_bits(word)
     }
 
     #[inline(always)]

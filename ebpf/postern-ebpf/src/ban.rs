@@ -2,17 +2,14 @@
 
 use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
 use aya_ebpf::btf_maps::lpm_trie::Key;
-use aya_ebpf::btf_maps::{Array, HashMap, LpmTrie};
+use aya_ebpf::btf_maps::{HashMap, LpmTrie};
 use aya_ebpf::macros::btf_map;
 use postern_ebpf_abi::address::{KeyV6, Prefix};
-use postern_ebpf_abi::ban::{BanTable, BanValue, FILTER_WORDS};
+use postern_ebpf_abi::ban::{BanTable, BanValue};
 
 use crate::tables::Maps;
 
 const NO_PREALLOC: usize = BPF_F_NO_PREALLOC as usize;
-
-#[btf_map]
-static BAN_FILTER: Array<u64, { FILTER_WORDS as usize }> = Array::new();
 
 // Sizes are overridden at load by the setting `edge.bans.max`; memory is taken as bans come.
 #[btf_map]
@@ -28,7 +25,7 @@ static BAN_NETWORKS: LpmTrie<[u8; 16], BanValue, 65_536> = LpmTrie::new();
 impl BanTable for Maps {
     #[inline(always)]
     fn ban_filter(&self, word: u32) -> u64 {
-        BAN_FILTER.get(word).copied().unwrap_or(0)
+        self.front.ban_filter(word)
     }
 
     // A value is copied at once: userspace may free its slot after a grace period only, which ends after this packet.

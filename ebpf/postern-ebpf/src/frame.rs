@@ -24,7 +24,7 @@ impl<'a> Linear<'a> {
     /// Whether the frame goes on beyond its linear part.
     #[inline(always)]
     pub fn goes_on(&self) -> bool {
-        self.length() > self.end - self.start
+        self.length() > self.linear()
     }
 }
 
@@ -52,8 +52,13 @@ impl Frame for Linear<'_> {
     }
 
     #[inline(always)]
+    fn linear(&self) -> usize {
+        self.end - self.start
+    }
+
+    #[inline(always)]
     fn holds(&self, octets: usize) -> bool {
-        octets <= self.end - self.start || octets <= self.length()
+        octets <= self.linear() || octets <= self.length()
     }
 
     #[inline(always)]
@@ -81,6 +86,11 @@ impl Frame for Fragmented<'_> {
     #[inline(always)]
     fn start(&self) -> Option<[u16; 24]> {
         None
+    }
+
+    #[inline(always)]
+    fn linear(&self) -> usize {
+        0
     }
 
     #[inline(always)]

@@ -18,7 +18,7 @@ use aya_ebpf::Global;
 use aya_ebpf::bindings::xdp_action::{XDP_DROP, XDP_PASS};
 use aya_ebpf::macros::xdp;
 use aya_ebpf::programs::XdpContext;
-use postern_ebpf_abi::config::{Config, feature};
+use postern_ebpf_abi::config::feature;
 use postern_ebpf_abi::judge::{Decision, judge};
 use postern_ebpf_abi::packet::{Frame, Packet, parse, plain};
 
@@ -34,11 +34,11 @@ static FEATURES: Global<u32> = Global::new(feature::ALL);
 pub fn guard(ctx: XdpContext) -> u32 {
     let features = FEATURES.load();
     let frame = Linear::of(&ctx);
-    let Some(config) = tables::config() else { return XDP_PASS };
+    let Some(maps) = Maps::open() else { return XDP_PASS };
     // Nearly all packets go straight through here: the stages are compiled once for them, and once for all others.
     if let Some(packet) = plain(&frame) {
-        let decision = judge(&Maps, config, features, &packet);
-        return carry_out(&frame, config, features, &decision, Some(&packet));
+        let decision = judge(&maps, &maps.front.config, features, &packet);
+        return carry_out(frame.linear(), &maps, features, &decision, Some(&packet));
     }
     let mut packet = parse(&frame);
     if let Err(reason) = packet
@@ -49,19 +49,19 @@ pub fn guard(ctx: XdpContext) -> u32 {
         packet = parse(&Fragmented(&ctx));
     }
     let decision = match &packet {
-        Ok(packet) => judge(&Maps, config, features, packet),
+        Ok(packet) => judge(&maps, &maps.front.config, features, packet),
         Err(reason) => Decision::of(*reason),
     };
-    carry_out(&frame, config, features, &decision, packet.as_ref().ok())
+    carry_out(frame.length(), &maps, features, &decision, packet.as_ref().ok())
 }
 
 #[inline(always)]
-fn carry_out(frame: &Linear, config: &Config, features: u32, decision: &Decision, packet: Option<&Packet>) -> u32 {
-    let octets = frame.length() as u32;
+fn carry_out(octets: usize, maps: &Maps, features: u32, decision: &Decision, packet: Option<&Packet>) -> u32 {
+    let octets = octets as u32;
     count::count(decision.reason, octets);
     if decision.reason.drops() {
         if features & feature::SAMPLES != 0 {
-            count::sample(config, decision, packet, octets);
+            count::sample(&maps.front.config, decision, packet, octets);
         }
         return XDP_DROP;
     }

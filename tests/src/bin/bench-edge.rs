@@ -193,11 +193,11 @@ fn loaded(rules: &[Rule], features: u32) -> anyhow::Result<Loaded> {
     let dir = tempfile::tempdir()?;
     let guard = Guard::open(Pins::private(dir.path())?, features, 1_000_000)?;
     let maps = guard.maps();
-    maps.set_ports(&[25, 587, 8443], &[25, 587])?;
+    maps.front.set_ports(&[25, 587, 8443], &[25, 587]);
     allow_list::set(maps, &["10.128.0.0/16".parse()?, "192.168.0.0/16".parse()?, "2001:db8::/32".parse()?])?;
-    let mut config = maps.configured()?.context("a configuration")?;
+    let mut config = maps.front.configured().context("a configuration")?;
     (config.source_rate, config.source_burst, config.sample_every, config.samples_per_second) = (20, 200, 64, 200);
-    maps.config.set(&0, &config)?;
+    maps.front.set_config(&config);
     let clocks = Clocks::now();
     let mut random = StdRng::seed_from_u64(1);
     let ban = |address: u32| Ban {

@@ -40,8 +40,7 @@ pub fn set(maps: &KernelMaps, networks: &[IpNet]) -> Result<usize, AllowError> {
     for added in wanted.difference(&present) {
         maps.allow.set(added, &1)?;
     }
-    let indices: Vec<u32> = (0..BITS_WORDS).collect();
-    maps.allow_bits.set_batch(&indices, &bits(&wanted))?;
+    maps.front.set_allow_bits(&bits(&wanted));
     if !crowded {
         obsolete.iter().try_for_each(|p| maps.allow.delete(p))?;
     }

@@ -26,7 +26,7 @@ use crate::network;
 /// # Errors
 /// When a map cannot be read.
 pub fn decide(maps: &KernelMaps, features: u32, packet: &Packet) -> Result<(Decision, Vec<String>), TableError> {
-    let config = maps.config.get(&0)?.unwrap_or_default();
+    let config = maps.front.config();
     let tables =
         HostTables { maps, feeds_v4: OnceCell::new(), feeds_v6: OnceCell::new(), steps: RefCell::default(), failed: RefCell::default() };
     let decision = judge(&tables, &config, features, packet);
@@ -94,8 +94,7 @@ impl HostTables<'_> {
 
 impl AllowTable for HostTables<'_> {
     fn allow_bits(&self, word: u32) -> u64 {
-        let found = self.or_fail(self.maps.allow_bits.get(&word)).unwrap_or(0);
-        self.bit("allow list", found)
+        self.bit("allow list", self.maps.front.allow_bits(word))
     }
 
     fn allow_longest(&self, key: &Prefix) -> bool {
@@ -107,8 +106,7 @@ impl AllowTable for HostTables<'_> {
 
 impl BanTable for HostTables<'_> {
     fn ban_filter(&self, word: u32) -> u64 {
-        let found = self.or_fail(self.maps.ban_filter.get(&word)).unwrap_or(0);
-        self.bit("bans", found)
+        self.bit("bans", self.maps.front.ban_filter(word))
     }
 
     fn ban_v4(&self, address: &u32) -> Option<BanValue> {
@@ -147,7 +145,7 @@ impl FeedTable for HostTables<'_> {
             Some(fd) => Table::<u32, Bucket>::from_fd("FEED_TABLE_V4", fd)?.get_boxed(&index),
             None => Ok(None),
         });
-        self.say(format!("feeds: a rule may be near, bucket {index} is searched"));
+        self.say(format!("feeds: a rule may be near, line {index} of the table is searched"));
         self.or_fail(inner)
     }
 
@@ -181,7 +179,7 @@ impl RateTable for HostTables<'_> {
 
 impl Tables for HostTables<'_> {
     fn port_word(&self, word: u32) -> u64 {
-        self.or_fail(self.maps.ports.get(&word)).unwrap_or(0)
+        self.maps.front.port_word(word)
     }
 
     fn now(&self) -> u64 {

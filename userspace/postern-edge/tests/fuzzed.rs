@@ -66,7 +66,7 @@ fn the_program_in_the_kernel_answers_as_the_host() {
     // Without rates: they would count the frames of a test.
     let opened = skip_unless!(open(feature::ALL & !feature::RATES));
     let guard = &opened.guard;
-    guard.maps().set_ports(&[25, 587, 993, 8443], &[25, 587]).unwrap();
+    guard.maps().front.set_ports(&[25, 587, 993, 8443], &[25, 587]);
     let runner = guard.runner().unwrap();
     let mut count = 0;
     for (path, frame) in inputs(&["../../fuzz/seeds/packets", "tests/fuzzed/packets", "../../fuzz/corpus/packets"]) {

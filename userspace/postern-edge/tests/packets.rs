@@ -106,14 +106,14 @@ fn set_up(setup: &mut Setup, words: &str) -> Result<(), String> {
 
 fn fill(guard: &Guard, setup: &Setup) {
     let maps = guard.maps();
-    maps.set_ports(&[25, 587, 993, 8443], &[25, 587]).unwrap();
+    maps.front.set_ports(&[25, 587, 993, 8443], &[25, 587]);
     allow_list::set(maps, &setup.allow).unwrap();
-    let mut config = maps.configured().unwrap().unwrap();
+    let mut config = maps.front.configured().unwrap();
     (config.source_rate, config.source_burst) = setup.rate;
     (config.total_rate, config.total_burst) = setup.total;
     config.sample_every = 1;
     config.samples_per_second = 10;
-    maps.config.set(&0, &config).unwrap();
+    maps.front.set_config(&config);
     let clocks = Clocks::now();
     let until = |ms: i64| Timestamp(clocks.wall.0 + ms);
     let bans: Vec<Ban> = setup

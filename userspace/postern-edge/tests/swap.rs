@@ -35,8 +35,8 @@ fn packets(guard: &Guard, reason: Reason) -> u64 {
 fn no_wrong_verdict_while_generations_swap() {
     let opened = skip_unless!(open(feature::FEEDS));
     let guard = &opened.guard;
-    guard.maps().set_ports(&[], &[25]).unwrap();
-    let seed = guard.maps().configured().unwrap().unwrap().seed;
+    guard.maps().front.set_ports(&[], &[25]);
+    let seed = guard.maps().front.configured().unwrap().seed;
     // 192.0.2.7 and 2001:db8:1::7 are listed in both, 192.0.2.8 and 2001:db8:1:1::8 in neither.
     let plans = [
         generation(seed, &["192.0.2.7/32", "192.0.2.9/32", "2001:db8:1::/64", "10.0.0.0/9"]),

@@ -8,7 +8,7 @@ pub mod v6;
 
 use core::ops::Deref;
 
-use crate::address::{KeyV6, Source};
+use crate::address::{Hashed, KeyV6, Source};
 use v4::{Bucket, FeedsV4};
 use v6::FeedsV6;
 
@@ -28,9 +28,9 @@ pub trait FeedTable {
 
 /// Number of the feed that lists this address.
 #[inline(always)]
-pub fn listed<T: FeedTable>(tables: &T, seed: u64, source: &Source) -> Option<u32> {
-    match *source {
-        Source::V4(address) => v4::listed(tables, tables.feeds_v4()?, seed, address),
-        Source::V6(high, low) => v6::listed(tables, tables.feeds_v6()?, seed, high, low),
+pub fn listed<T: FeedTable>(tables: &T, sought: &Hashed) -> Option<u32> {
+    match sought.source {
+        Source::V4(address) => v4::listed(tables, tables.feeds_v4()?, sought, address),
+        Source::V6(high, low) => v6::listed(tables, tables.feeds_v6()?, sought.seed, high, low),
     }
 }

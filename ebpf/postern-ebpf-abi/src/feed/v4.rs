@@ -1,20 +1,23 @@
-//! IPv4 feeds. A packet's time is memory: what lies in the second-level cache costs a few nanoseconds, everything beyond
-//! costs 150, whether it is 4 MiB or 400 MiB large. So there are two structures:
+//! IPv4 feeds. A packet's time is memory: what lies in the second-level cache costs a few nanoseconds, in the third some twenty (on
+//! some machines much more), everything beyond 150. So there are three structures:
 //!
 //! - a filter of at most 1 MiB. One word of 64 bits, chosen by the address' /24, answers two questions, each with three bits (a blocked
 //!   Bloom filter): "is this host listed?" and "does a rule shorter than /32 touch this /24?". With a million single addresses
 //!   one random address in twenty goes on. Rules of /16 and shorter are in a bitmap of 8 KiB instead: `0.0.0.0/1` would fill the filter.
+//! - a sieve of at most 8 MiB, only from two million hosts on, when the filter would say yes too often: it has the hosts' bits then, in a
+//!   word chosen by the whole address. It stands in the first lines of the table.
 //! - a table of buckets, each one cache line. The hash is a permutation of the address, its upper part chooses the bucket, so that a
 //!   slot holds only the lower 20 bits and the feed's number in 32 bits: 16 slots a line, one miss per lookup.
-//!
-//! From about 3 million hosts on the filter would say yes too often: it is not asked for hosts then, and each packet takes
-//! its one miss, which the processor overlaps with the next packet's, since every packet takes the same way.
 
 use super::{FeedTable, LENGTHS};
-use crate::address::{mask_v4, mix};
+use crate::address::{Hashed, mask_v4};
 
 /// Words of 64 bits in the filter, at most: 1 MiB is half of a usual second-level cache.
 pub const FILTER_WORDS: u32 = 1 << 17;
+/// Words of 64 bits in the sieve, at most: 8 MiB is what one core of a server has of its third-level cache.
+pub const SIEVE_WORDS: u32 = 1 << 20;
+/// Words of 64 bits in a line of the table.
+pub const LINE_WORDS: u32 = SLOTS / 2;
 /// Words of 64 bits in the bitmap of /16s.
 pub const WIDE_WORDS: u32 = 1 << 10;
 /// Rules of this length and shorter are in the bitmap of /16s and not in the filter.
@@ -51,13 +54,12 @@ pub struct Head {
     pub filter_words: u32,
     /// Which of the two tables belongs to it.
     pub table: u32,
-    /// All ones; 0 when hosts are not in the filter, which then says yes to each.
-    pub hosts_filtered: u64,
+    /// Words of the sieve, a multiple of [`LINE_WORDS`]; 0: the hosts are in the filter.
+    pub sieve_words: u32,
     /// The rules of length 32.
     pub hosts: Class,
     /// Those of other lengths, longest first, up to one without buckets.
     pub networks: [Class; LENGTHS],
-    pub zero: u32,
 }
 
 /// One generation of IPv4 feeds.
@@ -98,10 +100,16 @@ impl Site {
     }
 }
 
-/// Set in the word of its [`Site`] where a host is listed.
+/// Set where a host is listed: in the word of its [`Site`], or in its word of the sieve.
 #[inline(always)]
-pub fn host(seed: u64, address: u32) -> u64 {
-    bits(mix(seed, address as u64) >> 32)
+pub fn host(hash: u64) -> u64 {
+    bits(hash >> 32)
+}
+
+/// The word of the sieve that a host is in: chosen by other bits of its hash than [`host`] takes.
+#[inline(always)]
+pub fn sieve_word(hash: u64, words: u32) -> u32 {
+    (((hash as u32) as u64 * words as u64) >> 32) as u32
 }
 
 #[inline(always)]
@@ -189,14 +197,21 @@ impl Bucket {
 
 /// Number of the feed that lists this address.
 #[inline(always)]
-pub fn listed<T: FeedTable>(tables: &T, feeds: &FeedsV4, seed: u64, address: u32) -> Option<u32> {
-    let head = &feeds.head;
+pub fn listed<T: FeedTable>(tables: &T, feeds: &FeedsV4, sought: &Hashed, address: u32) -> Option<u32> {
+    let (head, seed) = (&feeds.head, sought.seed);
     if head.filter_words == 0 {
         return None;
     }
     let site = Site::of(seed, address);
     let word = feeds.filter[(site.word(head.filter_words) & (FILTER_WORDS - 1)) as usize];
-    if !word & host(seed, address) & head.hosts_filtered == 0 && head.hosts.buckets != 0 {
+    let hosts = match head.sieve_words {
+        0 => word,
+        words => {
+            let at = sieve_word(sought.hash, words);
+            tables.bucket_v4(head.table, at / LINE_WORDS)?.0[(at % LINE_WORDS) as usize]
+        }
+    };
+    if !hosts & host(sought.hash) == 0 && head.hosts.buckets != 0 {
         let feed = search(tables, head.table, &head.hosts, seed, address);
         if feed.is_some() {
             return feed;

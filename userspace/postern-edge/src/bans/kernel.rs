@@ -62,7 +62,7 @@ impl KernelBans {
     /// # Errors
     /// As the kernel says.
     pub fn recover<'a>(maps: Arc<KernelMaps>, bans: impl Iterator<Item = &'a Ban>, clocks: &Clocks) -> Result<Self, TableError> {
-        let seed = maps.configured()?.map_or(0, |c| c.seed);
+        let seed = maps.front.configured().map_or(0, |c| c.seed);
         let mut this = Self { maps, seed, counts: vec![0; 1 << FILTER_BITS], present: HashSet::default(), networks: 0 };
         let limit = usize::MAX;
         let found_v4 = this.maps.bans_v4.keys(limit)?;
@@ -72,9 +72,7 @@ impl KernelBans {
         let wanted: HashSet<Place, ahash::RandomState> = bans.iter().map(|b| Place::of(&b.network)).collect();
         // The filter of the earlier process stays until the new one, which has all bits of bans that go on, replaces it.
         this.put_elements(&bans, clocks)?;
-        let words = this.words(0..FILTER_WORDS);
-        let indices: Vec<u32> = (0..FILTER_WORDS).collect();
-        this.maps.ban_filter.set_batch(&indices, &words)?;
+        this.write_filter(0..FILTER_WORDS);
         let old_v4: Vec<u32> = found_v4.into_iter().filter(|k| !wanted.contains(&Place::V4(*k))).collect();
         this.maps.bans_v4.delete_batch(&old_v4)?;
         let old_v6: Vec<KeyV6> = found_v6.into_iter().filter(|k| !wanted.contains(&Place::V6(*k))).collect();
@@ -96,7 +94,8 @@ impl KernelBans {
     /// As the kernel says: `E2BIG` when a table is full.
     pub fn put(&mut self, bans: &[&Ban], clocks: &Clocks) -> Result<(), TableError> {
         let words = self.put_elements(bans, clocks)?;
-        self.write_filter(words)
+        self.write_filter(words.into_iter());
+        Ok(())
     }
 
     /// Ends bans.
@@ -128,7 +127,8 @@ impl KernelBans {
         }
         self.maps.bans_v4.delete_batch(&v4)?;
         self.maps.bans_v6.delete_batch(&v6)?;
-        self.write_filter(words)
+        self.write_filter(words.into_iter());
+        Ok(())
     }
 
     /// Writes the tables and counts; the words of the filter that changed.
@@ -164,20 +164,13 @@ impl KernelBans {
         Ok(words)
     }
 
-    fn write_filter(&self, mut words: Vec<u32>) -> Result<(), TableError> {
-        words.sort_unstable();
-        words.dedup();
-        let values = self.words(words.iter().copied());
-        self.maps.ban_filter.set_batch(&words, &values)
-    }
-
-    fn words(&self, indices: impl Iterator<Item = u32>) -> Vec<u64> {
-        let word = |i: u32| {
-            let from = (i as usize) << 6;
+    fn write_filter(&self, words: impl Iterator<Item = u32>) {
+        for word in words {
+            let from = (word as usize) << 6;
             let counts = self.counts.get(from..from + 64).unwrap_or_default();
-            counts.iter().enumerate().fold(0u64, |w, (bit, count)| w | u64::from(*count > 0) << bit)
-        };
-        indices.map(word).collect()
+            let bits = counts.iter().enumerate().fold(0u64, |w, (bit, count)| w | u64::from(*count > 0) << bit);
+            self.maps.front.set_ban_filter(word, bits);
+        }
     }
 }
 

@@ -79,9 +79,9 @@ impl Guard {
             duplicate(ebpf.map(name).ok_or_else(|| error(io::Error::from(io::ErrorKind::NotFound)))?).map_err(error)
         })?;
         maps.prepare_feeds()?;
-        if maps.configured()?.is_none() {
+        if maps.front.configured().is_none() {
             let config = Config { seed: rand::random::<u64>() | 1, version: postern_ebpf_abi::VERSION, ..Config::default() };
-            maps.config.set(&0, &config)?;
+            maps.front.set_config(&config);
         }
         let samples = ebpf.take_map("SAMPLES").ok_or_else(|| GuardError::Load("the object has no map SAMPLES".into()))?;
         let samples = RingBuf::try_from(samples).map_err(|e| GuardError::Load(e.to_string()))?;

@@ -5,21 +5,19 @@ use std::os::fd::{AsFd, OwnedFd};
 use postern_ebpf_abi::Plain;
 use postern_ebpf_abi::address::{KeyV6, Prefix};
 use postern_ebpf_abi::ban::BanValue;
-use postern_ebpf_abi::config::{Config, ports};
 use postern_ebpf_abi::feed::v4::{Bucket, FeedsV4};
 use postern_ebpf_abi::feed::v6::FeedsV6;
+use postern_ebpf_abi::front::Front;
 use postern_ebpf_abi::reason::Reason;
 use postern_ebpf_abi::sample::{Count, Sampling};
 
+use super::front::FrontMap;
 use super::table::{Kind, Maps, PerCpuTable, Table, TableError, zeroed};
 
 /// Names of all maps, as in `ebpf/postern-ebpf`.
-pub const NAMES: [&str; 18] = [
-    "CONFIG",
-    "PORTS",
-    "ALLOW_BITS",
+pub const NAMES: [&str; 15] = [
+    "FRONT",
     "ALLOW",
-    "BAN_FILTER",
     "BANS_V4",
     "BANS_V6",
     "BAN_NETWORKS",
@@ -37,11 +35,8 @@ pub const NAMES: [&str; 18] = [
 
 #[derive(Debug)]
 pub struct KernelMaps {
-    pub config: Table<u32, Config>,
-    pub ports: Table<u32, u64>,
-    pub allow_bits: Table<u32, u64>,
+    pub front: FrontMap,
     pub allow: Table<Prefix, u32>,
-    pub ban_filter: Table<u32, u64>,
     pub bans_v4: Table<u32, BanValue>,
     pub bans_v6: Table<KeyV6, BanValue>,
     pub ban_networks: Table<Prefix, BanValue>,
@@ -98,11 +93,8 @@ impl KernelMaps {
             table_v6: Table::create(Kind::Hash, "no_table_v6", 1)?,
         };
         let maps = Self {
-            config: table!("CONFIG"),
-            ports: table!("PORTS"),
-            allow_bits: table!("ALLOW_BITS"),
+            front: FrontMap::open(take("FRONT")?)?,
             allow: table!("ALLOW"),
-            ban_filter: table!("BAN_FILTER"),
             bans_v4: table!("BANS_V4"),
             bans_v6: table!("BANS_V6"),
             ban_networks: table!("BAN_NETWORKS"),
@@ -169,23 +161,6 @@ impl KernelMaps {
         in_force("FEEDS_V6", &self.feeds_v6)
     }
 
-    /// Replaces the table of ports.
-    ///
-    /// # Errors
-    /// As the kernel says.
-    pub fn set_ports(&self, service: &[u16], smtp: &[u16]) -> Result<(), TableError> {
-        let mut words = vec![0u64; ports::WORDS as usize];
-        for (list, role) in [(service, ports::SERVICE), (smtp, ports::SMTP)] {
-            for port in list {
-                if let Some(word) = words.get_mut(ports::word(*port) as usize) {
-                    *word = ports::with(*word, *port, role);
-                }
-            }
-        }
-        let indices: Vec<u32> = (0..ports::WORDS).collect();
-        self.ports.set_batch(&indices, &words)
-    }
-
     /// # Errors
     /// As the kernel says.
     pub fn counters(&self) -> Result<Vec<Counted>, TableError> {
@@ -205,14 +180,6 @@ impl KernelMaps {
     pub fn samples_lost(&self) -> Result<u64, TableError> {
         Ok(self.sampling.get(0)?.iter().map(|s| s.lost).sum())
     }
-
-    /// The configuration in force; `None` where it was never set.
-    ///
-    /// # Errors
-    /// As the kernel says.
-    pub fn configured(&self) -> Result<Option<Config>, TableError> {
-        Ok(self.config.get(&0)?.filter(|c| c.seed != 0 && c.version == postern_ebpf_abi::VERSION))
-    }
 }
 
 fn in_force<V: Plain>(name: &str, maps: &Maps) -> Result<Box<V>, TableError> {
@@ -225,7 +192,7 @@ fn in_force<V: Plain>(name: &str, maps: &Maps) -> Result<Box<V>, TableError> {
 /// Which kind of map each is, its key and its value, to judge pins of an earlier process.
 pub(super) fn fits(name: &str, found: super::table::Shape) -> bool {
     let (key, value) = match name {
-        "CONFIG" => (4, size_of::<Config>()),
+        "FRONT" => (4, size_of::<Front>()),
         "ALLOW" => (size_of::<Prefix>(), 4),
         "BAN_NETWORKS" => (size_of::<Prefix>(), size_of::<BanValue>()),
         "BANS_V4" => (4, size_of::<BanValue>()),

@@ -1,5 +1,6 @@
 //! The kernel's side as userspace sees it: maps with types, the program, its links and pins.
 
+pub mod front;
 pub mod guard;
 pub mod maps;
 pub mod object;

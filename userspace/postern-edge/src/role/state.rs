@@ -350,7 +350,7 @@ impl State {
             return None;
         }
         let maps = Arc::clone(guard.maps());
-        let seed = maps.configured().ok().flatten()?.seed;
+        let seed = maps.front.configured()?.seed;
         Some(FeedWork { maps, rules: self.feeds.rules(), seed })
     }
 
@@ -399,9 +399,8 @@ impl Kernel {
 
 /// Everything but bans and feeds that the settings say, into the maps.
 fn fill(maps: &KernelMaps, s: &EdgeSettings) -> Result<(), String> {
-    maps.set_ports(&s.service_ports, &s.smtp_ports).map_err(|e| e.to_string())?;
+    maps.front.set_ports(&s.service_ports, &s.smtp_ports);
     allow_list::set(maps, &s.allow).map_err(|e| e.to_string())?;
-    let old = maps.config.get(&0).map_err(|e| e.to_string())?.unwrap_or_default();
     let total = s.rates.total_syn_per_second;
     let config = Config {
         source_rate: s.rates.syn_per_second,
@@ -411,9 +410,10 @@ fn fill(maps: &KernelMaps, s: &EdgeSettings) -> Result<(), String> {
         total_burst: total,
         sample_every: s.sample_every,
         samples_per_second: SAMPLES_PER_SECOND,
-        ..old
+        ..maps.front.config()
     };
-    maps.config.set(&0, &config).map_err(|e| e.to_string())
+    maps.front.set_config(&config);
+    Ok(())
 }
 
 fn exists(interface: &str) -> bool {

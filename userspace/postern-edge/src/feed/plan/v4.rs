@@ -1,8 +1,10 @@
 //! The tables of IPv4: see `postern_ebpf_abi::feed::v4` for what they are.
 
+use postern_ebpf_abi::address::mix;
 use postern_ebpf_abi::feed::LENGTHS;
 use postern_ebpf_abi::feed::v4::{
-    Bucket, Class, FARTHEST, FILTER_WORDS, FeedsV4, Head, LEAST_BUCKETS, SLOTS, Site, WIDE_LENGTH, WIDE_WORDS, host, place, slot, wide,
+    Bucket, Class, FARTHEST, FILTER_WORDS, FeedsV4, Head, LEAST_BUCKETS, LINE_WORDS, SIEVE_WORDS, SLOTS, Site, WIDE_LENGTH, WIDE_WORDS,
+    host, place, sieve_word, slot, wide,
 };
 
 use super::{Span, class_of, set};
@@ -10,8 +12,10 @@ use crate::kernel::table::zeroed;
 
 /// Rules in a bucket of [`SLOTS`], on average: one bucket in 250 is then too small and its neighbour helps out.
 const MEAN: usize = 8;
-/// Hosts, at most, for which the filter is worth asking: with more it says yes to every second address.
-const FILTERED_HOSTS: usize = 3_500_000;
+/// Hosts in the filter, at most: with more it would say yes to one address in eight, and the sieve is cheaper than so many misses.
+const FILTERED_HOSTS: usize = 2_000_000;
+/// Hosts for each word of the sieve, where the largest is not needed: one address in twenty passes.
+const HOSTS_PER_WORD: usize = 8;
 /// Entries of the filter for each of its words of 64 bits, where the largest filter is not needed: three bits of 16 are set.
 const ENTRIES_PER_WORD: usize = 4;
 const LEAST_WORDS: usize = 128;
@@ -39,26 +43,34 @@ impl PlanV4 {
 
 /// `lengths` are those in use, ascending.
 pub(super) fn plan(spans: &[Span<u32>], lengths: &[u8], seed: u64) -> PlanV4 {
-    let (buckets, hosts, networks, elements) = table(spans, lengths, seed);
-    let mut this = PlanV4 { head: Head { hosts, networks, ..Head::default() }, wide: Vec::new(), filter: Vec::new(), buckets, elements };
+    let listed: usize = spans.iter().filter(|s| class_of(lengths, s.length) == 32).map(|s| 1 << (32 - s.length)).sum();
+    let sieve_words = if listed > FILTERED_HOSTS {
+        (listed / HOSTS_PER_WORD).next_multiple_of(LINE_WORDS as usize).min(SIEVE_WORDS as usize) as u32
+    } else {
+        0
+    };
+    let (buckets, hosts, networks, elements) = table(spans, lengths, sieve_words / LINE_WORDS, seed);
+    let head = Head { sieve_words, hosts, networks, ..Head::default() };
+    let mut this = PlanV4 { head, wide: Vec::new(), filter: Vec::new(), buckets, elements };
     if spans.is_empty() {
         return this;
     }
     this.wide = vec![0; WIDE_WORDS as usize];
-    let listed: usize = spans.iter().filter(|s| class_of(lengths, s.length) == 32).map(|s| 1 << (32 - s.length)).sum();
     let touched: usize = spans.iter().filter(|s| class_of(lengths, s.length) < 32).map(|s| sites(s) as usize).sum();
-    let filtered = listed <= FILTERED_HOSTS;
-    let entries = touched + if filtered { listed } else { 0 };
+    let entries = touched + if sieve_words == 0 { listed } else { 0 };
     let words = (entries / ENTRIES_PER_WORD).clamp(LEAST_WORDS, FILTER_WORDS as usize) as u32;
     this.filter = vec![0; words as usize];
-    (this.head.filter_words, this.head.hosts_filtered) = (words, if filtered { u64::MAX } else { 0 });
+    this.head.filter_words = words;
     for span in spans {
         if class_of(lengths, span.length) == 32 {
             for address in span.address..=span.address | mask(span.length) {
-                if !filtered {
-                    break;
+                let hash = mix(seed, address.into());
+                if sieve_words == 0 {
+                    mark(&mut this.filter, words, Site::of(seed, address), host(hash));
+                } else {
+                    let at = sieve_word(hash, sieve_words);
+                    this.buckets[(at / LINE_WORDS) as usize].0[(at % LINE_WORDS) as usize] |= host(hash);
                 }
-                mark(&mut this.filter, words, Site::of(seed, address), host(seed, address));
             }
         } else if u32::from(span.length) <= WIDE_LENGTH {
             for i in 0..1u32 << (16 - span.length) {
@@ -94,8 +106,8 @@ fn mark(filter: &mut [u64], words: u32, site: Site, bits: u64) {
     }
 }
 
-/// All rules in buckets, the class of hosts, the other classes, and how many rules there are.
-fn table(spans: &[Span<u32>], lengths: &[u8], seed: u64) -> (Vec<Bucket>, Class, [Class; LENGTHS], usize) {
+/// All rules in buckets behind `sieve` empty ones, the class of hosts, the other classes, and how many rules there are.
+fn table(spans: &[Span<u32>], lengths: &[u8], sieve: u32, seed: u64) -> (Vec<Bucket>, Class, [Class; LENGTHS], usize) {
     let mut counts = vec![0usize; 33];
     for span in spans {
         let class = class_of(lengths, span.length);
@@ -104,7 +116,7 @@ fn table(spans: &[Span<u32>], lengths: &[u8], seed: u64) -> (Vec<Bucket>, Class,
     let mut mean = MEAN;
     loop {
         let mut classes: Vec<Class> = Vec::with_capacity(lengths.len());
-        let mut end = 0;
+        let mut end = sieve;
         for length in lengths.iter().rev() {
             let buckets = (counts[usize::from(*length)].div_ceil(mean) as u32).max(LEAST_BUCKETS);
             classes.push(Class { length: (*length).into(), first: end, buckets });
