@@ -7,6 +7,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::process::Command;
 use std::time::Duration;
 
+use postern_model::reason::Reason;
 use postern_tests::backend::Backend;
 use postern_tests::gateway::{Gateway, binary, wait_until};
 use postern_tests::network::{alone, lacking};
@@ -106,6 +107,11 @@ fn bad_conduct_is_counted_wherever_it_is_refused() {
             assert!(said.starts_with(reply), "{reply}: {said}");
         }
         assert!(is_banned(from), "{reply}\n{}", gateway.log());
+    }
+    // Refused before anybody knew what they say, and found all the same.
+    for (client, reason) in [("127.0.2.1", Reason::TooLarge), ("127.0.2.3", Reason::MailLoop), ("127.0.2.5", Reason::BareNewline)] {
+        let found = || gateway.ask(&["journey", "search", "--recipient", erika, "--client", client, "--reason", reason.name()]).unwrap();
+        wait_until("the journeys", LIMIT, || found().to_string().matches(reason.name()).count() >= THREE).unwrap();
     }
 
     // Before: relaying, unknown recipients, speaking first.

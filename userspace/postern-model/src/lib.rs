@@ -14,6 +14,7 @@ pub mod control;
 pub mod envelope;
 pub mod id;
 pub mod journey;
+pub mod patience;
 pub mod queue;
 pub mod reason;
 pub mod score;

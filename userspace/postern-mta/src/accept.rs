@@ -18,7 +18,7 @@ use crate::visit::Visit;
 const SHOWN: usize = 200;
 
 /// What lists and tracking show of a mail.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Heading {
     pub from: Option<String>,
     pub subject: Option<String>,

@@ -4,8 +4,10 @@ use std::io;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use postern_filter::facts::{Asked, Scan};
+use postern_model::patience::Patience;
 use postern_model::settings::filter::AntivirusSettings;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
@@ -14,12 +16,16 @@ use tokio::net::{TcpStream, UnixStream};
 const CHUNK: usize = 64 * 1024;
 /// Longest reply that is read: `stream: `, a name, ` FOUND`.
 const MAX_REPLY: u64 = 4096;
+/// Failures in a row after which mails no longer wait for it; it is tried again this often.
+const FAILURES: u32 = 5;
+const TRY_EVERY: Duration = Duration::from_secs(5);
 
 pub struct Antivirus {
     settings: AntivirusSettings,
     target: Option<Target>,
     /// Said once until it answers again, not for every mail.
     was_down: AtomicBool,
+    patience: Patience,
     /// Said once: clamd takes less than `max_size`.
     was_too_small: AtomicBool,
 }
@@ -36,14 +42,23 @@ impl Antivirus {
             .strip_prefix("unix:")
             .map(|path| Target::Unix(path.into()))
             .or_else(|| settings.clamd.strip_prefix("tcp:").map(|host| Target::Tcp(host.to_owned())));
-        Self { settings: settings.clone(), target, was_down: AtomicBool::new(false), was_too_small: AtomicBool::new(false) }
+        Self {
+            settings: settings.clone(),
+            target,
+            was_down: AtomicBool::new(false),
+            patience: Patience::new(FAILURES, TRY_EVERY),
+            was_too_small: AtomicBool::new(false),
+        }
     }
 
-    /// `No`: no antivirus is configured; `Failed`: no answer in time.
+    /// `No`: no antivirus is configured; `Failed`: no answer in time, or none is waited for since it keeps silent.
     pub async fn scan(&self, mail: &[u8]) -> Asked<Scan> {
         let Some(target) = &self.target else { return Asked::No };
         if mail.len() as u64 > self.settings.max_size {
             return Asked::Yes(Scan::TooLarge);
+        }
+        if !self.patience.may_ask(Instant::now()) {
+            return Asked::Failed;
         }
         let scan = async {
             match target {
@@ -54,6 +69,7 @@ impl Antivirus {
         let trouble = match tokio::time::timeout(self.settings.timeout.0, scan).await {
             Ok(Ok(reply)) => match read_reply(&reply) {
                 Some(answer) => {
+                    self.patience.answered();
                     if self.was_down.swap(false, Ordering::Relaxed) {
                         tracing::info!(clamd = self.settings.clamd, "clamd answers again");
                     }
@@ -71,6 +87,7 @@ impl Antivirus {
             Ok(Err(e)) => e.to_string(),
             Err(_) => format!("no answer within {}", self.settings.timeout),
         };
+        self.patience.failed(Instant::now());
         if !self.was_down.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 clamd = self.settings.clamd,
@@ -136,5 +153,19 @@ mod tests {
         assert_eq!(read_reply(b"INSTREAM size limit exceeded. ERROR\0"), Some(Scan::TooLarge));
         assert_eq!(read_reply(b"stream: Can't allocate memory ERROR\0"), None);
         assert_eq!(read_reply(b""), None);
+    }
+
+    #[tokio::test]
+    async fn a_silent_clamd_is_waited_for_a_few_times_only() -> io::Result<()> {
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+        let timeout = postern_model::time::Span::millis(100);
+        let clamd = format!("tcp:{}", silent.local_addr()?);
+        let antivirus = Antivirus::new(&AntivirusSettings { clamd, timeout, ..AntivirusSettings::default() });
+        let began = Instant::now();
+        for _ in 0..100 {
+            assert!(matches!(antivirus.scan(b"a mail").await, Asked::Failed));
+        }
+        assert!(began.elapsed() < Duration::from_secs(5), "100 mails waited {:?}, not 5 of them 100 ms each", began.elapsed());
+        Ok(())
     }
 }

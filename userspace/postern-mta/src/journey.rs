@@ -256,16 +256,7 @@ impl Journey {
     pub async fn data(self: &Arc<Self>, visit: &mut Visit, id: MailId, envelope: Envelope, body: Body) -> DataOutcome {
         let live = self.live.load_full();
         let at = now();
-        self.events.send(JourneyEvent {
-            mail: id,
-            at,
-            step: Step::Received {
-                client: visit.client.ip(),
-                helo: visit.client.helo.clone(),
-                tls: visit.client.tls.as_ref().map(|t| t.version.clone()),
-                reverse: visit.client.reverse.clone(),
-            },
-        });
+        self.note_arrival(visit, id, at);
         let (body, message, bayes) = match self.take_apart(&live, visit, body).await {
             Ok(parts) => parts,
             Err(refusal) => return self.refuse(id, at, refusal),
@@ -329,8 +320,24 @@ impl Journey {
         self.queue.reload();
     }
 
-    /// The session refused a mail while it came in. Our own troubles with the disk come this way too; they are nobody's fault.
-    pub fn refused_early(self: &Arc<Self>, visit: &Visit, reason: Reason) {
+    /// The session refused a mail while it came in: who it was for and why is told, what it said nobody knows. Our own troubles with the
+    /// disk come this way too; they are nobody's fault.
+    pub fn refused_early(self: &Arc<Self>, visit: &Visit, envelope: Option<Envelope>, reason: Reason) {
+        if let Some(envelope) = envelope.filter(|e| !e.recipients.is_empty()) {
+            let (id, at) = (MailId::generate(now()), now());
+            let refusal = Refusal::of(reason);
+            let action = if refusal.code < 500 { Action::Defer } else { Action::Reject };
+            self.note_arrival(visit, id, at);
+            self.summarise(
+                &envelope,
+                &accept::Heading::default(),
+                id,
+                at,
+                0,
+                &Verdict { action, reason, score: Score::ZERO, hits: Vec::new() },
+            );
+            self.refuse(id, at, refusal);
+        }
         let is_the_mails_fault = matches!(reason, Reason::TooLarge | Reason::BareNewline | Reason::MailLoop);
         if is_the_mails_fault && visit.is_judged && visit.direction == Direction::Inbound {
             self.feedback.record(visit.client.ip(), Act::RejectedMail);
@@ -390,6 +397,13 @@ impl Journey {
         DataOutcome::Refused(refusal)
     }
 
+    /// A mail's first event.
+    fn note_arrival(&self, visit: &Visit, mail: MailId, at: Timestamp) {
+        let client = &visit.client;
+        let (tls, reverse) = (client.tls.as_ref().map(|t| t.version.clone()), client.reverse.clone());
+        self.events.send(JourneyEvent { mail, at, step: Step::Received { client: client.ip(), helo: client.helo.clone(), tls, reverse } });
+    }
+
     #[expect(clippy::too_many_arguments, reason = "one row of the tracking centre: every argument is a column")]
     fn note_verdict(
         &self,
@@ -407,11 +421,16 @@ impl Journey {
         if let Asked::Yes(a) = authentication {
             self.events.send(JourneyEvent { mail, at, step: Step::Authenticated { results: a.header_value.replace("\r\n", "") } });
         }
+        self.summarise(envelope, heading, mail, at, size, verdict);
+        self.events.send(JourneyEvent { mail, at, step: Step::Judged { verdict: verdict.clone() } });
+    }
+
+    fn summarise(&self, envelope: &Envelope, heading: &accept::Heading, mail: MailId, at: Timestamp, size: u64, verdict: &Verdict) {
         self.database.journeys().summarise(JourneySummary {
             mail,
             at,
             direction: envelope.direction,
-            client: visit.client.ip(),
+            client: envelope.client.ip(),
             mail_from: envelope.mail_from.clone(),
             recipients: envelope.recipients.iter().map(|r| r.address.clone()).collect(),
             from_header: heading.from.clone(),
@@ -422,7 +441,6 @@ impl Journey {
             reason: verdict.reason,
             score: verdict.score.get(),
         });
-        self.events.send(JourneyEvent { mail, at, step: Step::Judged { verdict: verdict.clone() } });
     }
 }
 

@@ -64,7 +64,8 @@ impl Authenticator {
             out.header_value = results::none(hostname);
             return out;
         };
-        let deadline = Deadline::now() + self.0.timeout;
+        // Silent name servers are waited for by the resolver's tries alone.
+        let deadline = Deadline::now() + if self.0.resolver.is_silent() { Duration::ZERO } else { self.0.timeout };
         let message = bounded(mail);
         let author = message.as_ref().and_then(author_domain);
         let (helo_spf, mail_spf, dkim, arc, ()) = tokio::join!(

@@ -17,6 +17,7 @@ use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use hickory_resolver::system_conf::read_system_conf;
+use postern_model::patience::Patience;
 use postern_model::settings::node::DnsSettings;
 
 use cache::{AnswerCache, Records};
@@ -26,6 +27,10 @@ const NEGATIVE_TTL: Duration = Duration::from_secs(30);
 const NEGATIVE_TTL_MAX: Duration = Duration::from_secs(300);
 /// A dead name server is not asked the same again by every mail of a burst.
 const FAILURE_TTL: Duration = Duration::from_secs(3);
+/// Questions in a row without an answer after which the servers are tried by a question of ours: a stranger's zones may be silent on
+/// purpose, and must not switch name resolution off for others. Servers that do not answer that are tried again this often.
+const SILENT_AFTER: u32 = 20;
+const TRY_EVERY: Duration = Duration::from_secs(1);
 /// No answer is kept longer than this, whatever its TTL says.
 const POSITIVE_TTL_MAX: Duration = Duration::from_secs(3600);
 /// Names of one PTR answer that are looked up again (RFC 7208 §4.6.4 has the same bound).
@@ -104,22 +109,34 @@ struct Inner {
     hickory: Option<TokioResolver>,
     cache: AnswerCache,
     timeout: Duration,
+    patience: Patience,
+}
+
+impl Inner {
+    fn new(hickory: Option<TokioResolver>, cache_entries: usize, timeout: Duration) -> Self {
+        Self { hickory, cache: AnswerCache::new(cache_entries), timeout, patience: Patience::new(SILENT_AFTER, TRY_EVERY) }
+    }
 }
 
 impl Resolver {
     /// Sends nothing yet. With `enabled = false` every answer is [`Answer::Off`].
     pub fn new(settings: &DnsSettings) -> Result<Self, ResolverError> {
         let hickory = if settings.enabled { Some(build(settings)?) } else { None };
-        Ok(Self(Arc::new(Inner { hickory, cache: AnswerCache::new(settings.cache_entries), timeout: settings.timeout.0 })))
+        Ok(Self(Arc::new(Inner::new(hickory, settings.cache_entries, settings.timeout.0))))
     }
 
     /// A resolver that asks nobody.
     pub fn off() -> Self {
-        Self(Arc::new(Inner { hickory: None, cache: AnswerCache::new(1), timeout: Duration::ZERO }))
+        Self(Arc::new(Inner::new(None, 1, Duration::ZERO)))
     }
 
     pub fn is_off(&self) -> bool {
         self.0.hickory.is_none()
+    }
+
+    /// Whether no name server answers: waiting for one is of no use now.
+    pub fn is_silent(&self) -> bool {
+        self.0.patience.is_over()
     }
 
     /// The engine, for mail-auth.
@@ -302,6 +319,9 @@ impl Resolver {
             return known;
         }
         let Some(query) = parse_name(name) else { return Answer::NoName };
+        if self.is_silent() && !(self.0.patience.may_ask(now) && self.servers_answer(hickory).await) {
+            return Answer::Temporary(Arc::from("the name servers are silent"));
+        }
         let (answer, valid_until) = match tokio::time::timeout(self.0.timeout, hickory.lookup(query, kind)).await {
             Err(_) => (Answer::Temporary(Arc::from("no answer in time")), now + FAILURE_TTL),
             Ok(Ok(lookup)) => {
@@ -319,8 +339,33 @@ impl Resolver {
             }
             Ok(Err(other)) => (Answer::Temporary(other.to_string().into()), now + FAILURE_TTL),
         };
+        match &answer {
+            Answer::Temporary(_) if self.0.patience.is_at_its_end() => drop(self.servers_answer(hickory).await),
+            Answer::Temporary(_) => drop(self.0.patience.failed(Instant::now())),
+            _ => self.0.patience.answered(),
+        }
         self.0.cache.insert(key, answer.clone(), valid_until);
         answer
+    }
+}
+
+impl Resolver {
+    /// Asks for a name that nobody's zone can hold (RFC 6761 §6.2) and no cache does. (`invalid` would do as well, but is answered by
+    /// hickory itself.)
+    async fn servers_answer(&self, hickory: &TokioResolver) -> bool {
+        let name = format!("{:016x}.test.", rand::random::<u64>());
+        let asked = tokio::time::timeout(self.0.timeout, hickory.lookup(name, RecordType::A)).await;
+        let answers = matches!(asked, Ok(Ok(_) | Err(NetError::Dns(DnsError::NoRecordsFound(_)))));
+        let was_silent = self.is_silent();
+        if answers {
+            self.0.patience.answered();
+            if was_silent {
+                tracing::info!("name servers answer again");
+            }
+        } else if self.0.patience.failed(Instant::now()) && !was_silent {
+            tracing::warn!("no name server answers: mail goes on without names, DNS lists and sender authentication; see [dns] servers");
+        }
+        answers
     }
 }
 

@@ -97,6 +97,34 @@ async fn the_same_question_is_asked_once() {
 }
 
 #[tokio::test]
+async fn silent_zones_do_not_silence_the_servers() {
+    let server = Server::start(zone()).await;
+    let dns = Resolver::new(&DnsSettings { timeout: Span::millis(100), ..server.settings() }).unwrap();
+    for i in 0..30 {
+        assert!(matches!(dns.ipv4(&format!("host{i}.silent.example")).await, Answer::Temporary(_)));
+    }
+    assert!(!dns.is_silent(), "the server said that our own name does not exist");
+    assert!(matches!(dns.ipv4("web.example").await, Answer::Found(_)));
+}
+
+#[tokio::test]
+async fn silent_servers_cost_one_time_limit_a_second() {
+    let mut silence = Zone::default();
+    silence.silence("");
+    let server = Server::start(silence).await;
+    let dns = Resolver::new(&DnsSettings { timeout: Span::millis(100), ..server.settings() }).unwrap();
+    for i in 0..30 {
+        assert!(matches!(dns.ipv4(&format!("host{i}.example")).await, Answer::Temporary(_)));
+    }
+    assert!(dns.is_silent());
+    let started = std::time::Instant::now();
+    for i in 0..200 {
+        assert!(matches!(dns.ipv4(&format!("later{i}.example")).await, Answer::Temporary(_)));
+    }
+    assert!(started.elapsed() < std::time::Duration::from_secs(10), "{:?} for 200 questions of 100 ms each", started.elapsed());
+}
+
+#[tokio::test]
 async fn switched_off_asks_nobody() {
     let server = Server::start(zone()).await;
     let dns = Resolver::new(&DnsSettings { enabled: false, ..server.settings() }).unwrap();

@@ -146,11 +146,10 @@ impl<H: Host> Session<H> {
                 Action::StartTls => return Step::StartTls,
                 Action::Close(ending) => return Step::Close(ending),
                 Action::Forget(why) => {
-                    self.envelope = None;
                     self.body = None;
-                    if let Some(reason) = why {
+                    if let (envelope, Some(reason)) = (self.envelope.take(), why) {
                         tracing::info!(client = %self.visit.client.address, %reason, "a mail was refused while it came in");
-                        self.door.host.refused_early(&self.visit, reason);
+                        self.door.host.refused_early(&self.visit, envelope.map(|e| *e), reason);
                     }
                 }
                 Action::Body(octets) => {

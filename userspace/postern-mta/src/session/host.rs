@@ -24,7 +24,7 @@ pub trait Host: Send + Sync + 'static {
     fn rcpt_to(&self, visit: &mut Visit, envelope: &Envelope, recipient: &Address) -> impl Future<Output = Result<(), Refusal>> + Send;
     fn data(&self, visit: &mut Visit, id: MailId, envelope: Envelope, body: Body) -> impl Future<Output = DataOutcome> + Send;
     /// A mail was refused while it came in: there is nothing to judge.
-    fn refused_early(&self, visit: &Visit, reason: Reason);
+    fn refused_early(&self, visit: &Visit, envelope: Option<Envelope>, reason: Reason);
     /// A client got no session: its source opens too many of them a minute.
     fn turned_away(&self, client: IpAddr, direction: Direction);
     fn disconnected(&self, visit: &Visit);
@@ -49,8 +49,8 @@ impl Host for Arc<Journey> {
     async fn data(&self, visit: &mut Visit, id: MailId, envelope: Envelope, body: Body) -> DataOutcome {
         Journey::data(self, visit, id, envelope, body).await
     }
-    fn refused_early(&self, visit: &Visit, reason: Reason) {
-        Journey::refused_early(self, visit, reason);
+    fn refused_early(&self, visit: &Visit, envelope: Option<Envelope>, reason: Reason) {
+        Journey::refused_early(self, visit, envelope, reason);
     }
     fn turned_away(&self, client: IpAddr, direction: Direction) {
         Journey::turned_away(self, client, direction);

@@ -142,7 +142,7 @@ impl Host for Simulated {
         };
         DataOutcome::Accepted(self.spool.accept(mail, body).await.unwrap())
     }
-    fn refused_early(&self, _visit: &Visit, _reason: Reason) {}
+    fn refused_early(&self, _visit: &Visit, _envelope: Option<Envelope>, _reason: Reason) {}
     fn turned_away(&self, _client: IpAddr, _direction: Direction) {}
     fn disconnected(&self, visit: &Visit) {
         let client = &visit.client;

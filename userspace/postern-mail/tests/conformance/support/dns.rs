@@ -39,7 +39,7 @@ pub struct Zone {
     records: HashMap<String, Vec<Record>>,
     /// Names answered with SERVFAIL (but for records that are there).
     failing: HashSet<String>,
-    /// Names not answered at all.
+    /// Names not answered at all, nor any below them; the empty name is above all.
     silent: HashSet<String>,
 }
 
@@ -136,7 +136,7 @@ fn answer(query: &[u8], zone: &Zone, is_broken: bool) -> Option<Vec<u8>> {
     let name = labels.join(".");
     let kind = u16::from_be_bytes([*query.get(at + 1)?, *query.get(at + 2)?]);
     let question = query.get(12..at + 5)?;
-    if zone.silent.contains(&name) {
+    if zone.silent.contains("") || (0..labels.len()).any(|i| zone.silent.contains(&labels[i..].join("."))) {
         return None;
     }
     let mut answers: Vec<(String, Record)> = Vec::new();
