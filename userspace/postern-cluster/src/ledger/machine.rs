@@ -12,7 +12,7 @@ use super::bounds::{EXPIRE_EVERY, INCARNATIONS, ORIGINS};
 use super::fact::{Fact, first_void};
 use super::kind::KindSet;
 use super::members::{Members, Standing};
-use super::message::{Delta, Digest, Message};
+use super::message::{Cause, Delta, Digest, Message};
 use super::oddity::{Counters, Oddity};
 use super::origin::{Head, History, Life, NodeId, Origin};
 use super::output::{Applied, Done, Kept, Output, Step};
@@ -108,7 +108,7 @@ pub(super) enum Commit {
         history: History,
     },
     /// What was void; with what was known before.
-    Cut {
+    Forget {
         origin: Origin,
         head: Head,
         history: History,
@@ -187,7 +187,7 @@ impl Ledger {
         if now.steady >= self.next_expiry {
             self.next_expiry = now.steady + EXPIRE_EVERY;
             self.commit(vec![Step::Expire { now: Bucket::of(now.wall) }], Commit::Upkeep);
-            self.cut_all_void();
+            self.forget_all_void();
         }
         self.settle_doubt(now);
         self.store_own(now);
@@ -319,9 +319,9 @@ impl Ledger {
 
     fn on_delta(&mut self, now: Now, from: NodeId, delta: Delta) {
         match delta.cause {
-            super::message::Cause::Push => self.on_push(now, from, delta),
-            super::message::Cause::Answer if delta.origin == self.own => self.on_own_answer(from, &delta),
-            super::message::Cause::Answer => self.on_page(now, from, delta),
+            Cause::Push => self.on_push(now, from, delta),
+            Cause::Answer(_) if delta.origin == self.own => self.on_own_answer(from, &delta),
+            Cause::Answer(ask) => self.on_page(now, from, ask, delta),
         }
     }
 
@@ -331,7 +331,7 @@ impl Ledger {
             Commit::Adopt { origin, head, history, news } => self.adopted(origin, head, history, news),
             Commit::Staged { origin, pull } => self.staged(now, origin, pull),
             Commit::ReOrigin { old, new, head, history, .. } => self.re_origined(now, old, new, head, history),
-            Commit::Cut { origin, .. } => {
+            Commit::Forget { origin, .. } => {
                 self.origins.entry(origin).or_default().storing = false;
                 self.output(Output::Reread { origin });
             }
@@ -352,7 +352,7 @@ impl Ledger {
             }
             Commit::Staged { origin, pull } => self.not_staged(origin, pull),
             Commit::ReOrigin { from, head, .. } => self.not_re_origined(from, head),
-            Commit::Cut { origin, head, history } => self.not_cut(origin, head, history),
+            Commit::Forget { origin, head, history } => self.not_forgotten(origin, head, history),
             Commit::Upkeep => {}
         }
     }
@@ -375,7 +375,7 @@ impl Ledger {
             self.void(Origin { node: origin.node, incarnation }, &lives);
         }
         // The origin itself may have been declared void in part while its rows were stored.
-        self.cut_void(origin);
+        self.forget_void(origin);
     }
 }
 

@@ -173,3 +173,110 @@ fn sum(cells: Option<&BTreeMap<Life, Counts>>) -> Counts {
     let add = |a: Counts, b: &Counts| Counts { good: a.good.saturating_add(b.good), bad: a.bad.saturating_add(b.bad) };
     cells.into_iter().flat_map(BTreeMap::values).fold(Counts::default(), add)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::ledger::fact::{Danger, GreylistPass};
+
+    type Told = (Origin, Timestamp, Fact);
+
+    fn ban(from: i64, until: i64) -> Ban {
+        Ban {
+            from: Timestamp(from),
+            until: Timestamp(until),
+            reason: "manual".into(),
+            count: 1,
+            by: "alice".into(),
+            evidence: String::new(),
+        }
+    }
+
+    fn fact() -> impl Strategy<Value = Fact> {
+        let (subject, small) = (prop::array::uniform16(0u8..2), 0i64..20);
+        let mail = (0u8..3).prop_map(|m| MailId::from_bytes([m; 16]));
+        (subject, mail, small.clone(), small, 0u64..9, 1u64..4, prop::bool::ANY, 0usize..9).prop_map(
+            |(subject, mail, a, b, count, life, yes, which)| {
+                let key = CellKey { subject, day: 1, life: Life(life) };
+                let state = if yes { QuarantineState::Released } else { QuarantineState::Deleted };
+                let danger = if yes { Danger::Malicious } else { Danger::Clean };
+                match which {
+                    0 => Fact::QuarantineAction((mail, state), QuarantineAction { at: Timestamp(a), by: b.to_string() }),
+                    1 => Fact::Ban(std::net::IpAddr::from([192, 0, 2, subject[0]]).into(), ban(a, b)),
+                    2 => Fact::GreylistPass(subject, GreylistPass { passed: Timestamp(a) }),
+                    3 => Fact::Reputation(key, Counts { good: count, bad: 9 - count }),
+                    4 => Fact::TokenCount(key, Counts { good: count, bad: 0 }),
+                    5 => Fact::OutbreakFingerprint(key, Sightings { first: Timestamp(a), last: Timestamp(b), count }),
+                    6 => {
+                        Fact::SandboxVerdict([subject[0]; 32], SandboxVerdict { danger, at: Timestamp(a), engine: "x".into(), name: None })
+                    }
+                    7 => Fact::UserLocation("u".into(), UserLocation { seen: Timestamp(a), place: b.to_string() }),
+                    _ => {
+                        let (at, since) = (Timestamp(a), Timestamp(b));
+                        Fact::Health((), Health { at, version: String::new(), since, queued: count, free: 0, trouble: Vec::new() })
+                    }
+                }
+            },
+        )
+    }
+
+    fn told() -> impl Strategy<Value = Told> {
+        (0u8..3, 0i64..9, fact()).prop_map(|(n, at, fact)| (Origin { node: NodeId([n; 16]), incarnation: 1 }, Timestamp(at), fact))
+    }
+
+    fn merge<'a>(told: impl IntoIterator<Item = &'a Told>) -> Merged {
+        let mut merged = Merged::default();
+        told.into_iter().for_each(|(origin, at, fact)| merged.absorb(*origin, *at, fact));
+        merged
+    }
+
+    proptest! {
+        #[test]
+        fn order_and_repetition_make_no_difference(told in prop::collection::vec(told(), 0..60), turn in 0usize..60) {
+            let once = merge(&told);
+            let mut other: Vec<Told> = told.iter().rev().cloned().collect();
+            other.rotate_left(turn.min(told.len()));
+            prop_assert_eq!(&merge(other.iter().chain(&told)), &once);
+        }
+
+        #[test]
+        fn a_state_only_rises(told in prop::collection::vec(told(), 1..60)) {
+            let mut merged = Merged::default();
+            for (origin, at, fact) in &told {
+                let before: Vec<QuarantineState> = (0u8..3).map(|m| merged.quarantine_state(MailId::from_bytes([m; 16]))).collect();
+                merged.absorb(*origin, *at, fact);
+                for (m, before) in (0u8..3).zip(before) {
+                    prop_assert!(merged.quarantine_state(MailId::from_bytes([m; 16])) >= before);
+                }
+            }
+        }
+
+        #[test]
+        fn facts_read_back_as_written(fact in fact()) {
+            if let Some((key, value)) = fact.encode() {
+                prop_assert_eq!(Fact::decode(fact.kind(), &key, &value), Some(fact.clone()));
+                let mut longer = value.clone();
+                longer.extend(b"a field of a later version");
+                prop_assert_eq!(Fact::decode(fact.kind(), &key, &longer), Some(fact.clone()));
+                let mut key = key;
+                key.push(0);
+                prop_assert_eq!(Fact::decode(fact.kind(), &key, &value), None, "one way to write a key");
+            }
+        }
+    }
+
+    #[test]
+    fn a_lifting_ends_what_began_before_it_and_nothing_later() {
+        let network: IpNet = std::net::IpAddr::from([192, 0, 2, 1]).into();
+        let origin = Origin { node: NodeId([1; 16]), incarnation: 1 };
+        let mut merged = Merged::default();
+        let mut set = |ban: Ban| merged.absorb(origin, ban.from, &Fact::Ban(network, ban));
+        set(ban(10, 100));
+        set(ban(20, 50));
+        set(ban(15, 15));
+        assert_eq!(merged.ban(network, Timestamp(30)).map(|b| b.until), Some(Timestamp(50)));
+        assert_eq!(merged.ban(network, Timestamp(60)), None);
+    }
+}

@@ -47,6 +47,9 @@ pub enum Turn {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Want {
+    /// Comes back with the answer. A page must be read after it was asked for: an older one, that was late or came
+    /// twice, may lack what replaced a row of the page before.
+    pub ask: u64,
     pub origin: Origin,
     pub after: u64,
 }
@@ -55,8 +58,8 @@ pub struct Want {
 pub enum Cause {
     /// The sender wrote these rows.
     Push,
-    /// The receiver wanted them.
-    Answer,
+    /// The receiver wanted them: [`Want::ask`].
+    Answer(u64),
 }
 
 /// Rows of one origin with `seq > after`, ascending.

@@ -63,15 +63,6 @@ pub struct LifeStart {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct History(Vec<LifeStart>);
 
-/// Where an own history left the one the peers know.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fork {
-    /// The first own row that is not part of what the peers know.
-    pub since: u64,
-    /// Own lives they do not know, from `since` on.
-    pub lives: Vec<Life>,
-}
-
 impl History {
     pub fn begin(&mut self, life: Life, since: u64) {
         self.0.push(LifeStart { life, since });
@@ -107,21 +98,15 @@ impl History {
         }
     }
 
-    /// Where this history, which ends at `head`, left `theirs`. Call it when they disagree.
-    pub fn fork(&self, head: Head, theirs: &Self) -> Fork {
+    /// The lives of this history that are not part of `theirs`. Call it when they disagree.
+    pub fn parted_from(&self, theirs: &Self) -> Vec<Life> {
         let oldest = theirs.0.first().map_or(0, |l| l.since);
-        let own: Vec<LifeStart> = self.0.iter().copied().filter(|l| l.since >= oldest && theirs.since(l.life) != Some(l.since)).collect();
-        Fork { since: own.first().map_or(head.seq + 1, |l| l.since), lives: own.iter().map(|l| l.life).collect() }
+        self.0.iter().filter(|l| l.since >= oldest && theirs.since(l.life) != Some(l.since)).map(|l| l.life).collect()
     }
 
     /// The part before a row.
     pub fn before(&self, since: u64) -> Self {
         Self(self.0.iter().copied().filter(|l| l.since < since).collect())
-    }
-
-    /// The part from `since` on: what moves to a new incarnation.
-    pub fn tail(&self, since: u64) -> Self {
-        Self(self.0.iter().copied().filter(|l| l.since >= since).collect())
     }
 }
 
@@ -152,12 +137,13 @@ mod tests {
     }
 
     #[test]
-    fn the_fork_is_where_the_first_unknown_life_began() {
+    fn the_lives_the_peers_do_not_know_are_told() {
         let own = history(&[(1, 1), (2, 101), (3, 250)]);
-        let fork = |theirs: &[(u64, u64)]| own.fork(head(300, 3), &history(theirs));
-        assert_eq!(fork(&[(1, 1)]), Fork { since: 101, lives: vec![Life(2), Life(3)] });
-        assert_eq!(fork(&[(1, 1), (7, 120)]), Fork { since: 101, lives: vec![Life(2), Life(3)] });
-        assert_eq!(fork(&[(1, 1), (2, 101), (3, 250)]), Fork { since: 301, lives: vec![] }, "lost its own last rows");
+        let parted = |theirs: &[(u64, u64)]| own.parted_from(&history(theirs));
+        assert_eq!(parted(&[(1, 1)]), [Life(2), Life(3)]);
+        assert_eq!(parted(&[(1, 1), (7, 120)]), [Life(2), Life(3)]);
+        assert_eq!(parted(&[(1, 1), (2, 101), (3, 250)]), [], "lost its own last rows");
+        assert_eq!(parted(&[(2, 101), (7, 200)]), [Life(3)], "their oldest lives are forgotten");
     }
 
     #[test]

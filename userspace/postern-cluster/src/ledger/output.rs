@@ -66,16 +66,14 @@ pub enum Step {
     Own {
         origin: Origin,
     },
-    /// Visible rows of `from` with `seq >= since` become rows of `to`.
+    /// Visible rows of `from` become rows of `to`.
     Move {
         from: Origin,
         to: Origin,
-        since: u64,
     },
-    /// Forget visible rows with `seq >= since`.
-    Cut {
+    /// Forget visible rows.
+    Forget {
         origin: Origin,
-        since: u64,
     },
     /// Forget all rows, visible or staged, whose bucket is over.
     Expire {

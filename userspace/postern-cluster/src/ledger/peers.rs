@@ -71,6 +71,11 @@ impl Ledger {
         Some(message)
     }
 
+    /// Peers a message waits for.
+    pub fn waiting(&self) -> impl Iterator<Item = NodeId> {
+        self.peers.iter().filter(|(_, p)| !p.outbox.is_empty()).map(|(n, _)| *n)
+    }
+
     /// Octets that wait for a peer.
     pub fn outbox(&self, peer: NodeId) -> usize {
         self.peers.get(&peer).map_or(0, |p| p.outbox_octets)

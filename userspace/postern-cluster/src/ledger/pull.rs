@@ -23,7 +23,8 @@ pub(super) struct Pull {
     start: Head,
     /// The last row that came.
     cursor: u64,
-    awaiting: bool,
+    /// The question that was not answered yet.
+    asked: Option<u64>,
     deadline: Duration,
     /// The history of the first page: the peer must not change its own in between.
     history: Option<History>,
@@ -91,12 +92,13 @@ impl Ledger {
             }
             let id = self.new_id();
             let deadline = now.steady + PAGE_TIMEOUT;
+            let asked = Some(self.ask(peer, origin, start.seq));
             let pull = Pull {
                 id,
                 peer,
                 start,
                 cursor: start.seq,
-                awaiting: true,
+                asked,
                 deadline,
                 history: None,
                 stored: Stored::Nothing,
@@ -104,7 +106,6 @@ impl Ledger {
                 voids: Vec::new(),
             };
             self.pulls.insert(origin, pull);
-            self.ask(peer, Want { origin, after: start.seq });
         }
     }
 
@@ -120,9 +121,19 @@ impl Ledger {
         self.wanted.by_origin.remove(&origin).map(|(peer, seq)| (origin, peer, seq))
     }
 
-    fn ask(&mut self, peer: NodeId, want: Want) {
+    pub(super) fn ask(&mut self, peer: NodeId, origin: Origin, after: u64) -> u64 {
+        let ask = self.new_id();
         if let Some(peer) = self.peers.get_mut(&peer) {
-            peer.asks.push(want);
+            peer.asks.push(Want { ask, origin, after });
+        }
+        ask
+    }
+
+    fn ask_next(&mut self, origin: Origin) {
+        let Some((peer, cursor)) = self.pulls.get(&origin).map(|p| (p.peer, p.cursor)) else { return };
+        let asked = Some(self.ask(peer, origin, cursor));
+        if let Some(pull) = self.pulls.get_mut(&origin) {
+            pull.asked = asked;
         }
     }
 
@@ -166,9 +177,9 @@ impl Ledger {
         }
     }
 
-    pub(super) fn on_page(&mut self, now: Now, from: NodeId, delta: Delta) {
+    pub(super) fn on_page(&mut self, now: Now, from: NodeId, ask: u64, delta: Delta) {
         let Delta { origin, after, rows, head, history, .. } = delta;
-        let Some(pull) = self.pulls.get(&origin).filter(|p| p.peer == from && p.awaiting && p.cursor == after) else {
+        let Some(pull) = self.pulls.get(&origin).filter(|p| p.peer == from && p.asked == Some(ask) && p.cursor == after) else {
             return self.counters.count(Oddity::Unasked);
         };
         // A peer that lags behind ends its answer before the place where we are.
@@ -202,15 +213,15 @@ impl Ledger {
         let Some(pull) = self.pulls.get_mut(&origin) else { return };
         pull.voids.extend(page.facts.iter().filter_map(|a| void_of(&a.fact)));
         pull.cursor = page.cursor;
-        pull.awaiting = head.is_none();
+        pull.asked = None;
         pull.deadline = now.steady + PAGE_TIMEOUT;
-        let ask = pull.awaiting.then_some(Want { origin, after: pull.cursor });
+        let quick = head.is_none() && pull.stored != Stored::UnderWay;
         let reached = head.map(|h| (h, history.clone()));
         pull.history.get_or_insert(history);
         pull.held = Some(Page { rows: page.rows, facts: page.facts, reached });
         // Two pages wait already when one is held and one is under way: ask when the store was quick enough.
-        if let Some(want) = ask.filter(|_| pull.stored != Stored::UnderWay) {
-            self.ask(from, want);
+        if quick {
+            self.ask_next(origin);
         }
         self.store_held(origin);
     }
@@ -254,9 +265,8 @@ impl Ledger {
         pull.stored = Stored::Staged;
         pull.deadline = now.steady + PAGE_TIMEOUT;
         // The page held now was not followed by a question, see `on_page`.
-        let ask = pull.held.as_ref().filter(|p| p.reached.is_none()).map(|_| (pull.peer, Want { origin, after: pull.cursor }));
-        if let Some((peer, want)) = ask {
-            self.ask(peer, want);
+        if pull.held.as_ref().is_some_and(|p| p.reached.is_none()) {
+            self.ask_next(origin);
         }
         self.store_held(origin);
     }

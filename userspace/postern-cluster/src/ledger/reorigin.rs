@@ -2,9 +2,11 @@
 //!
 //! 1. A peer's head of our own origin lies on no life of ours, or beyond our last row. Nothing of our own is told to
 //!    anybody from now on, and the peer is asked for the lives it knows.
-//! 2. The shell draws a new incarnation. Rows we wrote since the histories parted move there in one commit, with a row that
-//!    declares the lives that wrote them void in the old one.
-//! 3. The old incarnation is fetched from the peers. Who had taken void rows forgets them when it reads the declaration.
+//! 2. The shell draws a new incarnation. All our rows move there in one commit, with a row that declares the lives since the
+//!    histories parted void in the old one. To move only what came after would be less to send, but leave rows in the
+//!    old one of which nobody may say any more up to where they are complete: later ones replaced some of them.
+//! 3. The old incarnation is fetched from the peers. Who had followed a void life forgets the old incarnation when it reads
+//!    the declaration: it is the last row of a delta that brings all it forgets under the new name.
 
 use std::time::Duration;
 
@@ -12,9 +14,9 @@ use super::bounds::{LAST_SEQ, PAGE_TIMEOUT};
 use super::fact::{Fact, VoidLives, first_void};
 use super::kind::Kind;
 use super::machine::{Commit, Known, Ledger, Now};
-use super::message::{Delta, Want};
+use super::message::Delta;
 use super::oddity::Oddity;
-use super::origin::{Fork, Head, History, Life, NodeId, Origin};
+use super::origin::{Head, History, Life, NodeId, Origin};
 use super::output::{Output, Step};
 use super::publish::applied;
 use super::row::{Bucket, Octets, Row};
@@ -41,9 +43,7 @@ impl Ledger {
             self.counters.count(Oddity::ImpossibleHead);
         } else if self.doubt.is_none() {
             self.doubt = Some(Doubt { peer: from, deadline: now.steady + PAGE_TIMEOUT, theirs: None, incarnation: None });
-            if let Some(peer) = self.peers.get_mut(&from) {
-                peer.asks.push(Want { origin: self.own, after: LAST_SEQ });
-            }
+            self.ask(from, self.own, LAST_SEQ);
         }
         false
     }
@@ -83,20 +83,20 @@ impl Ledger {
         if self.origins.contains_key(&new) {
             return;
         }
-        let Fork { since, lives } = self.known_own().history.fork(self.head(old), theirs);
+        let lives = self.known_own().history.parted_from(theirs);
         let mut batch = self.publish.take_batch();
         let from = batch.first().map_or(self.publish.next_seq, |(row, _)| row.seq);
         if !lives.is_empty() {
             let seq = self.next_own_seq();
             batch.extend(void_row(seq, old, lives.clone(), now));
         }
-        let history = self.known_own().history.tail(since);
+        let history = self.known_own().history;
         let seq = self.publish.next_seq - 1;
         let head = history.lives().last().map_or(Head::ZERO, |last| Head { seq, life: last.life });
         let (rows, _) = applied(batch);
         let steps = vec![
             Step::Own { origin: new },
-            Step::Move { from: old, to: new, since },
+            Step::Move { from: old, to: new },
             Step::Put { origin: new, rows },
             Step::Head { origin: new, head, history: history.clone() },
             Step::Discard { origin: old },
@@ -141,10 +141,10 @@ impl Ledger {
     /// Rows of these lives of an origin do not count: their writer said so.
     pub(super) fn void(&mut self, origin: Origin, lives: &[Life]) {
         self.voids.entry(origin).or_default().extend(lives);
-        self.cut_void(origin);
+        self.forget_void(origin);
     }
 
-    pub(super) fn cut_void(&mut self, origin: Origin) {
+    pub(super) fn forget_void(&mut self, origin: Origin) {
         let (Some(void), Some(known)) = (self.voids.get(&origin), self.origins.get(&origin)) else { return };
         let Some(since) = first_void(known.history.lives(), void) else { return };
         if origin == self.own {
@@ -158,24 +158,24 @@ impl Ledger {
         if known.storing {
             return; // looked at again when it is stored
         }
-        // What the void rows replaced is gone here: everything is fetched again.
+        // What the void rows replaced is gone here: nothing of it is complete. It is fetched again if a peer has it.
         self.give_up(origin, None);
         self.digest = None;
         let known = Known { storing: true, ..Known::default() };
         let Known { head, history, .. } = self.origins.insert(origin, known).unwrap_or_default();
         let zero = Step::Head { origin, head: Head::ZERO, history: History::default() };
-        self.commit(vec![Step::Cut { origin, since }, zero], Commit::Cut { origin, head, history });
+        self.commit(vec![Step::Forget { origin }, zero], Commit::Forget { origin, head, history });
     }
 
-    pub(super) fn not_cut(&mut self, origin: Origin, head: Head, history: History) {
+    pub(super) fn not_forgotten(&mut self, origin: Origin, head: Head, history: History) {
         self.digest = None;
         self.origins.insert(origin, Known { head, history, ..Known::default() });
     }
 
-    /// Once a minute: what could not be cut when the store was full.
-    pub(super) fn cut_all_void(&mut self) {
+    /// Once a minute: what could not be forgotten when the store was full.
+    pub(super) fn forget_all_void(&mut self) {
         let all: Vec<Origin> = self.voids.keys().copied().collect();
-        all.into_iter().for_each(|origin| self.cut_void(origin));
+        all.into_iter().for_each(|origin| self.forget_void(origin));
     }
 
     pub(super) fn settle_doubt(&mut self, now: Now) {

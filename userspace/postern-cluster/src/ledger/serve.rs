@@ -59,8 +59,8 @@ impl Ledger {
         }
         if let Some(page) = page {
             let head = (page.more == More::Nothing).then_some(page.head);
-            let Want { origin, after } = want;
-            let delta = Delta { cause: Cause::Answer, origin, after, rows: page.rows, head, history: page.history };
+            let Want { ask, origin, after } = want;
+            let delta = Delta { cause: Cause::Answer(ask), origin, after, rows: page.rows, head, history: page.history };
             self.post(peer, Share::Page, &Message::Delta(delta));
         }
         self.serve(peer);

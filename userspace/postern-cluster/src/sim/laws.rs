@@ -57,10 +57,11 @@ pub fn same_rows(world: &World) -> Result<(), String> {
 /// # Errors
 /// Who sees something else.
 pub fn same_view(world: &World) -> Result<(), String> {
+    let now = latest_bucket(world);
     let mut first: Option<Merged> = None;
     for (n, node) in world.nodes.iter().enumerate().filter(|(_, node)| node.ledger.is_some()) {
         let (mut stored, mut known, mut told) = (Merged::default(), Merged::default(), Merged::default());
-        for (origin, row) in node.store.rows() {
+        for ((origin, _), row) in node.store.living(now) {
             let kind = Kind::from_number(row.kind);
             let Some(fact) = kind.and_then(|k| Fact::decode(k, &row.key.0, &row.value.0)) else { continue };
             stored.absorb(origin, row.at, &fact);
@@ -71,7 +72,7 @@ pub fn same_view(world: &World) -> Result<(), String> {
         // Of the rows told, only what is still the newest of its key counts for its origin.
         for (origin, applied) in &node.applied {
             let mut newest = HashMap::new();
-            for one in applied.values() {
+            for one in applied.values().filter(|a| !a.bucket.is_over(now)) {
                 newest.insert((one.fact.kind(), one.fact.encode().map(|(key, _)| key)), one);
             }
             newest.values().for_each(|one| told.absorb(*origin, one.at, &one.fact));

@@ -33,13 +33,11 @@ impl Rows {
         self.by_seq.insert(row.seq, row);
     }
 
-    fn remove(&mut self, which: impl Fn(&Row) -> bool) -> Vec<Row> {
-        let seqs: Vec<u64> = self.by_seq.values().filter(|r| which(r)).map(|r| r.seq).collect();
-        let rows: Vec<Row> = seqs.iter().filter_map(|s| self.by_seq.remove(s)).collect();
-        for row in &rows {
-            self.by_key.remove(&(row.kind, row.key.clone()));
+    fn expire(&mut self, now: Bucket) {
+        let over = self.by_seq.extract_if(.., |_, row| row.bucket.is_over(now));
+        for (_, row) in over {
+            self.by_key.remove(&(row.kind, row.key));
         }
-        rows
     }
 }
 
@@ -59,14 +57,14 @@ impl Store {
             Step::Discard { origin } => drop(self.staged.remove(&origin)),
             Step::Head { origin, head, history } => drop(self.heads.insert(origin, (head, history))),
             Step::Own { origin } => self.own = Some(origin),
-            Step::Move { from, to, since } => {
-                let rows = self.visible.entry(from).or_default().remove(|r| r.seq >= since);
-                rows.into_iter().for_each(|r| self.visible.entry(to).or_default().put(r));
+            Step::Move { from, to } => {
+                let rows = self.visible.remove(&from).unwrap_or_default();
+                rows.by_seq.into_values().for_each(|r| self.visible.entry(to).or_default().put(r));
             }
-            Step::Cut { origin, since } => drop(self.visible.entry(origin).or_default().remove(|r| r.seq >= since)),
+            Step::Forget { origin } => drop(self.visible.remove(&origin)),
             Step::Expire { now } => {
                 for rows in self.visible.values_mut().chain(self.staged.values_mut()) {
-                    rows.remove(|r| r.bucket.is_over(now));
+                    rows.expire(now);
                 }
             }
         }

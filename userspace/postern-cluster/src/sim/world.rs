@@ -1,6 +1,6 @@
 //! Nodes, their stores and the network between them, in one queue of events.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +31,7 @@ pub struct World {
     pub saved: BTreeMap<Slot, Vec<Written>>,
     events: BTreeMap<(Duration, u64), Event>,
     order: u64,
+    places: HashMap<NodeId, usize>,
 }
 
 /// Who wrote, what kind, which key.
@@ -114,8 +115,10 @@ impl World {
             saved: BTreeMap::new(),
             events: BTreeMap::new(),
             order: 0,
+            places: HashMap::new(),
         };
         let ids: Vec<NodeId> = (0..nodes).map(|_| NodeId(world.rng.random())).collect();
+        world.places = ids.iter().enumerate().map(|(place, id)| (*id, place)).collect();
         let members: Members = ids.iter().copied().collect();
         world.nodes = ids.iter().map(|id| Node::new(*id, members.clone())).collect();
         (0..nodes).for_each(|n| world.start(n));
@@ -290,8 +293,11 @@ impl World {
     /// Carries out what a node's core asks for.
     fn drain(&mut self, node: usize) {
         self.carry_out(node);
-        for to in 0..self.len() {
-            self.send(node, to);
+        let waiting: Vec<NodeId> = self.nodes[node].ledger.iter().flat_map(Ledger::waiting).collect();
+        for peer in waiting {
+            if let Some(to) = self.places.get(&peer).copied() {
+                self.send(node, to);
+            }
         }
         let Some(due) = self.nodes[node].ledger.as_ref().map(Ledger::due) else { return };
         let due = due.max(self.now + Duration::from_millis(1));
