@@ -32,6 +32,10 @@ fn storm(seed: &Seed, nodes: usize, storm: Storm, before: impl Fn(&mut World)) -
     let calmed = calm(&mut world);
     assert!(world.network.most_waiting <= OUTBOX_OCTETS, "an outbox held {} octets", world.network.most_waiting);
     if let Err(broken) = calmed {
+        for (n, ledger) in world.nodes.iter().enumerate().filter_map(|(n, node)| Some((n, node.ledger.as_ref()?))) {
+            let odd: Vec<String> = ledger.counters().iter().filter(|c| c.1 > 0).map(|(o, c)| format!("{o} {c}")).collect();
+            eprintln!("node {n}, own {:?}, overtaken {}: {}", ledger.own(), world.nodes[n].overtaken, odd.join(", "));
+        }
         panic!("seed {}, {nodes} nodes: {broken}", seed.0);
     }
     world

@@ -344,6 +344,7 @@ impl Ledger {
             Commit::Own { from, head, .. } => {
                 self.publish.not_stored(from);
                 self.output(Output::NotSaved { from, to: head.seq });
+                self.try_re_origin();
             }
             Commit::Adopt { origin, .. } => {
                 if let Some(known) = self.origins.get_mut(&origin) {

@@ -32,11 +32,12 @@ pub fn write_some(world: &mut World, node: usize, rows: usize) {
 
 fn draw(world: &mut World, node: usize, life: Life) -> Fact {
     let at = world.wall(node);
+    // Rises, as a counter does; never twice the same, so that the laws can tell one write from another.
+    world.drawn += 1;
+    let count = u64::from(world.drawn);
     let rng = &mut world.rng;
     let subject = [rng.random_range(0..12u8); 16];
     let cell = CellKey { subject, day: 20_000, life };
-    // Rises with time, as a counter does; never twice the same.
-    let count = u64::try_from(at.0 % 100_000_000).unwrap_or(0) * 1000 + rng.random_range(0..1000);
     // Few mails, so that several nodes act on the same one.
     let mail = MailId::new(Timestamp(1_790_000_000_000), rng.random_range(0..40));
     match rng.random_range(0..11) {
@@ -47,7 +48,7 @@ fn draw(world: &mut World, node: usize, life: Life) -> Fact {
             let length = if rng.random_range(0..4) == 0 { 0 } else { rng.random_range(1..600) };
             Fact::Ban(std::net::IpAddr::from([192, 0, 2, subject[0]]).into(), ban(at, length, count))
         }
-        4 => Fact::GreylistPass(subject, GreylistPass { passed: at }),
+        4 => Fact::GreylistPass(subject, GreylistPass { passed: Timestamp(1_790_000_000_000 + i64::from(world.drawn)) }),
         5 => Fact::Reputation(cell, Counts { good: count, bad: 0 }),
         6 => Fact::TokenCount(cell, Counts { good: 0, bad: count }),
         7 => Fact::OutbreakFingerprint(cell, Sightings { first: at, last: at, count }),

@@ -29,6 +29,8 @@ pub struct World {
     pub network: Network,
     /// Every write that was durable once, by writer, kind and key: values in the order they were written.
     pub saved: BTreeMap<Slot, Vec<Written>>,
+    /// Rows drawn so far.
+    pub drawn: u32,
     events: BTreeMap<(Duration, u64), Event>,
     order: u64,
     places: HashMap<NodeId, usize>,
@@ -113,6 +115,7 @@ impl World {
                 busy: BTreeMap::new(),
             },
             saved: BTreeMap::new(),
+            drawn: 0,
             events: BTreeMap::new(),
             order: 0,
             places: HashMap::new(),
