@@ -43,7 +43,7 @@ fn storm(seed: &Seed, nodes: usize, storm: Storm, before: impl Fn(&mut World)) -
 
 #[test]
 fn storms_without_restores() {
-    for seed in seeds(60) {
+    for seed in seeds(30) {
         let nodes = 2 + usize::try_from(seed.0 % 6).unwrap();
         storm(&seed, nodes, Storm { restores: false, ..Storm::ALL }, |_| {});
     }
@@ -52,7 +52,7 @@ fn storms_without_restores() {
 #[test]
 fn storms_with_everything() {
     let mut overtaken = 0;
-    for seed in seeds(60) {
+    for seed in seeds(30) {
         let nodes = 2 + usize::try_from(seed.0 % 5).unwrap();
         let world = storm(&seed, nodes, Storm::ALL, |_| {});
         overtaken += world.nodes.iter().map(|n| n.overtaken).sum::<u64>();
@@ -63,7 +63,7 @@ fn storms_with_everything() {
 
 #[test]
 fn storms_over_mixed_versions() {
-    for seed in seeds(40) {
+    for seed in seeds(30) {
         storm(&seed, 4, Storm::ALL, |world| {
             // Nodes that are down again and again start with the kinds they had.
             for n in 0..2 {

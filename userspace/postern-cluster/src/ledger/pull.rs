@@ -316,7 +316,7 @@ impl Ledger {
             page.cursor = row.seq;
             match row.judge(self.kinds, now.wall) {
                 Judged::Keep(fact) => {
-                    page.facts.push(Applied { seq: row.seq, at: row.at, bucket: row.bucket, fact });
+                    page.facts.push(Applied { seq: row.seq, at: row.at, bucket: row.bucket, fact: *fact });
                     page.rows.push(row);
                 }
                 Judged::KeepUnknown => {

@@ -90,7 +90,7 @@ impl<'de> Deserialize<'de> for Octets {
 /// What becomes of a row that came from a peer.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Judged {
-    Keep(Fact),
+    Keep(Box<Fact>),
     /// Kept and passed on; its kind is of a later version.
     KeepUnknown,
     /// Not kept. All nodes of this version judge the same, so the delta is complete without it.
@@ -129,6 +129,6 @@ impl Row {
         if self.at > now + FUTURE {
             return Judged::PutOff;
         }
-        fact.map_or(Judged::KeepUnknown, Judged::Keep)
+        fact.map_or(Judged::KeepUnknown, |fact| Judged::Keep(Box::new(fact)))
     }
 }

@@ -20,20 +20,27 @@ pub fn check(world: &World) -> Result<(), String> {
     released_stays_released(world)
 }
 
+/// What a node has of everything.
+struct Content<'a> {
+    node: usize,
+    vector: BTreeMap<Origin, Head>,
+    rows: BTreeMap<(Origin, u64), &'a Row>,
+}
+
 /// All nodes have the same vector and the same rows.
 ///
 /// # Errors
 /// The first difference.
 pub fn same_rows(world: &World) -> Result<(), String> {
     let now = latest_bucket(world);
-    let mut first: Option<(usize, BTreeMap<Origin, Head>, BTreeMap<(Origin, u64), &Row>)> = None;
+    let mut first: Option<Content> = None;
     for (n, node) in world.nodes.iter().enumerate() {
         let Some(ledger) = &node.ledger else { continue };
         let vector: BTreeMap<Origin, Head> = ledger.vector().collect();
         let rows = node.store.living(now);
         match &first {
-            None => first = Some((n, vector, rows)),
-            Some((f, their_vector, their_rows)) => {
+            None => first = Some(Content { node: n, vector, rows }),
+            Some(Content { node: f, vector: their_vector, rows: their_rows }) => {
                 let differs = |o: &&Origin| vector.get(o) != their_vector.get(o);
                 if let Some(origin) = vector.keys().chain(their_vector.keys()).find(differs) {
                     let (a, b) = (their_vector.get(origin), vector.get(origin));
