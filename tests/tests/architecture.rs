@@ -16,6 +16,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("postern-filter", 2),
     ("postern-store", 2),
     ("postern-edge", 2),
+    ("postern-cluster", 3),
     ("postern-mta", 3),
     ("postern-console", 4),
     ("postern", 5),
