@@ -26,6 +26,33 @@ pub struct Folded {
 
 /// Folds at most `limit` octets of `text`.
 pub fn fold(text: &str, limit: usize) -> Folded {
+    match text.as_bytes().get(..limit).unwrap_or(text.as_bytes()) {
+        ascii if ascii.is_ascii() => fold_ascii(ascii),
+        _ => fold_any(text, limit),
+    }
+}
+
+/// The short way for most mails, a third of the work: nothing can be hidden or mixed in ASCII.
+fn fold_ascii(text: &[u8]) -> Folded {
+    let mut out = Vec::with_capacity(text.len());
+    for b in text {
+        if !(b.is_ascii_whitespace() || b.is_ascii_control()) {
+            out.push(b.to_ascii_lowercase());
+        } else if out.last().is_some_and(|last| *last != b' ') {
+            out.push(b' ');
+        }
+    }
+    let letters = text.iter().filter(|b| b.is_ascii_alphabetic()).count();
+    Folded {
+        text: String::from_utf8(out).unwrap_or_default(),
+        letters,
+        ascii_letters: letters,
+        ascii_capitals: text.iter().filter(|b| b.is_ascii_uppercase()).count(),
+        ..Folded::default()
+    }
+}
+
+fn fold_any(text: &str, limit: usize) -> Folded {
     let mut out = Folded { text: String::with_capacity(text.len().min(limit) + 2), ..Folded::default() };
     let mut word = Word::default();
     for (at, c) in text.char_indices() {
@@ -187,6 +214,16 @@ pub fn latin_lookalike(c: char) -> Option<char> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A letter outside ASCII behind it makes a text take the long way.
+    #[test]
+    fn the_short_way_folds_as_the_long_one() {
+        for text in ["", " ", "  Two  WORDS\r\n\tand 1,000 more!\u{7f}", "x\0y", "ends in a space "] {
+            let short = fold(text, 1000);
+            assert_eq!(fold_any(text, 1000), short, "{text:?}");
+            assert_eq!(fold(&format!("{text}é"), text.len()), short, "{text:?}");
+        }
+    }
 
     #[test]
     fn spellings_of_one_word_become_one() {

@@ -122,7 +122,8 @@ impl ThemeTable {
             });
             texts.push(folded);
         }
-        let automaton = AhoCorasickBuilder::new().match_kind(MatchKind::Standard).kind(Some(AhoCorasickKind::DFA)).build(&texts).ok();
+        let automaton =
+            AhoCorasickBuilder::new().match_kind(MatchKind::Standard).kind(Some(AhoCorasickKind::ContiguousNFA)).build(&texts).ok();
         Self { automaton, phrases, needs }
     }
 

@@ -8,6 +8,8 @@
 //! ([`super::combiner`]): once for all mail, and once more for what comes over mailing lists, whose
 //! headers speak for any post, so that there the words must count for more.
 
+use std::cell::RefCell;
+
 use super::features::{Tier, is_of_list};
 use super::tokens::{Class, Counts, Tokens};
 
@@ -76,21 +78,31 @@ impl Side {
 /// Boils a mail's features down. `without`: the mail itself is among the learned ones of this class
 /// and is taken out of the counts (to fit a combiner without learning by heart).
 pub fn statistics(features: &[u64], tokens: &Tokens, without: Option<Class>) -> (Statistics, Vec<Pull>) {
+    thread_local! {
+        static RATIOS: RefCell<Ratios> = RefCell::new(Ratios::new(Counts::default()));
+    }
     let minus = without.map(Counts::one).unwrap_or_default();
     let learned = tokens.learned().minus(minus);
-    let [any, solid, ranked] = [PRIOR_ANY, PRIOR_SOLID, PRIOR_RANKED].map(|prior| Ratio::new(learned, prior));
+    RATIOS.with_borrow_mut(|ratios| {
+        if ratios.learned != learned {
+            *ratios = Ratios::new(learned);
+        }
+        boil_down(features, tokens, minus, ratios)
+    })
+}
+
+fn boil_down(features: &[u64], tokens: &Tokens, minus: Counts, ratios: &mut Ratios) -> (Statistics, Vec<Pull>) {
     let mut tiers = [Side::NONE; TIERS];
     let mut pulls = Vec::with_capacity(features.len());
     let mut sum = 0.0;
     for (feature, counts) in features.iter().zip(tokens.get_all(features)) {
         let counts = counts.minus(minus);
         let Some(tier) = Tier::of(*feature).and_then(|t| tiers.get_mut(t as usize)).filter(|_| counts.total() > 0) else { continue };
-        let log_ratio = any.of(counts);
+        let [log_ratio, pull, rank] = ratios.of(counts);
         sum += log_ratio;
         pulls.push(Pull { feature: *feature, log_ratio });
         tier.n += 1.0;
         if counts.total() >= 2 {
-            let (pull, rank) = (solid.of(counts), ranked.of(counts));
             if pull > 0.0 {
                 tier.spam += pull;
             } else {
@@ -136,6 +148,39 @@ fn keep_most_telling(pulls: &mut Vec<Pull>, n: usize) {
         pulls.select_nth_unstable_by(most - 1, order);
         pulls.truncate(most);
         pulls.sort_unstable_by(order);
+    }
+}
+
+/// Counts below this are the most frequent ones.
+const FEW: usize = 32;
+
+/// Log ratios with each prior (any, solid, ranked). Those of small counts are kept from mail to mail as long as
+/// nothing is learned: the logarithms were a sixth of the work here.
+struct Ratios {
+    learned: Counts,
+    priors: [Ratio; 3],
+    /// By spam and ham; NaN: not worked out yet.
+    few: Box<[[[f64; 3]; FEW]; FEW]>,
+}
+
+impl Ratios {
+    fn new(learned: Counts) -> Self {
+        let priors = [PRIOR_ANY, PRIOR_SOLID, PRIOR_RANKED].map(|prior| Ratio::new(learned, prior));
+        Self { learned, priors, few: Box::new([[[f64::NAN; 3]; FEW]; FEW]) }
+    }
+
+    fn of(&mut self, counts: Counts) -> [f64; 3] {
+        let Self { priors: [any, solid, ranked], few, .. } = self;
+        let work_out = || [any.of(counts), solid.of(counts), ranked.of(counts)];
+        match few.get_mut(counts.spam as usize).and_then(|row| row.get_mut(counts.ham as usize)) {
+            Some(known) => {
+                if known[0].is_nan() {
+                    *known = work_out();
+                }
+                *known
+            }
+            None => work_out(),
+        }
     }
 }
 

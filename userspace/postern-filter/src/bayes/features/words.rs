@@ -1,7 +1,11 @@
 //! Words and pairs of words, of the text and of the subject.
 
+use std::borrow::Cow;
+use std::collections::VecDeque;
+use std::sync::LazyLock;
+
 use super::shape::{share_class, size_class};
-use super::{Sink, Tier};
+use super::{Piece, Sink, Tier};
 
 /// Words of the text that are looked at: the first ones, because a reader decides by them too, and
 /// because padding is put at the end.
@@ -14,58 +18,61 @@ const WINDOW: usize = 5;
 pub(super) const MAX_WORD: usize = 24;
 
 /// A word in lower case with what its letters' case said.
-pub(super) struct Word {
-    pub(super) text: String,
+pub(super) struct Word<'a> {
+    pub(super) text: Cow<'a, str>,
     is_capitals: bool,
 }
 
 /// Words, amounts and runs of `!` and `$`; a letter of a script without spaces is a word by itself.
-pub(super) fn words(text: &str) -> impl Iterator<Item = Word> + '_ {
-    let mut rest = text.char_indices().peekable();
+pub(super) fn words(text: &str) -> impl Iterator<Item = Word<'_>> {
+    let mut at = 0;
     std::iter::from_fn(move || {
         loop {
-            let (start, first) = rest.next()?;
+            let start = at;
+            let first = text[start..].chars().next()?;
+            at += first.len_utf8();
             if is_single(first) {
-                return Some(Word { text: first.to_string(), is_capitals: false });
+                return Some(Word { text: text[start..at].into(), is_capitals: false });
             }
             if matches!(first, '!' | '$' | '%' | '*' | '=' | '_' | '#') {
-                let mut run = 1;
-                while rest.peek().is_some_and(|(_, c)| *c == first) {
-                    rest.next();
-                    run += 1;
-                }
+                at += text[at..].chars().take_while(|c| *c == first).count();
+                let run = at - start;
                 if run == 1 && !matches!(first, '!' | '$' | '%') {
                     continue;
                 }
-                let text = if run > 1 { format!("{first}{}", size_class(run)) } else { first.to_string() };
+                let text = if run > 1 { format!("{first}{}", size_class(run)).into() } else { text[start..at].into() };
                 return Some(Word { text, is_capitals: false });
             }
-            if !first.is_alphanumeric() {
-                continue;
+            if first.is_alphanumeric() {
+                at = word_end(text, at);
+                return Some(normalise(&text[start..at]));
             }
-            let mut end = start + first.len_utf8();
-            while let Some((at, c)) = rest.peek().copied() {
-                let inside = c.is_alphanumeric() && !is_single(c) || matches!(c, '\'' | '’' | '-' | '.' | ',' | '@');
-                // Punctuation belongs to a word only between two letters: don't, e-mail, 1,000.
-                if !inside {
-                    break;
-                }
-                if !c.is_alphanumeric() {
-                    let mut ahead = rest.clone();
-                    ahead.next();
-                    let followed = ahead.peek().is_some_and(|(_, n)| n.is_alphanumeric());
-                    let digits = matches!(c, '.' | ',') && !text[start..at].chars().next_back().is_some_and(|p| p.is_ascii_digit());
-                    if !followed || digits || c == '@' {
-                        break;
-                    }
-                }
-                rest.next();
-                end = at + c.len_utf8();
-            }
-            let raw = &text[start..end];
-            return Some(normalise(raw));
         }
     })
+}
+
+/// Where the word ends that goes on at `at`.
+fn word_end(text: &str, at: usize) -> usize {
+    let mut at = at;
+    loop {
+        at += text.as_bytes()[at..].iter().take_while(|b| b.is_ascii_alphanumeric()).count();
+        let Some(c) = text[at..].chars().next() else { return at };
+        let next = at + c.len_utf8();
+        if !c.is_alphanumeric() {
+            // Punctuation belongs to a word only between two letters: don't, e-mail, 1,000.
+            let joins = match c {
+                '\'' | '’' | '-' => true,
+                '.' | ',' => text[..at].ends_with(|p: char| p.is_ascii_digit()),
+                _ => false,
+            };
+            if !joins || !text[next..].starts_with(char::is_alphanumeric) {
+                return at;
+            }
+        } else if is_single(c) {
+            return at;
+        }
+        at = next;
+    }
 }
 
 /// Scripts written without spaces: Han, kana, Thai.
@@ -73,7 +80,11 @@ fn is_single(c: char) -> bool {
     matches!(c, '\u{0E00}'..='\u{0E7F}' | '\u{3040}'..='\u{30FF}' | '\u{3400}'..='\u{9FFF}' | '\u{F900}'..='\u{FAFF}' | '\u{20000}'..='\u{3FFFF}')
 }
 
-fn normalise(raw: &str) -> Word {
+fn normalise(raw: &str) -> Word<'_> {
+    if raw.len() <= MAX_WORD && raw.bytes().all(|b| b.is_ascii_lowercase()) {
+        // Most words: nothing to be changed.
+        return Word { text: raw.into(), is_capitals: false };
+    }
     let letters = raw.chars().filter(|c| c.is_alphabetic()).count();
     let is_capitals = letters >= 2 && !raw.chars().any(char::is_lowercase);
     let digits = raw.chars().filter(char::is_ascii_digit).count();
@@ -86,15 +97,22 @@ fn normalise(raw: &str) -> Word {
     } else {
         raw.to_lowercase()
     };
-    Word { text, is_capitals }
+    Word { text: text.into(), is_capitals }
 }
 
 pub(super) fn of_text(text: &str, sink: &mut Sink<'_>) {
-    let mut all: Vec<Word> = words(text).take(MAX_WORDS * 8).collect();
-    if all.len() > MAX_WORDS {
-        let tail = all.len().saturating_sub(TAIL_WORDS).max(MAX_WORDS);
-        all.drain(MAX_WORDS..tail);
+    let mut rest = words(text).take(MAX_WORDS * 8);
+    let mut all = Vec::with_capacity(MAX_WORDS + TAIL_WORDS);
+    all.extend(rest.by_ref().take(MAX_WORDS));
+    let mut tail = VecDeque::with_capacity(TAIL_WORDS);
+    for word in rest {
+        if tail.len() == TAIL_WORDS {
+            tail.pop_front();
+        }
+        tail.push_back(word);
     }
+    all.extend(tail);
+    let pieces = pieces(&all);
     let capitals = all.iter().filter(|w| w.is_capitals).count();
     sink.add(Tier::Structure, &["capitals", &share_class(capitals, all.len())]);
     sink.add(Tier::Structure, &["words", &size_class(all.len())]);
@@ -103,12 +121,13 @@ pub(super) fn of_text(text: &str, sink: &mut Sink<'_>) {
         if word.is_capitals && word.text.chars().count() > 3 {
             sink.add(Tier::Word, &["CAPS", &word.text]);
         }
-        pairs(&all, at, Tier::Pair, sink);
+        pairs(&all, &pieces, at, Tier::Pair, sink);
     }
 }
 
 pub(super) fn of_subject(subject: &str, sink: &mut Sink<'_>) {
-    let all: Vec<Word> = words(subject).take(60).collect();
+    let all: Vec<Word<'_>> = words(subject).take(60).collect();
+    let pieces = pieces(&all);
     for (at, word) in all.iter().enumerate() {
         sink.add(Tier::Subject, &[&word.text]);
         // The same word in the text: a subject of few words shares what the text taught.
@@ -116,7 +135,7 @@ pub(super) fn of_subject(subject: &str, sink: &mut Sink<'_>) {
         if word.is_capitals {
             sink.add(Tier::Subject, &["CAPS", &word.text]);
         }
-        pairs(&all, at, Tier::Subject, sink);
+        pairs(&all, &pieces, at, Tier::Subject, sink);
     }
     let capitals = all.iter().filter(|w| w.is_capitals).count();
     sink.add(Tier::Subject, &["capitals", &share_class(capitals, all.len())]);
@@ -129,11 +148,19 @@ pub(super) fn of_subject(subject: &str, sink: &mut Sink<'_>) {
     }
 }
 
-fn pairs(all: &[Word], at: usize, tier: Tier, sink: &mut Sink<'_>) {
+/// `pieces`: those of the words, in their order.
+fn pairs(all: &[Word<'_>], pieces: &[Option<Piece>], at: usize, tier: Tier, sink: &mut Sink<'_>) {
     const GAPS: [&str; WINDOW] = ["", "", "_", "_ _", "_ _ _"];
-    for (distance, gap) in GAPS.iter().enumerate().skip(1) {
-        if let Some(before) = at.checked_sub(distance).and_then(|i| all.get(i)) {
-            sink.add(tier, &[&before.text, gap, &all[at].text]);
+    static GAP_PIECES: LazyLock<[Option<Piece>; WINDOW]> = LazyLock::new(|| GAPS.map(Piece::of));
+    for (distance, gap) in GAP_PIECES.iter().enumerate().skip(1) {
+        let Some(before) = at.checked_sub(distance) else { break };
+        match (&pieces[before], gap, &pieces[at]) {
+            (Some(first), Some(gap), Some(second)) => sink.add_short(tier, [first, gap, second]),
+            _ => sink.add(tier, &[&all[before].text, GAPS[distance], &all[at].text]),
         }
     }
+}
+
+fn pieces(all: &[Word<'_>]) -> Vec<Option<Piece>> {
+    all.iter().map(|word| Piece::of(&word.text)).collect()
 }
