@@ -10,6 +10,7 @@
 //!
 //! Read first: [`facts`], [`judge`], then [`symbols`] and one of its groups.
 
+pub mod author;
 pub mod bayes;
 pub mod brands;
 pub mod domain_lists;
@@ -23,6 +24,7 @@ pub mod offline;
 pub mod policy;
 pub mod registry;
 pub mod symbols;
+pub mod talk;
 pub mod themes;
 pub mod view;
 

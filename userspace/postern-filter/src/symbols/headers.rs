@@ -7,7 +7,7 @@ use crate::view::View;
 
 symbols! { Headers:
     FROM_MISSING = 2.0, "No From field, or an empty one (RFC 5322 §3.6).";
-    FROM_SEVERAL = 1.5, "From names several authors: each program may show another one.";
+    FROM_SEVERAL = 2.0, "From names several authors: each program may show another one.";
     FROM_INVALID = 1.5, "What stands in From is no mail address.";
     TO_UNDISCLOSED = 0.5, "To is \"undisclosed recipients\" or an empty group.";
     SUBJECT_MISSING = 0.6, "No subject, or an empty one.";
@@ -38,7 +38,9 @@ pub fn check(view: &View<'_>, found: &mut Findings) {
 fn presence(view: &View<'_>, found: &mut Findings) {
     match view.mail.from.as_slice() {
         [] => found.add(&FROM_MISSING, view.value("From")),
-        [one] if one.domain().is_none() || one.address.contains(char::is_whitespace) => found.add(&FROM_INVALID, &one.address),
+        [one] if one.domain().is_none_or(is_no_domain) || one.address.contains(char::is_whitespace) => {
+            found.add(&FROM_INVALID, &one.address)
+        }
         [_] => {}
         [first, second, ..] => found.add(&FROM_SEVERAL, format!("{}, {}", first.address, second.address)),
     }
@@ -54,6 +56,11 @@ fn presence(view: &View<'_>, found: &mut Findings) {
             found.add(&HEADER_DUPLICATED, format!("{name}, {} times", view.count(name)));
         }
     }
+}
+
+/// Signs that no host name has, not even one in another script.
+fn is_no_domain(domain: &str) -> bool {
+    !domain.starts_with('[') && domain.contains(|c: char| c.is_ascii() && !c.is_ascii_alphanumeric() && !matches!(c, '.' | '-' | '_'))
 }
 
 fn recipients(view: &View<'_>, found: &mut Findings) {

@@ -6,7 +6,7 @@
 
 use super::{Findings, lure};
 use crate::brands::Resemblance;
-use crate::domain_lists::{registrable, related, within};
+use crate::domain_lists::{Kind, registrable, related, within};
 use crate::fold::fold;
 use crate::lookalike::{looks_like, one_edit_apart};
 use crate::symbols;
@@ -15,6 +15,7 @@ use crate::view::View;
 
 symbols! { Impersonation:
     BRAND_IN_NAME = 3.0, "The display name is a known brand's, the address is not.";
+    BRAND_LOOKALIKE_NAME = 4.0, "The display name is written to be read as a known brand's: Iedger, Trust WaIIet.";
     BRAND_IN_LOCAL_PART = 1.5, "The brand is in the local part, before somebody else's domain: paypal@example.org.";
     BRAND_IN_FROM_DOMAIN = 2.5, "The author's domain has a brand's name as a piece: paypal-service.example.";
     BRAND_LOOKALIKE_FROM = 4.0, "The author's domain looks like a brand's: paypa1.com, rnicrosoft.com.";
@@ -66,6 +67,9 @@ fn brand_in_from(view: &View<'_>, found: &mut Findings) {
             ),
         );
     }
+    if let Some(id) = brands.in_name_by_look(&view.folded_name.text).filter(|id| !via && !view.speaks_for(*id, domain)) {
+        found.add(&BRAND_LOOKALIKE_NAME, format!("\"{}\" for {}", view.from_name, brands.get(id).name));
+    }
     match brands.resembles(domain) {
         Some((id, Resemblance::Lookalike)) => found.add(&BRAND_LOOKALIKE_FROM, format!("{domain} for {}", brands.get(id).name)),
         Some((id, Resemblance::Piece)) => found.add(&BRAND_IN_FROM_DOMAIN, format!("{domain} for {}", brands.get(id).name)),
@@ -94,7 +98,7 @@ fn urls(view: &View<'_>, found: &mut Findings) {
     let mut last = "";
     for url in view.links().filter(|u| !related(&u.host, view.from_domain)) {
         let host = url.host.as_str();
-        if host == last || view.is_own(host) || url.ip.is_some() {
+        if host == last || view.is_own(host) || url.ip.is_some() || view.policy.lists.is(Kind::Esp, host) {
             continue;
         }
         last = host;
@@ -125,6 +129,9 @@ fn brand_in_content(view: &View<'_>, found: &mut Findings) {
                 Theme::SubscriptionCallback,
                 Theme::TechSupport,
                 Theme::Crypto,
+                Theme::CryptoGift,
+                Theme::Gambling,
+                Theme::LegalThreat,
                 Theme::DocumentShare,
             ])
             .is_some();

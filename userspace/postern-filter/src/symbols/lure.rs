@@ -1,7 +1,10 @@
 //! Combinations: what the mail is about, taken together with who sends it and where it leads.
 //! Each half is usual in honest mail; together they are how phishing works.
 
-use super::{Findings, Symbol, attachment, attachment_content, html, impersonation, reply_to, sender, url, url_host};
+use super::{
+    Findings, Symbol, attachment, attachment_content, authorship, headers, html, impersonation, picture, reply_to, sender, sender_form,
+    url, url_host, url_path,
+};
 use crate::symbols;
 use crate::themes::Theme;
 use crate::view::View;
@@ -43,6 +46,9 @@ const BAIT: &[Theme] = &[
     Theme::TechSupport,
     Theme::Invoice,
     Theme::SubscriptionCallback,
+    Theme::LegalThreat,
+    Theme::CryptoGift,
+    Theme::Gambling,
 ];
 
 static ODD_LINKS: &[&Symbol] = &[
@@ -63,6 +69,11 @@ static ODD_LINKS: &[&Symbol] = &[
     &url_host::URL_RANDOM_HOST,
     &url_host::URL_PUNYCODE,
     &url::URL_HACKED_SITE,
+    &url_path::URL_ALL_SHORTENED,
+    &url_path::URL_CODE_PATH,
+    &url_path::URL_SERVER_NAME,
+    &picture::PICTURE_FROM_ADDRESS,
+    &picture::PICTURE_FROM_ANONYMOUS_HOST,
     &impersonation::BRAND_IN_URL,
     &impersonation::BRAND_LOOKALIKE_URL,
     &impersonation::OWN_DOMAIN_LOOKALIKE_URL,
@@ -82,6 +93,17 @@ static ODD_SENDERS: &[&Symbol] = &[
     &impersonation::OWN_DOMAIN_IN_NAME,
     &impersonation::NAME_HAS_OTHER_ADDRESS,
     &impersonation::OWN_DOMAIN_FORGED,
+    &authorship::FROM_BRAND_FORGED,
+    &authorship::ENVELOPE_NULL,
+    &authorship::REFERENCE_NONSENSE,
+    &sender_form::FROM_ADDRESS_PADDED,
+    &sender_form::FROM_NAME_AND_NUMBER,
+    &sender_form::FROM_DEEP_DOMAIN,
+    &sender_form::FROM_HOST_RANDOM,
+    &sender_form::FROM_NAME_DECORATED,
+    &sender_form::FROM_SERVER_USER,
+    &headers::FROM_SEVERAL,
+    &headers::FROM_INVALID,
 ];
 
 pub fn check(view: &View<'_>, found: &mut Findings) {
