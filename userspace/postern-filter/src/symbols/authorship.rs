@@ -15,8 +15,8 @@ use crate::talk;
 use crate::view::View;
 
 symbols! { Headers:
-    FROM_UNCONFIRMABLE = 0.6, "Neither the envelope's sender nor any signature names the author's domain: nothing could confirm it.";
-    ENVELOPE_NULL = 1.2, "The null envelope sender on a mail that is neither a report nor an automatic answer.";
+    FROM_UNCONFIRMABLE = 0.3, "Neither the envelope's sender nor any signature names the author's domain: nothing could confirm it.";
+    ENVELOPE_NULL = 1.5, "The null envelope sender on a mail that is neither a report nor an automatic answer.";
     MESSAGE_ID_UNRELATED = 0.6, "The Message-ID's host belongs to nobody who had to do with the mail.";
     REFERENCE_NONSENSE = 2.0, "In-Reply-To or References name something longer than any Message-ID: stuffing against filters.";
     REFERENCE_PRETENDED = 0.4, "Says that it answers a mail, but neither its subject nor its text does.";
@@ -26,7 +26,7 @@ symbols! { Headers:
 pub static FROM_BRAND_FORGED: Symbol = Symbol {
     name: "FROM_BRAND_FORGED",
     group: Group::Impersonation,
-    weight: 3.0,
+    weight: 3.3,
     description: "The author's domain is a known brand's, and neither envelope nor signature is, or their check failed.",
 };
 

@@ -111,8 +111,12 @@ pub fn check(view: &View<'_>, found: &mut Findings) {
                 | Theme::GiftCard
                 | Theme::SubscriptionCallback
         );
-        if view.themes.has(*theme) && !(is_own_business && view.is_from_brand()) {
-            found.add_scaled(symbol, view.themes.strength(*theme), view.themes.evidence(*theme));
+        // Who offers to leave must say so in the text, and honest advertising has prizes and points too.
+        let advertises = matches!(theme, Theme::Prize | Theme::RewardPoints | Theme::BulkMarketing);
+        let must_say = matches!(theme, Theme::BulkDisclaimer);
+        if view.themes.has(*theme) && !(is_own_business && view.is_from_brand()) && !(must_say && view.is_newsletter) {
+            let voice = if advertises && view.is_newsletter { 0.5 } else { 1.0 };
+            found.add_scaled(symbol, voice * view.themes.strength(*theme), view.themes.evidence(*theme));
         }
     }
     if view.themes.has(Theme::BecOpening) && view.text_length() < NOTE && view.from_outside && !view.is_reply {

@@ -12,7 +12,7 @@ symbols! { Headers:
     TO_UNDISCLOSED = 0.5, "To is \"undisclosed recipients\" or an empty group.";
     SUBJECT_MISSING = 0.6, "No subject, or an empty one.";
     HEADER_DUPLICATED = 1.2, "From, Subject, Date, Message-ID or To stands twice (RFC 5322 §3.6).";
-    HEADER_EIGHT_BIT = 0.6, "Raw octets above 127 that are no UTF-8 in the header.";
+    HEADER_EIGHT_BIT = 1.0, "Raw octets above 127 that are no UTF-8 in the header.";
     HEADER_BROKEN_LINE = 0.8, "A line in the header that is no field.";
     RECIPIENTS_SORTED = 1.0, "Five or more recipients in alphabetical order: an address list worked off.";
     RECIPIENTS_SIMILAR = 1.0, "Five or more recipients whose names begin alike: a guessed list.";
@@ -42,7 +42,12 @@ fn presence(view: &View<'_>, found: &mut Findings) {
             found.add(&FROM_INVALID, &one.address)
         }
         [_] => {}
-        [first, second, ..] => found.add(&FROM_SEVERAL, format!("{}, {}", first.address, second.address)),
+        [first, second, ..] => {
+            found.add(&FROM_SEVERAL, format!("{}, {}", first.address, second.address));
+            if view.from_domain.is_empty() {
+                found.add(&FROM_INVALID, view.value("From"));
+            }
+        }
     }
     let is_addressed = view.header("To").is_some() || view.header("Cc").is_some();
     if is_addressed && view.mail.to.is_empty() && view.mail.cc.is_empty() && !view.is_list {

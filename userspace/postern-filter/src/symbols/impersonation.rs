@@ -4,7 +4,7 @@
 //! of their own, register a name that looks alike, or borrow a free mailer. So names are compared
 //! with the domain that really speaks.
 
-use super::{Findings, lure};
+use super::{Findings, attachment, lure};
 use crate::brands::Resemblance;
 use crate::domain_lists::{Kind, registrable, related, within};
 use crate::fold::fold;
@@ -36,7 +36,8 @@ symbols! { Impersonation:
 }
 
 pub fn check(view: &View<'_>, found: &mut Findings) {
-    if view.from_domain.is_empty() {
+    // Without an address a name can still pretend to be somebody's.
+    if view.from_domain.is_empty() && view.from_name.is_empty() {
         return;
     }
     brand_in_from(view, found);
@@ -77,7 +78,8 @@ fn brand_in_from(view: &View<'_>, found: &mut Findings) {
     }
     if !via {
         let local = view.from_address.rsplit_once('@').map_or("", |(l, _)| l);
-        let pieces = local.split(['.', '-', '_', '+']).filter(|p| p.len() >= 4).take(8);
+        // WordPress sends the forms of a site as wordpress@ its domain.
+        let pieces = local.split(['.', '-', '_', '+']).filter(|p| p.len() >= 4 && *p != "wordpress").take(8);
         for piece in pieces {
             if let Some(id) = brands.in_text(piece).next().filter(|id| !view.speaks_for(*id, domain)) {
                 found.add(&BRAND_IN_LOCAL_PART, format!("{} for {}", view.from_address, brands.get(id).name));
@@ -406,7 +408,11 @@ fn names(view: &View<'_>, found: &mut Findings) {
                 r.starts_with([' ', '-', ':', '|', '@', '(']) && !r.contains(" at ") && view.themes.first_of(lure::CREDENTIAL).is_some()
             })
     });
-    if is_desk && !view.is_own(domain) && !via && !view.is_reply && !view.is_from_brand() {
+    // A note without anything to follow, open or answer elsewhere is a machine's: a telephone system, a scanner.
+    let hooks =
+        [&attachment::ATTACHMENT_HTML, &attachment::ATTACHMENT_SVG, &attachment::ATTACHMENT_ARCHIVE, &attachment::ATTACHMENT_ENCRYPTED];
+    let has_hook = view.foreign_links().next().is_some() || found.any_of(&hooks) || !view.mail.reply_to.is_empty();
+    if is_desk && has_hook && !view.is_own(domain) && !via && !view.is_reply && !view.is_from_brand() {
         found.add(&HELPDESK_FROM_OUTSIDE, shown());
     }
 }

@@ -11,7 +11,7 @@ use crate::view::View;
 
 symbols! { Body:
     LURE_WITH_ODD_LINK = 2.5, "Asks to act on an account, money or a parcel, and the link leads to an odd place.";
-    LURE_WITH_FOREIGN_LINK = 1.2, "Asks to act on an account, and every link leads away from the author's domain.";
+    LURE_WITH_FOREIGN_LINK = 1.2, "Asks to act on an account, offers a gift or threatens, and every link leads away from the author's domain.";
     LURE_FROM_FREE_MAILER = 1.8, "A free mailer's user writes about the reader's account, parcel or payment.";
     LURE_FROM_ODD_SENDER = 1.5, "A lure from an address that is odd by itself (random, abused zone, look-alike).";
     LURE_URGENT = 1.0, "A lure that presses for time.";
@@ -36,6 +36,9 @@ pub const CREDENTIAL: &[Theme] = &[
     Theme::PaymentFailed,
     Theme::Voicemail,
 ];
+
+/// Gifts and threats of strangers: with them, too, every link leads to the sender's own site in honest mail.
+const GIFTS: &[Theme] = &[Theme::Prize, Theme::CryptoGift, Theme::Gambling, Theme::LegalThreat, Theme::RefundTax, Theme::RewardPoints];
 
 /// Themes that are used as bait with links as well, though business mail knows them.
 const BAIT: &[Theme] = &[
@@ -114,20 +117,11 @@ pub fn check(view: &View<'_>, found: &mut Findings) {
     let credential = themes.first_of(CREDENTIAL);
     let bait = credential.or_else(|| themes.first_of(BAIT));
     let odd_link = found.any_of(ODD_LINKS);
+    foreign_links(view, found);
     if let Some(theme) = bait {
         let seen = themes.evidence(theme);
         if odd_link {
             found.add(&LURE_WITH_ODD_LINK, seen);
-        }
-        // Machines of a large firm, its newsletter service and its shops have different domains, so foreign
-        // links say something only with a lure for credentials, and less with a way to unsubscribe.
-        if credential.is_some()
-            && !view.is_list
-            && !view.is_newsletter
-            && view.links().next().is_some()
-            && view.links().count() == view.foreign_links().count()
-        {
-            found.add(&LURE_WITH_FOREIGN_LINK, view.foreign_links().next().map_or("", |u| u.host.as_str()));
         }
         if found.any_of(ODD_SENDERS) {
             found.add(&LURE_FROM_ODD_SENDER, &view.from_address);
@@ -173,6 +167,16 @@ pub fn check(view: &View<'_>, found: &mut Findings) {
         && !view.is_reply
     {
         found.add(&MALWARE_LURE, themes.evidence(theme));
+    }
+}
+
+/// Machines of a large firm, its newsletter service and its shops have different domains, so foreign
+/// links say something only with a lure, and less with a way to unsubscribe.
+fn foreign_links(view: &View<'_>, found: &mut Findings) {
+    let lure = view.is_credential_lure() || view.themes.first_of(GIFTS).is_some();
+    let all_foreign = view.links().next().is_some() && view.links().count() == view.foreign_links().count();
+    if lure && all_foreign && !view.is_list && !view.is_newsletter {
+        found.add(&LURE_WITH_FOREIGN_LINK, view.foreign_links().next().map_or("", |u| u.host.as_str()));
     }
 }
 

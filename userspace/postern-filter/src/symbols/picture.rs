@@ -9,7 +9,7 @@ use crate::view::View;
 
 symbols! { Html:
     PICTURE_FROM_ADDRESS = 1.5, "A picture is loaded from an IP address.";
-    PICTURE_FROM_ANONYMOUS_HOST = 1.2, "A picture is loaded from a host where anybody puts pictures without an account.";
+    PICTURE_FROM_ANONYMOUS_HOST = 1.5, "A picture is loaded from a host where anybody puts pictures without an account.";
     PICTURE_WITH_LINE = 1.0, "A picture as a link to a foreign site, with a line or two of text, and no list to leave.";
     PICTURE_WITH_SHORTENER = 1.2, "A picture and hardly any text behind a shortener or redirector.";
 }
@@ -22,7 +22,8 @@ pub fn check(view: &View<'_>, found: &mut Findings) {
         return;
     }
     let pictures = || view.mail.urls.iter().filter(|u| u.source == UrlSource::HtmlImage);
-    if let Some(url) = pictures().find(|u| u.ip.is_some()) {
+    // The same address in a link is counted there.
+    if let Some(url) = pictures().find(|u| u.ip.is_some()).filter(|_| !found.has(&super::url::URL_ADDRESS)) {
         found.add(&PICTURE_FROM_ADDRESS, &url.raw);
     }
     if let Some(url) = pictures().find(|u| view.policy.lists.is(Kind::PictureHost, &u.host)) {

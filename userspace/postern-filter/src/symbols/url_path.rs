@@ -7,8 +7,8 @@ use crate::view::View;
 
 symbols! { Url:
     URL_CODE_PATH = 0.8, "A link to a foreign site whose path is one long code of letters and digits: how bulk mail kits count clicks.";
-    URL_ALL_SHORTENED = 1.2, "Every link goes through a shortener.";
-    URL_ONE_FOREIGN_SITE = 0.8, "All links lead to one site, which is not the author's, and there is no list to leave.";
+    URL_ALL_SHORTENED = 1.5, "Every link goes through a shortener.";
+    URL_ONE_FOREIGN_SITE = 1.0, "All links of a mail in HTML alone lead to one site, which is not the author's, and there is no list to leave.";
     URL_SERVER_NAME = 1.2, "A link to a host by the name its data centre gave it.";
 }
 
@@ -48,6 +48,7 @@ pub fn check(view: &View<'_>, found: &mut Findings) {
         && !site.is_empty()
         && !view.is_newsletter
         && !view.mail.html.is_empty()
+        && !view.leaves().any(|p| p.content_type == "text/plain" && !p.is_attachment)
     {
         found.add(&URL_ONE_FOREIGN_SITE, site);
     }
