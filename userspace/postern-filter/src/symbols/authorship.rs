@@ -15,7 +15,6 @@ use crate::talk;
 use crate::view::View;
 
 symbols! { Headers:
-    FROM_UNCONFIRMABLE = 0.3, "Neither the envelope's sender nor any signature names the author's domain: nothing could confirm it.";
     ENVELOPE_NULL = 1.5, "The null envelope sender on a mail that is neither a report nor an automatic answer.";
     MESSAGE_ID_UNRELATED = 0.6, "The Message-ID's host belongs to nobody who had to do with the mail.";
     REFERENCE_NONSENSE = 2.0, "In-Reply-To or References name something longer than any Message-ID: stuffing against filters.";
@@ -38,28 +37,23 @@ pub fn check(view: &View<'_>, found: &mut Findings) {
     if view.from_domain.is_empty() || view.is_list || view.arc_vouches() || view.is_own(view.from_domain) {
         return;
     }
-    let confirmed = view.from_is_authentic().or(view.can_be_confirmed);
-    if confirmed == Some(false) {
-        unconfirmed(view, found);
-    }
+    brand(view, found);
     if author::envelope_is_null(view.facts) && !is_automatic(view) {
         found.add(&ENVELOPE_NULL, &view.from_address);
     }
     message_id(view, found);
 }
 
-fn unconfirmed(view: &View<'_>, found: &mut Findings) {
-    let domain = view.from_domain;
-    let envelope = view.facts.mail_from.domain().map_or("<>", |d| d.as_str());
-    // An answer that was forwarded has lost its envelope, and its signature to a footer.
-    if view.can_be_confirmed == Some(false) && !view.is_reply && view.from_is_authentic() != Some(true) {
-        found.add(&FROM_UNCONFIRMABLE, format!("From {}, envelope {envelope}", view.from_address));
+/// A known brand's domain that DMARC does not confirm, or that it could not confirm whatever the DNS said.
+fn brand(view: &View<'_>, found: &mut Findings) {
+    if view.from_is_authentic().or(view.can_be_confirmed) != Some(false) || is_automatic(view) {
+        return;
     }
+    let domain = view.from_domain;
     // A free mailer's customers have a symbol of their own (FROM_FREE_MAILER_PATH).
-    let brand = view.policy.brands.owner(domain).filter(|_| !view.is_free_mailer(domain) && !view.policy.lists.is_shared_ground(domain));
-    if let Some(id) = brand
-        && !is_automatic(view)
-    {
+    let guarded = !view.is_free_mailer(domain) && !view.policy.lists.is_shared_ground(domain);
+    if let Some(id) = view.policy.brands.owner(domain).filter(|_| guarded) {
+        let envelope = view.facts.mail_from.domain().map_or("<>", |d| d.as_str());
         found.add(&FROM_BRAND_FORGED, format!("{} is {}'s, envelope {envelope}", view.from_address, view.policy.brands.get(id).name));
     }
 }

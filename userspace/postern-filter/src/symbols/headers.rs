@@ -12,7 +12,7 @@ symbols! { Headers:
     TO_UNDISCLOSED = 0.5, "To is \"undisclosed recipients\" or an empty group.";
     SUBJECT_MISSING = 0.6, "No subject, or an empty one.";
     HEADER_DUPLICATED = 1.2, "From, Subject, Date, Message-ID or To stands twice (RFC 5322 §3.6).";
-    HEADER_EIGHT_BIT = 1.0, "Raw octets above 127 that are no UTF-8 in the header.";
+    HEADER_EIGHT_BIT = 0.6, "Raw octets above 127 in the header, where RFC 2047 wants encoded words.";
     HEADER_BROKEN_LINE = 0.8, "A line in the header that is no field.";
     RECIPIENTS_SORTED = 1.0, "Five or more recipients in alphabetical order: an address list worked off.";
     RECIPIENTS_SIMILAR = 1.0, "Five or more recipients whose names begin alike: a guessed list.";
