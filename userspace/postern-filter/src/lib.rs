@@ -12,6 +12,7 @@
 
 pub mod author;
 pub mod bayes;
+mod brand_words;
 pub mod brands;
 pub mod domain_lists;
 pub mod evidence;
