@@ -5,94 +5,10 @@ use std::collections::{BTreeMap, HashMap};
 use aho_corasick::{AhoCorasick, AhoCorasickBuilder, MatchKind};
 use postern_model::address::Domain;
 
+use crate::brand_words::{PLAIN_LABELS, SERVICE_WORDS};
 use crate::domain_lists::{registrable, within};
 use crate::fold::fold;
 use crate::lookalike::{looks_like, one_edit_apart};
-
-/// Words that make a display name official without naming anybody.
-const SERVICE_WORDS: &[&str] = &[
-    "support",
-    "team",
-    "service",
-    "services",
-    "customer",
-    "care",
-    "help",
-    "helpdesk",
-    "desk",
-    "security",
-    "account",
-    "accounts",
-    "billing",
-    "notification",
-    "notifications",
-    "alert",
-    "alerts",
-    "no",
-    "reply",
-    "noreply",
-    "info",
-    "online",
-    "inc",
-    "ltd",
-    "llc",
-    "gmbh",
-    "ag",
-    "co",
-    "corp",
-    "corporation",
-    "group",
-    "bank",
-    "the",
-    "mail",
-    "message",
-    "center",
-    "centre",
-    "department",
-    "dept",
-    "update",
-    "updates",
-    "delivery",
-    "payment",
-    "payments",
-    "rewards",
-    "reward",
-    "kundenservice",
-    "kundendienst",
-    "sicherheit",
-    "konto",
-    "paket",
-    "versand",
-    "com",
-    "official",
-    "id",
-    "store",
-    "shop",
-    "tracking",
-    "express",
-    "client",
-    "clients",
-    "espace",
-    "servicio",
-    "servizio",
-    "clienti",
-    "atendimento",
-    "verification",
-    "protection",
-    "renewal",
-    "subscription",
-    "membership",
-    "premium",
-    "plus",
-    "wallet",
-    "admin",
-    "administrator",
-    "notice",
-    "delivered",
-    "shipping",
-    "package",
-    "parcel",
-];
 
 #[derive(Debug)]
 pub struct Brand {
@@ -118,202 +34,13 @@ pub struct Brands {
     by_domain: HashMap<String, usize, ahash::RandomState>,
     /// Distinctive labels (`paypal`) as they look.
     by_look: HashMap<String, usize, ahash::RandomState>,
+    /// Names of five letters and more, as they look without blanks, with the name as it is written.
+    name_by_look: HashMap<String, (String, usize), ahash::RandomState>,
     /// Labels with one letter left out, as they look.
     by_deletion: HashMap<String, Vec<(String, usize)>, ahash::RandomState>,
     /// Labels as written, for pieces.
     by_label: HashMap<String, usize, ahash::RandomState>,
 }
-
-/// Labels of brand domains that are words or too short: never looked for inside other hosts.
-const PLAIN_LABELS: &[&str] = &[
-    "com",
-    "co",
-    "net",
-    "org",
-    "online",
-    "t-online",
-    "o2online",
-    "live",
-    "office",
-    "me",
-    "mac",
-    "go",
-    "ups",
-    "post",
-    "bb",
-    "td",
-    "pnc",
-    "x",
-    "t",
-    "fb",
-    "tk",
-    "dpd",
-    "meta",
-    "snap",
-    "signal",
-    "zoom",
-    "slack",
-    "square",
-    "block",
-    "cash",
-    "wise",
-    "visa",
-    "chase",
-    "discover",
-    "target",
-    "apple",
-    "orange",
-    "gov",
-    "gob",
-    "gouv",
-    "gc",
-    "canada",
-    "force",
-    "windows",
-    "teams",
-    "wf",
-    "ml",
-    "sg",
-    "ing",
-    "cloud",
-    "magenta",
-    "spectrum",
-    "charter",
-    "sap",
-    "mail",
-    "e",
-    "bund",
-    "bayern",
-    "nrw",
-    "vr",
-    "dkb",
-    "db",
-    "adt",
-    "otto",
-    "hermes",
-    "steam",
-    "ledger",
-    "phantom",
-    "exodus",
-    "costa",
-    "yeti",
-    "amex",
-    "att",
-    "bt",
-    "sfr",
-    "axa",
-    "tui",
-    "eon",
-    "aok",
-    "adac",
-    "uber",
-    "xero",
-    "kraken",
-    "cms",
-    "caixa",
-    "discord",
-    "skype",
-    "azure",
-    "kindle",
-    "msn",
-    "aws",
-    "force",
-    "line",
-    "sony",
-    "samsung",
-    "web",
-    "gmx",
-    "sunrise",
-    "hulu",
-    "disney",
-    "stripe",
-    "rogers",
-    "bahn",
-    "media",
-    "gls",
-    "android",
-    "blogger",
-    "outlook",
-    "evri",
-    "inps",
-    "poste",
-    "td",
-    "twilio",
-    "usbank",
-    "medicare",
-    "elster",
-    "trello",
-    "canva",
-    "etsy",
-    "tnt",
-    "avg",
-    "sms",
-    "irs",
-    "ssa",
-    "vzw",
-    "aol",
-    "ikea",
-    "lidl",
-    "aldi",
-    "rewe",
-    "xbox",
-    "amazonaws",
-    "googleapis",
-    "github",
-    "gitlab",
-    "wordpress",
-    "cloudfront",
-    "comcast",
-    "verizon",
-    "blockchain",
-    "crypto",
-    "booking",
-    "workplace",
-    "messenger",
-    "behance",
-    "concur",
-    "hetzner",
-    "telekom",
-    "strato",
-    "ovh",
-    "secureserver",
-    "treasury",
-    "cpanel",
-    "zimbra",
-    "roundcube",
-    "openai",
-    "salesforce",
-    "boxer",
-    "mybank",
-    "mabanque",
-    "telegram",
-    "threema",
-    "movistar",
-    "a",
-    "r",
-    "kleinanzeigen",
-    "rackspace",
-    "audible",
-    "xoom",
-    "vodafone",
-    "telefonica",
-    "swisscom",
-    "shopify",
-    "squarespace",
-    "atlassian",
-    "jira",
-    "bitbucket",
-    "sendgrid",
-    "mailchimp",
-    "onedrive",
-    "sharepoint",
-    "exacttarget",
-    "wetransfer",
-    "freenet",
-    "emailsrvr",
-    "evernote",
-    "roblox",
-];
 
 impl Brands {
     /// The built-in table with the operator's own brands.
@@ -335,11 +62,19 @@ impl Brands {
             name_of.push((brands.len(), false));
             brands.push(Brand { name: name.clone(), domains: domains.iter().map(ToString::to_string).collect() });
         }
+        let mut name_by_look = HashMap::default();
+        for (name, (id, _)) in names.iter().zip(&name_of) {
+            let plain: String = name.chars().filter(|c| c.is_alphanumeric()).collect();
+            if plain.len() >= 5 {
+                name_by_look.entry(looks_like(&plain)).or_insert((plain, *id));
+            }
+        }
         let mut table = Self {
             names: AhoCorasickBuilder::new().match_kind(MatchKind::Standard).build(&names).ok(),
             name_of,
             by_domain: HashMap::default(),
             by_look: HashMap::default(),
+            name_by_look,
             by_deletion: HashMap::default(),
             by_label: HashMap::default(),
             brands,
@@ -398,6 +133,17 @@ impl Brands {
         self.named(folded).filter(move |(id, is_word)| !is_word || self.is_nothing_but(*id, folded)).map(|(id, _)| id)
     }
 
+    /// The brand that a name is written to be read as: `Iedger` with a capital I, `Trust WaIIet`.
+    pub fn in_name_by_look(&self, folded: &str) -> Option<usize> {
+        let words: Vec<&str> = folded.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()).take(8).collect();
+        let pairs = words.windows(2).map(|w| w.concat());
+        words.iter().map(|w| (*w).to_owned()).chain(pairs).filter(|w| w.len() >= 5).find_map(|written| {
+            let (plain, id) = self.name_by_look.get(&looks_like(&written))?;
+            // The same stroke only: `rn` for m is a trick of hosts, and a plural or a hyphen is none.
+            (*plain != written && plain.len() == written.len()).then_some(*id)
+        })
+    }
+
     /// Brands named in folded running text; ordinary words do not count.
     pub fn in_text<'a>(&'a self, folded: &'a str) -> impl Iterator<Item = usize> + 'a {
         self.named(folded).filter(|(_, is_word)| !is_word).map(|(id, _)| id)
@@ -425,7 +171,7 @@ impl Brands {
         let site = registrable(host);
         // Zones that check who registers hold namesakes (citi.umich.edu), not traps.
         let is_vetted = [".edu", ".gov", ".mil"].iter().any(|z| host.ends_with(z));
-        if self.owner(host).is_some() || host.is_empty() || is_vetted {
+        if self.owner(host).is_some() || !postern_suffix::has_known_suffix(host) || is_vetted {
             return None;
         }
         let label = first_label(site);
@@ -546,6 +292,10 @@ mod tests {
         assert_eq!(brand("Apple Martin"), None);
         assert_eq!(brand("Chase Johnson"), None);
         assert_eq!(brand("Erika Mustermann"), None);
+        let look = |text: &str| table.in_name_by_look(&fold(text, 100).text).map(|id| table.get(id).name.clone());
+        assert_eq!(look("Trust WaIIet").as_deref(), Some("Trust Wallet"));
+        assert_eq!(look("PaypaI Support").as_deref(), Some("PayPal"));
+        assert_eq!((look("PayPal"), look("Pay Pal"), look("Erika Mustermann")), (None, None, None));
     }
 
     #[test]

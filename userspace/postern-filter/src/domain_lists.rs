@@ -33,6 +33,7 @@ kinds! {
     AbusedTld = "abused-tld",
     Redirector = "redirector",
     Chat = "chat",
+    PictureHost = "picture-host",
 }
 
 /// Sets by domain; entries with a path are looked up after their host.

@@ -10,7 +10,9 @@
 //!
 //! Read first: [`facts`], [`judge`], then [`symbols`] and one of its groups.
 
+pub mod author;
 pub mod bayes;
+mod brand_words;
 pub mod brands;
 pub mod domain_lists;
 pub mod evidence;
@@ -23,6 +25,7 @@ pub mod offline;
 pub mod policy;
 pub mod registry;
 pub mod symbols;
+pub mod talk;
 pub mod themes;
 pub mod view;
 

@@ -65,6 +65,9 @@ themes! {
     ArchivePassword = "archive-password",
     EnableContent = "enable-content",
     ActionLink = "action-link",
+    Gambling = "gambling",
+    LegalThreat = "legal-threat",
+    CryptoGift = "crypto-gift",
 }
 
 struct Phrase {

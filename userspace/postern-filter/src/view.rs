@@ -4,10 +4,12 @@ use postern_mail::authentication::{AuthResult, Authentication};
 use postern_mail::message::{Header, HtmlFacts, Mailbox, Message, Part, Url, UrlSource};
 use postern_model::envelope::Direction;
 
+use crate::author;
 use crate::domain_lists::{Kind, related, within};
 use crate::facts::{Asked, Facts};
 use crate::fold::{Folded, fold};
 use crate::policy::Policy;
+use crate::talk;
 use crate::themes::Themes;
 
 /// Octets of text that are folded and searched for phrases: what a reader reads is in the first part,
@@ -29,9 +31,9 @@ pub struct View<'a> {
     pub folded_subject: Folded,
     pub text: Folded,
     pub themes: Themes,
-    /// The first address of From.
+    /// The first address of From that is one ([`author::shown`]).
     pub from: Option<&'a Mailbox>,
-    /// Its display name, empty when there is none.
+    /// Its display name as a reader sees it, empty when there is none.
     pub from_name: &'a str,
     pub folded_name: Folded,
     /// Lower case.
@@ -39,11 +41,13 @@ pub struct View<'a> {
     pub from_domain: &'a str,
     /// Envelope recipients, lower case, as (local part, domain).
     pub recipients: Vec<(String, String)>,
-    /// It came over a mailing list (or says so).
+    /// Whether envelope or signatures name the domain in From at all ([`author::can_be_confirmed`]).
+    pub can_be_confirmed: Option<bool>,
+    /// It came over a discussion list ([`talk::is_list_post`]).
     pub is_list: bool,
-    /// It offers to leave a mailing (List-Unsubscribe).
+    /// It offers to leave a mailing (List-Unsubscribe), and its author can be who it says.
     pub is_newsletter: bool,
-    /// It refers to an earlier mail.
+    /// It answers an earlier mail ([`talk::is_answer`]).
     pub is_reply: bool,
 }
 
@@ -54,14 +58,14 @@ impl<'a> View<'a> {
         let folded_subject = fold(subject, 1000);
         let text = fold(&mail.text, READ_LIMIT);
         let themes = policy.themes.read(&folded_subject.text, &text.text);
-        let from = mail.from.first();
-        let from_name = from.and_then(|f| f.name.as_deref()).unwrap_or("").trim();
+        let (from, from_name) = author::shown(mail);
         let recipients = facts.recipients.iter().take(RECIPIENT_LIMIT).filter_map(|r| {
             let (local, domain) = r.rsplit_once('@')?;
             Some((local.to_lowercase(), domain.to_lowercase()))
         });
         let has = |name: &str| mail.headers.iter().any(|h| h.name.eq_ignore_ascii_case(name));
-        let value = |name: &str| mail.headers.iter().find(|h| h.name.eq_ignore_ascii_case(name)).map_or("", |h| h.value.as_str());
+        let from_domain = from.and_then(Mailbox::domain).unwrap_or("");
+        let can_be_confirmed = author::can_be_confirmed(facts, from_domain);
         Self {
             facts,
             policy,
@@ -72,22 +76,18 @@ impl<'a> View<'a> {
                 Asked::No | Asked::Failed => None,
             },
             subject,
-            folded_subject,
             themes,
             from,
             from_name,
             folded_name: fold(from_name, 400),
             from_address: from.map(|f| f.address.to_lowercase()).unwrap_or_default(),
-            from_domain: from.and_then(Mailbox::domain).unwrap_or(""),
+            from_domain,
             recipients: recipients.collect(),
-            is_list: has("List-Id")
-                || has("List-Post")
-                || has("X-Mailman-Version")
-                || has("X-BeenThere")
-                || has("Mailing-List")
-                || value("Precedence").eq_ignore_ascii_case("list"),
-            is_newsletter: has("List-Unsubscribe"),
-            is_reply: has("In-Reply-To") || has("References"),
+            can_be_confirmed,
+            is_list: talk::is_list_post(mail),
+            is_newsletter: has("List-Unsubscribe") && can_be_confirmed != Some(false),
+            is_reply: talk::is_answer(mail, &folded_subject, &text),
+            folded_subject,
             text,
         }
     }
@@ -152,7 +152,8 @@ impl<'a> View<'a> {
     /// The From domain is a known brand's (not a free mailer's), and nothing contradicts it.
     pub fn is_from_brand(&self) -> bool {
         self.policy.brands.owner(self.from_domain).is_some_and(|id| self.speaks_for(id, self.from_domain))
-            && self.from_is_authentic() != Some(false)
+            && self.from_is_authentic().or(self.can_be_confirmed) != Some(false)
+            && !self.policy.lists.is_shared_ground(self.from_domain)
     }
 
     /// URLs a reader may follow: not pictures, not addresses of mail.

@@ -3,6 +3,7 @@
 use super::Findings;
 use super::attachment::{extension, runs};
 use crate::symbols;
+use crate::themes::Theme;
 use crate::view::View;
 
 symbols! { Attachment:
@@ -22,6 +23,7 @@ symbols! { Attachment:
     PDF_LAUNCHES = 4.0, "A PDF that starts a program.";
     PDF_CARRIES_FILE = 1.5, "A PDF with another file in it.";
     PDF_ENCRYPTED = 0.6, "A PDF with a password.";
+    PDF_PASSWORD_IN_TEXT = 3.0, "A PDF with a password, and the password stands in the mail: to hide it from scanners.";
 }
 
 pub fn check(view: &View<'_>, found: &mut Findings) {
@@ -36,7 +38,12 @@ pub fn check(view: &View<'_>, found: &mut Findings) {
                 "JavaScript" | "JS" => found.add(&PDF_SCRIPT, name),
                 "Launch" => found.add(&PDF_LAUNCHES, name),
                 "EmbeddedFile" | "EmbeddedFiles" => found.add(&PDF_CARRIES_FILE, name),
-                "Encrypt" => found.add(&PDF_ENCRYPTED, name),
+                "Encrypt" => {
+                    found.add(&PDF_ENCRYPTED, name);
+                    if view.themes.has(Theme::ArchivePassword) && !view.is_reply {
+                        found.add(&PDF_PASSWORD_IN_TEXT, view.themes.evidence(Theme::ArchivePassword));
+                    }
+                }
                 _ => {}
             }
         }

@@ -29,6 +29,7 @@ symbols! { Body:
     THEME_BOSS_ASKS = 1.5, "\"Are you available?\": how boss fraud begins.";
     THEME_BANK_CHANGE = 1.0, "Bank details are changed, or a payment is ordered by mail.";
     THEME_CRYPTO = 1.2, "Crypto money, wallets, recovery phrases.";
+    THEME_CRYPTO_GIFT = 2.0, "Coins or tokens are given away: the reader is to claim them or to connect a wallet.";
     THEME_LOAN_OFFER = 1.5, "Loans and funding are offered.";
     THEME_PHARMACY = 2.2, "Medicine without a prescription.";
     THEME_MIRACLE_CURE = 1.6, "Weight loss and miracle cures.";
@@ -43,6 +44,8 @@ symbols! { Body:
     THEME_BULK_TOOLS = 1.5, "Sells addresses, rankings, web design, mailing tools.";
     THEME_TECH_SUPPORT = 1.2, "Viruses were found, the protection has expired.";
     THEME_GENERIC_GREETING = 0.7, "Greets a customer, user or friend without a name.";
+    THEME_GAMBLING = 1.8, "Casinos and bets, with a bonus for the first deposit.";
+    THEME_LEGAL_THREAT = 1.2, "A summons, a lawsuit or a police matter is announced by mail.";
     THEME_ENABLE_CONTENT = 2.5, "Tells the reader to switch macros on or to paste a command.";
 }
 
@@ -67,6 +70,7 @@ static BY_THEME: &[(Theme, &Symbol)] = &[
     (Theme::GiftCard, &THEME_GIFT_CARDS),
     (Theme::PaymentChange, &THEME_BANK_CHANGE),
     (Theme::Crypto, &THEME_CRYPTO),
+    (Theme::CryptoGift, &THEME_CRYPTO_GIFT),
     (Theme::Investment, &THEME_LOAN_OFFER),
     (Theme::Pharmacy, &THEME_PHARMACY),
     (Theme::Diet, &THEME_MIRACLE_CURE),
@@ -81,6 +85,8 @@ static BY_THEME: &[(Theme, &Symbol)] = &[
     (Theme::BulkMailTools, &THEME_BULK_TOOLS),
     (Theme::TechSupport, &THEME_TECH_SUPPORT),
     (Theme::EnableContent, &THEME_ENABLE_CONTENT),
+    (Theme::Gambling, &THEME_GAMBLING),
+    (Theme::LegalThreat, &THEME_LEGAL_THREAT),
 ];
 
 /// Letters up to which a mail counts as a note: boss fraud begins with one.
@@ -105,8 +111,12 @@ pub fn check(view: &View<'_>, found: &mut Findings) {
                 | Theme::GiftCard
                 | Theme::SubscriptionCallback
         );
-        if view.themes.has(*theme) && !(is_own_business && view.is_from_brand()) {
-            found.add_scaled(symbol, view.themes.strength(*theme), view.themes.evidence(*theme));
+        // Who offers to leave must say so in the text, and honest advertising has prizes and points too.
+        let advertises = matches!(theme, Theme::Prize | Theme::RewardPoints | Theme::BulkMarketing);
+        let must_say = matches!(theme, Theme::BulkDisclaimer);
+        if view.themes.has(*theme) && !(is_own_business && view.is_from_brand()) && !(must_say && view.is_newsletter) {
+            let voice = if advertises && view.is_newsletter { 0.5 } else { 1.0 };
+            found.add_scaled(symbol, voice * view.themes.strength(*theme), view.themes.evidence(*theme));
         }
     }
     if view.themes.has(Theme::BecOpening) && view.text_length() < NOTE && view.from_outside && !view.is_reply {

@@ -7,12 +7,12 @@ use crate::view::View;
 
 symbols! { Headers:
     FROM_MISSING = 2.0, "No From field, or an empty one (RFC 5322 §3.6).";
-    FROM_SEVERAL = 1.5, "From names several authors: each program may show another one.";
+    FROM_SEVERAL = 2.0, "From names several authors: each program may show another one.";
     FROM_INVALID = 1.5, "What stands in From is no mail address.";
     TO_UNDISCLOSED = 0.5, "To is \"undisclosed recipients\" or an empty group.";
     SUBJECT_MISSING = 0.6, "No subject, or an empty one.";
     HEADER_DUPLICATED = 1.2, "From, Subject, Date, Message-ID or To stands twice (RFC 5322 §3.6).";
-    HEADER_EIGHT_BIT = 0.6, "Raw octets above 127 that are no UTF-8 in the header.";
+    HEADER_EIGHT_BIT = 0.6, "Raw octets above 127 in the header, where RFC 2047 wants encoded words.";
     HEADER_BROKEN_LINE = 0.8, "A line in the header that is no field.";
     RECIPIENTS_SORTED = 1.0, "Five or more recipients in alphabetical order: an address list worked off.";
     RECIPIENTS_SIMILAR = 1.0, "Five or more recipients whose names begin alike: a guessed list.";
@@ -38,9 +38,16 @@ pub fn check(view: &View<'_>, found: &mut Findings) {
 fn presence(view: &View<'_>, found: &mut Findings) {
     match view.mail.from.as_slice() {
         [] => found.add(&FROM_MISSING, view.value("From")),
-        [one] if one.domain().is_none() || one.address.contains(char::is_whitespace) => found.add(&FROM_INVALID, &one.address),
+        [one] if one.domain().is_none_or(is_no_domain) || one.address.contains(char::is_whitespace) => {
+            found.add(&FROM_INVALID, &one.address)
+        }
         [_] => {}
-        [first, second, ..] => found.add(&FROM_SEVERAL, format!("{}, {}", first.address, second.address)),
+        [first, second, ..] => {
+            found.add(&FROM_SEVERAL, format!("{}, {}", first.address, second.address));
+            if view.from_domain.is_empty() {
+                found.add(&FROM_INVALID, view.value("From"));
+            }
+        }
     }
     let is_addressed = view.header("To").is_some() || view.header("Cc").is_some();
     if is_addressed && view.mail.to.is_empty() && view.mail.cc.is_empty() && !view.is_list {
@@ -54,6 +61,11 @@ fn presence(view: &View<'_>, found: &mut Findings) {
             found.add(&HEADER_DUPLICATED, format!("{name}, {} times", view.count(name)));
         }
     }
+}
+
+/// Signs that no host name has, not even one in another script.
+fn is_no_domain(domain: &str) -> bool {
+    !domain.starts_with('[') && domain.contains(|c: char| c.is_ascii() && !c.is_ascii_alphanumeric() && !matches!(c, '.' | '-' | '_'))
 }
 
 fn recipients(view: &View<'_>, found: &mut Findings) {

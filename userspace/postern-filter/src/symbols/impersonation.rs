@@ -4,9 +4,9 @@
 //! of their own, register a name that looks alike, or borrow a free mailer. So names are compared
 //! with the domain that really speaks.
 
-use super::{Findings, lure};
+use super::{Findings, attachment, lure};
 use crate::brands::Resemblance;
-use crate::domain_lists::{registrable, related, within};
+use crate::domain_lists::{Kind, registrable, related, within};
 use crate::fold::fold;
 use crate::lookalike::{looks_like, one_edit_apart};
 use crate::symbols;
@@ -15,6 +15,7 @@ use crate::view::View;
 
 symbols! { Impersonation:
     BRAND_IN_NAME = 3.0, "The display name is a known brand's, the address is not.";
+    BRAND_LOOKALIKE_NAME = 4.0, "The display name is written to be read as a known brand's: Iedger, Trust WaIIet.";
     BRAND_IN_LOCAL_PART = 1.5, "The brand is in the local part, before somebody else's domain: paypal@example.org.";
     BRAND_IN_FROM_DOMAIN = 2.5, "The author's domain has a brand's name as a piece: paypal-service.example.";
     BRAND_LOOKALIKE_FROM = 4.0, "The author's domain looks like a brand's: paypa1.com, rnicrosoft.com.";
@@ -35,7 +36,8 @@ symbols! { Impersonation:
 }
 
 pub fn check(view: &View<'_>, found: &mut Findings) {
-    if view.from_domain.is_empty() {
+    // Without an address a name can still pretend to be somebody's.
+    if view.from_domain.is_empty() && view.from_name.is_empty() {
         return;
     }
     brand_in_from(view, found);
@@ -66,6 +68,9 @@ fn brand_in_from(view: &View<'_>, found: &mut Findings) {
             ),
         );
     }
+    if let Some(id) = brands.in_name_by_look(&view.folded_name.text).filter(|id| !via && !view.speaks_for(*id, domain)) {
+        found.add(&BRAND_LOOKALIKE_NAME, format!("\"{}\" for {}", view.from_name, brands.get(id).name));
+    }
     match brands.resembles(domain) {
         Some((id, Resemblance::Lookalike)) => found.add(&BRAND_LOOKALIKE_FROM, format!("{domain} for {}", brands.get(id).name)),
         Some((id, Resemblance::Piece)) => found.add(&BRAND_IN_FROM_DOMAIN, format!("{domain} for {}", brands.get(id).name)),
@@ -73,7 +78,8 @@ fn brand_in_from(view: &View<'_>, found: &mut Findings) {
     }
     if !via {
         let local = view.from_address.rsplit_once('@').map_or("", |(l, _)| l);
-        let pieces = local.split(['.', '-', '_', '+']).filter(|p| p.len() >= 4).take(8);
+        // WordPress sends the forms of a site as wordpress@ its domain.
+        let pieces = local.split(['.', '-', '_', '+']).filter(|p| p.len() >= 4 && *p != "wordpress").take(8);
         for piece in pieces {
             if let Some(id) = brands.in_text(piece).next().filter(|id| !view.speaks_for(*id, domain)) {
                 found.add(&BRAND_IN_LOCAL_PART, format!("{} for {}", view.from_address, brands.get(id).name));
@@ -94,7 +100,7 @@ fn urls(view: &View<'_>, found: &mut Findings) {
     let mut last = "";
     for url in view.links().filter(|u| !related(&u.host, view.from_domain)) {
         let host = url.host.as_str();
-        if host == last || view.is_own(host) || url.ip.is_some() {
+        if host == last || view.is_own(host) || url.ip.is_some() || view.policy.lists.is(Kind::Esp, host) {
             continue;
         }
         last = host;
@@ -125,6 +131,9 @@ fn brand_in_content(view: &View<'_>, found: &mut Findings) {
                 Theme::SubscriptionCallback,
                 Theme::TechSupport,
                 Theme::Crypto,
+                Theme::CryptoGift,
+                Theme::Gambling,
+                Theme::LegalThreat,
                 Theme::DocumentShare,
             ])
             .is_some();
@@ -399,7 +408,11 @@ fn names(view: &View<'_>, found: &mut Findings) {
                 r.starts_with([' ', '-', ':', '|', '@', '(']) && !r.contains(" at ") && view.themes.first_of(lure::CREDENTIAL).is_some()
             })
     });
-    if is_desk && !view.is_own(domain) && !via && !view.is_reply && !view.is_from_brand() {
+    // A note without anything to follow, open or answer elsewhere is a machine's: a telephone system, a scanner.
+    let hooks =
+        [&attachment::ATTACHMENT_HTML, &attachment::ATTACHMENT_SVG, &attachment::ATTACHMENT_ARCHIVE, &attachment::ATTACHMENT_ENCRYPTED];
+    let has_hook = view.foreign_links().next().is_some() || found.any_of(&hooks) || !view.mail.reply_to.is_empty();
+    if is_desk && has_hook && !view.is_own(domain) && !via && !view.is_reply && !view.is_from_brand() {
         found.add(&HELPDESK_FROM_OUTSIDE, shown());
     }
 }

@@ -1,14 +1,17 @@
 //! Combinations: what the mail is about, taken together with who sends it and where it leads.
 //! Each half is usual in honest mail; together they are how phishing works.
 
-use super::{Findings, Symbol, attachment, attachment_content, html, impersonation, reply_to, sender, url, url_host};
+use super::{
+    Findings, Symbol, attachment, attachment_content, authorship, headers, html, impersonation, picture, reply_to, sender, sender_form,
+    url, url_host, url_path,
+};
 use crate::symbols;
 use crate::themes::Theme;
 use crate::view::View;
 
 symbols! { Body:
     LURE_WITH_ODD_LINK = 2.5, "Asks to act on an account, money or a parcel, and the link leads to an odd place.";
-    LURE_WITH_FOREIGN_LINK = 1.2, "Asks to act on an account, and every link leads away from the author's domain.";
+    LURE_WITH_FOREIGN_LINK = 1.2, "Asks to act on an account, offers a gift or threatens, and every link leads away from the author's domain.";
     LURE_FROM_FREE_MAILER = 1.8, "A free mailer's user writes about the reader's account, parcel or payment.";
     LURE_FROM_ODD_SENDER = 1.5, "A lure from an address that is odd by itself (random, abused zone, look-alike).";
     LURE_URGENT = 1.0, "A lure that presses for time.";
@@ -34,6 +37,9 @@ pub const CREDENTIAL: &[Theme] = &[
     Theme::Voicemail,
 ];
 
+/// Gifts and threats of strangers: with them, too, every link leads to the sender's own site in honest mail.
+const GIFTS: &[Theme] = &[Theme::Prize, Theme::CryptoGift, Theme::Gambling, Theme::LegalThreat, Theme::RefundTax, Theme::RewardPoints];
+
 /// Themes that are used as bait with links as well, though business mail knows them.
 const BAIT: &[Theme] = &[
     Theme::DocumentShare,
@@ -43,6 +49,9 @@ const BAIT: &[Theme] = &[
     Theme::TechSupport,
     Theme::Invoice,
     Theme::SubscriptionCallback,
+    Theme::LegalThreat,
+    Theme::CryptoGift,
+    Theme::Gambling,
 ];
 
 static ODD_LINKS: &[&Symbol] = &[
@@ -63,6 +72,11 @@ static ODD_LINKS: &[&Symbol] = &[
     &url_host::URL_RANDOM_HOST,
     &url_host::URL_PUNYCODE,
     &url::URL_HACKED_SITE,
+    &url_path::URL_ALL_SHORTENED,
+    &url_path::URL_CODE_PATH,
+    &url_path::URL_SERVER_NAME,
+    &picture::PICTURE_FROM_ADDRESS,
+    &picture::PICTURE_FROM_ANONYMOUS_HOST,
     &impersonation::BRAND_IN_URL,
     &impersonation::BRAND_LOOKALIKE_URL,
     &impersonation::OWN_DOMAIN_LOOKALIKE_URL,
@@ -82,6 +96,17 @@ static ODD_SENDERS: &[&Symbol] = &[
     &impersonation::OWN_DOMAIN_IN_NAME,
     &impersonation::NAME_HAS_OTHER_ADDRESS,
     &impersonation::OWN_DOMAIN_FORGED,
+    &authorship::FROM_BRAND_FORGED,
+    &authorship::ENVELOPE_NULL,
+    &authorship::REFERENCE_NONSENSE,
+    &sender_form::FROM_ADDRESS_PADDED,
+    &sender_form::FROM_NAME_AND_NUMBER,
+    &sender_form::FROM_DEEP_DOMAIN,
+    &sender_form::FROM_HOST_RANDOM,
+    &sender_form::FROM_NAME_DECORATED,
+    &sender_form::FROM_SERVER_USER,
+    &headers::FROM_SEVERAL,
+    &headers::FROM_INVALID,
 ];
 
 pub fn check(view: &View<'_>, found: &mut Findings) {
@@ -92,20 +117,11 @@ pub fn check(view: &View<'_>, found: &mut Findings) {
     let credential = themes.first_of(CREDENTIAL);
     let bait = credential.or_else(|| themes.first_of(BAIT));
     let odd_link = found.any_of(ODD_LINKS);
+    foreign_links(view, found);
     if let Some(theme) = bait {
         let seen = themes.evidence(theme);
         if odd_link {
             found.add(&LURE_WITH_ODD_LINK, seen);
-        }
-        // Machines of a large firm, its newsletter service and its shops have different domains, so foreign
-        // links say something only with a lure for credentials, and less with a way to unsubscribe.
-        if credential.is_some()
-            && !view.is_list
-            && !view.is_newsletter
-            && view.links().next().is_some()
-            && view.links().count() == view.foreign_links().count()
-        {
-            found.add(&LURE_WITH_FOREIGN_LINK, view.foreign_links().next().map_or("", |u| u.host.as_str()));
         }
         if found.any_of(ODD_SENDERS) {
             found.add(&LURE_FROM_ODD_SENDER, &view.from_address);
@@ -151,6 +167,16 @@ pub fn check(view: &View<'_>, found: &mut Findings) {
         && !view.is_reply
     {
         found.add(&MALWARE_LURE, themes.evidence(theme));
+    }
+}
+
+/// Machines of a large firm, its newsletter service and its shops have different domains, so foreign
+/// links say something only with a lure, and less with a way to unsubscribe.
+fn foreign_links(view: &View<'_>, found: &mut Findings) {
+    let lure = view.is_credential_lure() || view.themes.first_of(GIFTS).is_some();
+    let all_foreign = view.links().next().is_some() && view.links().count() == view.foreign_links().count();
+    if lure && all_foreign && !view.is_list && !view.is_newsletter {
+        found.add(&LURE_WITH_FOREIGN_LINK, view.foreign_links().next().map_or("", |u| u.host.as_str()));
     }
 }
 

@@ -13,6 +13,7 @@ pub mod antivirus;
 pub mod arc;
 pub mod attachment;
 pub mod attachment_content;
+pub mod authorship;
 pub mod bayes;
 pub mod body;
 pub mod body_form;
@@ -27,15 +28,18 @@ pub mod lists;
 pub mod lure;
 pub mod mailer;
 pub mod mime;
+pub mod picture;
 pub mod reply_to;
 pub mod reputation;
 pub mod sender;
+pub mod sender_form;
 pub mod spf;
 pub mod subject;
 pub mod trace;
 pub mod upstream;
 pub mod url;
 pub mod url_host;
+pub mod url_path;
 pub mod user;
 
 /// One check, as declared.
@@ -127,6 +131,8 @@ pub static TABLES: &[&[&Symbol]] = &[
     arc::TABLE,
     headers::TABLE,
     sender::TABLE,
+    sender_form::TABLE,
+    authorship::TABLE,
     subject::TABLE,
     trace::TABLE,
     mailer::TABLE,
@@ -136,11 +142,14 @@ pub static TABLES: &[&[&Symbol]] = &[
     body_form::TABLE,
     lure::TABLE,
     html::TABLE,
+    picture::TABLE,
     url::TABLE,
     url_host::TABLE,
+    url_path::TABLE,
     attachment::TABLE,
     attachment_content::TABLE,
     impersonation::TABLE,
+    authorship::IMPERSONATION_TABLE,
     reply_to::TABLE,
     bayes::TABLE,
     reputation::TABLE,
@@ -165,6 +174,10 @@ pub fn run(view: &View<'_>) -> Findings {
     }
     headers::check(view, &mut found);
     sender::check(view, &mut found);
+    sender_form::check(view, &mut found);
+    if view.from_outside {
+        authorship::check(view, &mut found);
+    }
     subject::check(view, &mut found);
     mailer::check(view, &mut found);
     mime::check(view, &mut found);
@@ -173,6 +186,8 @@ pub fn run(view: &View<'_>) -> Findings {
     html::check(view, &mut found);
     url::check(view, &mut found);
     url_host::check(view, &mut found);
+    url_path::check(view, &mut found);
+    picture::check(view, &mut found);
     attachment::check(view, &mut found);
     attachment_content::check(view, &mut found);
     if view.from_outside {

@@ -67,7 +67,7 @@ pub fn check(view: &View<'_>, found: &mut Findings) {
     let near_brand = matches!(view.policy.brands.resembles(domain), Some((_, Resemblance::Lookalike)));
     let sister = near_from
         && look == from_look
-        && view.from_is_authentic() == Some(true)
+        && view.from_is_authentic().or(view.can_be_confirmed) == Some(true)
         && crate::domain_lists::registrable(domain).split('.').next() == crate::domain_lists::registrable(from).split('.').next();
     if (near_from && !sister) || near_own || near_brand {
         found.add(&REPLY_TO_LOOKALIKE, shown());

@@ -15,6 +15,7 @@ symbols! { Headers:
     SUBJECT_TRAILING_CODE = 0.8, "The subject ends in a random code behind a gap.";
     SUBJECT_ADVERTISEMENT = 2.0, "The subject says itself that it is advertisement (ADV:).";
     SUBJECT_MONEY = 0.6, "A sum of money or a percentage off in the subject.";
+    SUBJECT_MONEY_PICTOGRAM = 1.2, "Banknotes, a coin or a money bag as a pictogram in the subject, and no list to leave.";
     SUBJECT_FREE = 0.5, "Free, gratis, kostenlos in the subject.";
     SUBJECT_PICTOGRAM = 0.3, "Emoji or dingbats in the subject.";
     SUBJECT_HAS_RECIPIENT = 0.8, "The recipient's address or its local part stands in the subject.";
@@ -64,6 +65,10 @@ pub fn check(view: &View<'_>, found: &mut Findings) {
     let words = || bare.split(|c: char| !c.is_alphanumeric());
     if !view.is_reply && !view.is_list && words().any(|w| matches!(w, "free" | "gratis" | "kostenlos" | "gratuit")) {
         found.add(&SUBJECT_FREE, subject);
+    }
+    let money = |c: char| matches!(c, '\u{1f4b0}'..='\u{1f4b8}' | '\u{1f911}' | '\u{1fa99}');
+    if !view.is_reply && !view.is_newsletter && subject.chars().any(money) {
+        found.add(&SUBJECT_MONEY_PICTOGRAM, subject);
     }
     if subject.chars().any(is_pictogram) {
         found.add(&SUBJECT_PICTOGRAM, subject);
