@@ -29,7 +29,7 @@ test *args:
 check:
     cargo fmt --all --check
     cd ebpf/postern-ebpf && cargo fmt --check
-    cd fuzz && cargo fmt --check
+    cd fuzz && cargo fmt --check && cargo metadata --locked --format-version 1 > /dev/null
     cargo clippy --locked --workspace --all-targets -- -D warnings
     cargo deny --offline check bans licenses sources
     cargo test --locked -q --workspace --test architecture

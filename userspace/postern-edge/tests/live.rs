@@ -274,6 +274,11 @@ fn guards_a_real_interface() {
     // An interface that goes and comes back is guarded again.
     within(&host, || ip("link del host0"));
     wait_until("the loss", PATIENCE, || !status().unwrap().interfaces[0].attached);
+    // Its link is left over; that is no reason for the others not to get another program.
+    let mut changed = settings(folder);
+    changed.rates.syn_per_second = 1_000_000;
+    let reply = runtime.block_on(edge.ask(EdgeRequest::Apply { settings: Box::new(changed) })).unwrap();
+    assert_eq!(reply, EdgeReply::Done);
     within(&host, || {
         ip(&format!("link add host0 type veth peer name client0 netns {client_path}"));
         ip("link set host0 up");

@@ -127,6 +127,10 @@ impl Guard {
         self.features = features;
         for (interface, mode) in self.pins.pinned_links() {
             let path = self.pins.link(&interface, &mode);
+            // Its interface was taken away: the link guards nothing, and must not keep the others from the new program.
+            if self.pins.get(&path)?.and_then(|fd| link_interface(&fd)).is_none() {
+                continue;
+            }
             self.replace(&path).map_err(|why| GuardError::Interface { interface, why })?;
         }
         self.pin_program()?;
