@@ -35,7 +35,7 @@ pub fn refers(mail: &Message) -> bool {
     references(mail).next().is_some()
 }
 
-/// A reference that no program writes: without @, or longer than any Message-ID.
+/// A reference that no program writes: longer than any Message-ID.
 pub fn refers_to_nonsense(mail: &Message) -> bool {
     references(mail).any(|value| {
         // Outlook and others write a comment or a bare phrase there; what counts is what stands in brackets.
