@@ -145,7 +145,7 @@ impl FeedTable for HostTables<'_> {
             Some(fd) => Table::<u32, Bucket>::from_fd("FEED_TABLE_V4", fd)?.get_boxed(&index),
             None => Ok(None),
         });
-        self.say(format!("feeds: a rule may be near, line {index} of the table is searched"));
+        self.say(format!("feeds: line {index} of the table is read"));
         self.or_fail(inner)
     }
 

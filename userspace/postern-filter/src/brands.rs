@@ -63,7 +63,8 @@ impl Brands {
             brands.push(Brand { name: name.clone(), domains: domains.iter().map(ToString::to_string).collect() });
         }
         let mut name_by_look = HashMap::default();
-        for (name, (id, _)) in names.iter().zip(&name_of) {
+        // Ordinary words look like other ordinary words and names (Appie, Apple): only the others are told by their look.
+        for (name, (id, _)) in names.iter().zip(&name_of).filter(|(_, (_, is_word))| !is_word) {
             let plain: String = name.chars().filter(|c| c.is_alphanumeric()).collect();
             if plain.len() >= 5 {
                 name_by_look.entry(looks_like(&plain)).or_insert((plain, *id));
@@ -296,6 +297,32 @@ mod tests {
         assert_eq!(look("Trust WaIIet").as_deref(), Some("Trust Wallet"));
         assert_eq!(look("PaypaI Support").as_deref(), Some("PayPal"));
         assert_eq!((look("PayPal"), look("Pay Pal"), look("Erika Mustermann")), (None, None, None));
+        assert_eq!(look("Appie Jansen"), None);
+    }
+
+    /// Hosts of others that hold or resemble the label of a brand which is an ordinary word or name.
+    #[test]
+    fn ordinary_words_in_hosts_are_nobodys() {
+        let table = Brands::new(&BTreeMap::new());
+        let hosts = [
+            "mobile.nytimes.com",
+            "sushi-palace.de",
+            "lido-hotel.it",
+            "rijksoverheid.nl",
+            "interactivebrokers.com",
+            "allegromicro.com",
+            "interstellar.com",
+            "douglaselliman.com",
+            "grossmann.de",
+            "stella.de",
+            "ritual.com",
+            "interact.com",
+            "nordex.com",
+            "mobily.com",
+        ];
+        for host in hosts {
+            assert!(table.resembles(host).is_none(), "{host}");
+        }
     }
 
     #[test]

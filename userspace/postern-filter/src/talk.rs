@@ -38,9 +38,8 @@ pub fn refers(mail: &Message) -> bool {
 /// A reference that no program writes: longer than any Message-ID.
 pub fn refers_to_nonsense(mail: &Message) -> bool {
     references(mail).any(|value| {
-        // Outlook and others write a comment or a bare phrase there; what counts is what stands in brackets.
-        let id = value.split(['<', '>']).nth(1).unwrap_or(value);
-        id.len() > ID_LIMIT || value.len() > 60 * ID_LIMIT
+        // With brackets or without, and with a comment beside it: one word is one id.
+        value.split(['<', '>', ' ', '\t']).any(|id| id.len() > ID_LIMIT) || value.len() > 60 * ID_LIMIT
     })
 }
 

@@ -16,9 +16,11 @@ use tokio::net::{TcpStream, UnixStream};
 const CHUNK: usize = 64 * 1024;
 /// Longest reply that is read: `stream: `, a name, ` FOUND`.
 const MAX_REPLY: u64 = 4096;
-/// Failures in a row after which mails no longer wait for it; it is tried again this often.
+/// Mails in a row without an answer after which clamd is asked by a PING, which no mail can make slow. If that fails too, mails no
+/// longer wait; it is tried again this often, and waited for so long.
 const FAILURES: u32 = 5;
 const TRY_EVERY: Duration = Duration::from_secs(5);
+const PING_WITHIN: Duration = Duration::from_secs(2);
 
 pub struct Antivirus {
     settings: AntivirusSettings,
@@ -57,7 +59,7 @@ impl Antivirus {
         if mail.len() as u64 > self.settings.max_size {
             return Asked::Yes(Scan::TooLarge);
         }
-        if !self.patience.may_ask(Instant::now()) {
+        if self.patience.is_over() && !(self.patience.may_ask(Instant::now()) && self.is_alive(target).await) {
             return Asked::Failed;
         }
         let scan = async {
@@ -82,12 +84,20 @@ impl Antivirus {
                     }
                     return Asked::Yes(answer);
                 }
-                None => format!("unexpected reply: {}", String::from_utf8_lossy(&reply).chars().take(100).collect::<String>()),
+                None => {
+                    self.patience.answered();
+                    format!("unexpected reply: {}", String::from_utf8_lossy(&reply).chars().take(100).collect::<String>())
+                }
             },
-            Ok(Err(e)) => e.to_string(),
-            Err(_) => format!("no answer within {}", self.settings.timeout),
+            Ok(Err(e)) => {
+                self.no_answer(target).await;
+                e.to_string()
+            }
+            Err(_) => {
+                self.no_answer(target).await;
+                format!("no answer within {}", self.settings.timeout)
+            }
         };
-        self.patience.failed(Instant::now());
         if !self.was_down.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 clamd = self.settings.clamd,
@@ -97,6 +107,40 @@ impl Antivirus {
         }
         Asked::Failed
     }
+}
+
+impl Antivirus {
+    /// A mail had no answer. Strangers can send mails that take long: before clamd counts as silent it is asked itself.
+    async fn no_answer(&self, target: &Target) {
+        if self.patience.is_at_its_end() {
+            self.is_alive(target).await;
+        } else {
+            self.patience.failed(Instant::now());
+        }
+    }
+
+    async fn is_alive(&self, target: &Target) -> bool {
+        let ping = async {
+            match target {
+                Target::Unix(path) => pong(UnixStream::connect(path).await?).await,
+                Target::Tcp(host) => pong(TcpStream::connect(host).await?).await,
+            }
+        };
+        let is_alive = matches!(tokio::time::timeout(PING_WITHIN.min(self.settings.timeout.0), ping).await, Ok(Ok(true)));
+        if is_alive {
+            self.patience.answered();
+        } else {
+            self.patience.failed(Instant::now());
+        }
+        is_alive
+    }
+}
+
+async fn pong(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<bool> {
+    stream.write_all(b"zPING\0").await?;
+    let mut reply = [0; 4];
+    stream.read_exact(&mut reply).await?;
+    Ok(reply == *b"PONG")
 }
 
 /// One INSTREAM: the mail in chunks, each behind its length, then what clamd says until it closes.
@@ -166,6 +210,30 @@ mod tests {
             assert!(matches!(antivirus.scan(b"a mail").await, Asked::Failed));
         }
         assert!(began.elapsed() < Duration::from_secs(5), "100 mails waited {:?}, not 5 of them 100 ms each", began.elapsed());
+        Ok(())
+    }
+
+    /// Answers a PING and no mail: what archives do that take long to open.
+    #[tokio::test]
+    async fn mails_that_take_long_do_not_switch_scanning_off() -> io::Result<()> {
+        let slow = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+        let timeout = postern_model::time::Span::millis(50);
+        let clamd = format!("tcp:{}", slow.local_addr()?);
+        tokio::spawn(async move {
+            let mut held = Vec::new();
+            while let Ok((mut stream, _)) = slow.accept().await {
+                let mut command = [0; 6];
+                if stream.read_exact(&mut command).await.is_ok() && command == *b"zPING\0" {
+                    let _ = stream.write_all(b"PONG\0").await;
+                }
+                held.push(stream);
+            }
+        });
+        let antivirus = Antivirus::new(&AntivirusSettings { clamd, timeout, ..AntivirusSettings::default() });
+        for _ in 0..3 * FAILURES {
+            assert!(matches!(antivirus.scan(b"a mail").await, Asked::Failed));
+            assert!(!antivirus.patience.is_over());
+        }
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! The directory in bpffs where link, program and maps live on when edge is dead.
 //!
 //! ```text
-//! <dir>/maps-v1/CONFIG, BANS_V4, …   maps of this layout (postern_ebpf_abi::VERSION)
+//! <dir>/maps-v3/FRONT, BANS_V4, …   maps of this layout (postern_ebpf_abi::VERSION)
 //! <dir>/program                      the program in force
 //! <dir>/links/eth0:native            one link per guarded interface, with its mode
 //! ```

@@ -23,7 +23,7 @@ symbols! { Attachment:
     PDF_LAUNCHES = 4.0, "A PDF that starts a program.";
     PDF_CARRIES_FILE = 1.5, "A PDF with another file in it.";
     PDF_ENCRYPTED = 0.6, "A PDF with a password.";
-    PDF_PASSWORD_IN_TEXT = 3.0, "A PDF with a password, and the password stands in the mail: to hide it from scanners.";
+    PDF_PASSWORD_IN_TEXT = 1.5, "A PDF with a password, and the password stands in the mail: to hide it from scanners.";
 }
 
 pub fn check(view: &View<'_>, found: &mut Findings) {

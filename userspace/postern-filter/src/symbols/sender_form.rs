@@ -8,7 +8,7 @@ use crate::view::View;
 symbols! { Headers:
     FROM_ADDRESS_PADDED = 1.2, "A blank between the address in From and its closing bracket.";
     FROM_NAME_AND_NUMBER = 1.2, "From is a made-up person with a number, at a domain that is no free mailer: lina_miller_54213@.";
-    FROM_DEEP_DOMAIN = 1.0, "The author's domain has five labels and more, or labels of one letter.";
+    FROM_DEEP_DOMAIN = 1.0, "The author's domain has three labels and more below the registered domain, or three of one letter.";
     FROM_HOST_RANDOM = 0.8, "A label before the author's registered domain is a random string.";
     FROM_NAME_DECORATED = 1.0, "The display name is framed or filled with signs: brackets, underscores, quotes, dots.";
     FROM_SERVER_USER = 0.8, "From or the envelope's sender is a web server's or system's own user at a host's name: root@vps-1234.";
@@ -53,11 +53,10 @@ fn domain(view: &View<'_>, found: &mut Findings) {
     if view.policy.brands.owner(view.from_domain).is_some() {
         return;
     }
-    let labels = || view.from_domain.split('.');
-    if labels().count() >= 5 || labels().filter(|l| l.len() == 1).count() >= 3 {
+    let below = view.from_domain.strip_suffix(site).unwrap_or_default();
+    if below.split('.').filter(|l| !l.is_empty()).count() >= 3 || view.from_domain.split('.').filter(|l| l.len() == 1).count() >= 3 {
         found.add(&FROM_DEEP_DOMAIN, view.from_domain);
     }
-    let below = view.from_domain.strip_suffix(site).unwrap_or_default();
     if below.split('.').any(|l| l.len() >= 7 && (is_random(l) || mixes_digits(l))) {
         found.add(&FROM_HOST_RANDOM, view.from_domain);
     }

@@ -319,11 +319,15 @@ impl Resolver {
             return known;
         }
         let Some(query) = parse_name(name) else { return Answer::NoName };
-        if self.is_silent() && !(self.0.patience.may_ask(now) && self.servers_answer(hickory).await) {
+        if self.is_silent() && !(self.0.patience.may_ask(now) && self.servers_answer().await) {
             return Answer::Temporary(Arc::from("the name servers are silent"));
         }
+        let mut is_silence = false;
         let (answer, valid_until) = match tokio::time::timeout(self.0.timeout, hickory.lookup(query, kind)).await {
-            Err(_) => (Answer::Temporary(Arc::from("no answer in time")), now + FAILURE_TTL),
+            Err(_) => {
+                is_silence = true;
+                (Answer::Temporary(Arc::from("no answer in time")), now + FAILURE_TTL)
+            }
             Ok(Ok(lookup)) => {
                 let valid_until = lookup.valid_until().min(now + POSITIVE_TTL_MAX);
                 match read(&mut lookup.answers().iter().map(|record| &record.data)) {
@@ -337,12 +341,17 @@ impl Resolver {
                     none.negative_ttl.map_or(NEGATIVE_TTL, |s| Duration::from_secs(u64::from(s)).clamp(NEGATIVE_TTL, NEGATIVE_TTL_MAX));
                 (if none.response_code == ResponseCode::NXDomain { Answer::NoName } else { Answer::NoData }, now + ttl)
             }
-            Ok(Err(other)) => (Answer::Temporary(other.to_string().into()), now + FAILURE_TTL),
+            Ok(Err(other)) => {
+                is_silence = !matches!(other, NetError::Dns(_));
+                (Answer::Temporary(other.to_string().into()), now + FAILURE_TTL)
+            }
         };
-        match &answer {
-            Answer::Temporary(_) if self.0.patience.is_at_its_end() => drop(self.servers_answer(hickory).await),
-            Answer::Temporary(_) => drop(self.0.patience.failed(Instant::now())),
-            _ => self.0.patience.answered(),
+        if !is_silence {
+            self.0.patience.answered();
+        } else if self.0.patience.is_at_its_end() {
+            self.servers_answer().await;
+        } else {
+            self.0.patience.failed(Instant::now());
         }
         self.0.cache.insert(key, answer.clone(), valid_until);
         answer
@@ -351,11 +360,18 @@ impl Resolver {
 
 impl Resolver {
     /// Asks for a name that nobody's zone can hold (RFC 6761 §6.2) and no cache does. (`invalid` would do as well, but is answered by
-    /// hickory itself.)
-    async fn servers_answer(&self, hickory: &TokioResolver) -> bool {
+    /// hickory itself.) Any answer will do, a refusal, too: it is about the servers, not about the name. Runs on when the asker, who
+    /// may have less time, is gone.
+    async fn servers_answer(&self) -> bool {
+        let resolver = self.clone();
+        tokio::spawn(async move { resolver.try_servers().await }).await.unwrap_or(false)
+    }
+
+    async fn try_servers(&self) -> bool {
+        let Some(hickory) = &self.0.hickory else { return false };
         let name = format!("{:016x}.test.", rand::random::<u64>());
         let asked = tokio::time::timeout(self.0.timeout, hickory.lookup(name, RecordType::A)).await;
-        let answers = matches!(asked, Ok(Ok(_) | Err(NetError::Dns(DnsError::NoRecordsFound(_)))));
+        let answers = matches!(asked, Ok(Ok(_) | Err(NetError::Dns(_))));
         let was_silent = self.is_silent();
         if answers {
             self.0.patience.answered();
