@@ -66,10 +66,9 @@ fn from_the_cable_to_the_mailbox() {
         Gateway::start(&binary(), &scratch.path().join("postern"), &["--interface", INTERFACE, "--backend", "lmtp:127.0.0.1:2424"])
             .unwrap();
 
-    // XDP is on the cable.
-    let status = gateway.ask(&["edge", "status"]).unwrap();
-    assert_eq!(status["interfaces"][0]["name"], INTERFACE, "{status}");
-    assert_eq!(status["interfaces"][0]["attached"], true, "{status}");
+    let on_the_cable = || gateway.ask(&["edge", "status"]).is_ok_and(|s| s["interfaces"][0]["attached"] == true);
+    wait_until("XDP on the cable", LIMIT, on_the_cable).unwrap();
+    assert_eq!(gateway.ask(&["edge", "status"]).unwrap()["interfaces"][0]["name"], INTERFACE);
 
     // A plain mail goes through and carries our headers.
     let said = client
