@@ -109,6 +109,11 @@ impl Gateway {
         serde_json::from_slice(&output.stdout).with_context(|| String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
+    /// Whether the edge behind it has XDP on its first interface.
+    pub fn is_guarded(&self) -> bool {
+        self.ask(&["edge", "status"]).is_ok_and(|s| s["interfaces"][0]["attached"] == true)
+    }
+
     pub fn socket(&self) -> PathBuf {
         self.data.join("run/node.sock")
     }

@@ -153,8 +153,7 @@ fn dawdlers_and_half_open_connections_do_not_stop_good_mail() {
     let text = settings("[::]:2525", &format!("[edge]\ninterfaces = [\"{INTERFACE}\"]\nsmtp_ports = [{SMTP}]\nservice_ports = [{SMTP}]\n"));
     let _edge = Gateway::edge(&binary(), scratch.path(), &text).unwrap();
     let gateway = Gateway::node(&binary(), scratch.path(), &text).unwrap();
-    wait_until("XDP on the cable", LIMIT, || gateway.ask(&["edge", "status"]).is_ok_and(|s| s["interfaces"][0]["attached"] == true))
-        .unwrap();
+    wait_until("XDP on the cable", LIMIT, || gateway.is_guarded()).unwrap();
     let start = |script: &str| {
         let mut child =
             Running(client.command("python3", &["-c", script, GATEWAY, &SMTP.to_string()]).stdout(Stdio::piped()).spawn().unwrap());

@@ -66,8 +66,7 @@ fn from_the_cable_to_the_mailbox() {
         Gateway::start(&binary(), &scratch.path().join("postern"), &["--interface", INTERFACE, "--backend", "lmtp:127.0.0.1:2424"])
             .unwrap();
 
-    let on_the_cable = || gateway.ask(&["edge", "status"]).is_ok_and(|s| s["interfaces"][0]["attached"] == true);
-    wait_until("XDP on the cable", LIMIT, on_the_cable).unwrap();
+    wait_until("XDP on the cable", LIMIT, || gateway.is_guarded()).unwrap();
     assert_eq!(gateway.ask(&["edge", "status"]).unwrap()["interfaces"][0]["name"], INTERFACE);
 
     // A plain mail goes through and carries our headers.

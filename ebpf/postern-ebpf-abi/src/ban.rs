@@ -4,7 +4,7 @@
 //! hash of the address is asked before: with 10,000 bans in force one innocent address in 100 goes on to the table.
 //! Ends are compared here, so a ban ends on time even when userspace is dead.
 
-use crate::address::{Hashed, KeyV6, Prefix, Source, mask, mix, mix_v6};
+use crate::address::{Hashed, KeyV6, Prefix, Source, mask};
 
 /// Bits of the filter, as a power of two.
 pub const FILTER_BITS: u32 = 20;
@@ -31,13 +31,13 @@ pub trait BanTable {
 /// Word and bit in the filter of an IPv4 address.
 #[inline(always)]
 pub fn filter_v4(seed: u64, address: u32) -> (u32, u32) {
-    split(mix(seed, address as u64))
+    split(Hashed::of(seed, Source::V4(address)).hash)
 }
 
 /// Word and bit in the filter of an IPv6 prefix of `length` 64 or 128. (A /64 and its first address, which nobody has, share them.)
 #[inline(always)]
 pub fn filter_v6(seed: u64, key: &KeyV6) -> (u32, u32) {
-    split(mix_v6(seed, key.high, key.low))
+    split(Hashed::of(seed, Source::V6(key.high, key.low)).hash)
 }
 
 #[inline(always)]

@@ -17,8 +17,8 @@ pub struct Patience {
 }
 
 impl Patience {
-    pub fn new(limit: u32, pause: Duration) -> Self {
-        Self { limit, pause, since: Instant::now(), failures: AtomicU32::new(0), next_try: AtomicU64::new(0) }
+    pub fn new(limit: u32, pause: Duration, now: Instant) -> Self {
+        Self { limit, pause, since: now, failures: AtomicU32::new(0), next_try: AtomicU64::new(0) }
     }
 
     /// Whether asking now is worth the wait; who is told yes has to report what became of it.
@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn after_the_limit_one_asks_for_each_pause() {
-        let patience = Patience::new(3, Duration::from_secs(10));
+        let patience = Patience::new(3, Duration::from_secs(10), Instant::now());
         let at = |seconds| patience.since + Duration::from_secs(seconds);
         assert_eq!([1, 2, 3, 4].map(|s| patience.failed(at(s))), [false, false, true, false]);
         assert_eq!([5, 13, 14, 15, 23, 24].map(|s| patience.may_ask(at(s))), [false, false, true, false, false, true]);
@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn an_answer_restores_it() {
-        let patience = Patience::new(2, Duration::from_secs(10));
+        let patience = Patience::new(2, Duration::from_secs(10), Instant::now());
         patience.failed(patience.since);
         patience.answered();
         assert!(!patience.failed(patience.since) && !patience.is_over(), "not in a row");

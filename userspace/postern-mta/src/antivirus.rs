@@ -11,6 +11,7 @@ use postern_model::patience::Patience;
 use postern_model::settings::filter::AntivirusSettings;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
+use tokio_util::either::Either;
 
 /// Octets sent at a time.
 const CHUNK: usize = 64 * 1024;
@@ -37,6 +38,15 @@ enum Target {
     Tcp(String),
 }
 
+impl Target {
+    async fn connect(&self) -> io::Result<Either<UnixStream, TcpStream>> {
+        match self {
+            Self::Unix(path) => UnixStream::connect(path).await.map(Either::Left),
+            Self::Tcp(host) => TcpStream::connect(host).await.map(Either::Right),
+        }
+    }
+}
+
 impl Antivirus {
     pub fn new(settings: &AntivirusSettings) -> Self {
         let target = settings
@@ -48,7 +58,7 @@ impl Antivirus {
             settings: settings.clone(),
             target,
             was_down: AtomicBool::new(false),
-            patience: Patience::new(FAILURES, TRY_EVERY),
+            patience: Patience::new(FAILURES, TRY_EVERY, Instant::now()),
             was_too_small: AtomicBool::new(false),
         }
     }
@@ -62,16 +72,18 @@ impl Antivirus {
         if self.patience.is_over() && !(self.patience.may_ask(Instant::now()) && self.is_alive(target).await) {
             return Asked::Failed;
         }
-        let scan = async {
-            match target {
-                Target::Unix(path) => ask(UnixStream::connect(path).await?, mail).await,
-                Target::Tcp(host) => ask(TcpStream::connect(host).await?, mail).await,
-            }
+        let scan = async { ask(target.connect().await?, mail).await };
+        let reply = match tokio::time::timeout(self.settings.timeout.0, scan).await {
+            Ok(reply) => reply.map_err(|e| e.to_string()),
+            Err(_) => Err(format!("no answer within {}", self.settings.timeout)),
         };
-        let trouble = match tokio::time::timeout(self.settings.timeout.0, scan).await {
-            Ok(Ok(reply)) => match read_reply(&reply) {
+        match &reply {
+            Ok(_) => self.patience.answered(),
+            Err(_) => self.no_answer(target).await,
+        }
+        let trouble = match reply {
+            Ok(reply) => match read_reply(&reply) {
                 Some(answer) => {
-                    self.patience.answered();
                     if self.was_down.swap(false, Ordering::Relaxed) {
                         tracing::info!(clamd = self.settings.clamd, "clamd answers again");
                     }
@@ -84,19 +96,9 @@ impl Antivirus {
                     }
                     return Asked::Yes(answer);
                 }
-                None => {
-                    self.patience.answered();
-                    format!("unexpected reply: {}", String::from_utf8_lossy(&reply).chars().take(100).collect::<String>())
-                }
+                None => format!("unexpected reply: {}", String::from_utf8_lossy(&reply).chars().take(100).collect::<String>()),
             },
-            Ok(Err(e)) => {
-                self.no_answer(target).await;
-                e.to_string()
-            }
-            Err(_) => {
-                self.no_answer(target).await;
-                format!("no answer within {}", self.settings.timeout)
-            }
+            Err(why) => why,
         };
         if !self.was_down.swap(true, Ordering::Relaxed) {
             tracing::warn!(
@@ -107,9 +109,7 @@ impl Antivirus {
         }
         Asked::Failed
     }
-}
 
-impl Antivirus {
     /// A mail had no answer. Strangers can send mails that take long: before clamd counts as silent it is asked itself.
     async fn no_answer(&self, target: &Target) {
         if self.patience.is_at_its_end() {
@@ -120,12 +120,7 @@ impl Antivirus {
     }
 
     async fn is_alive(&self, target: &Target) -> bool {
-        let ping = async {
-            match target {
-                Target::Unix(path) => pong(UnixStream::connect(path).await?).await,
-                Target::Tcp(host) => pong(TcpStream::connect(host).await?).await,
-            }
-        };
+        let ping = async { pong(target.connect().await?).await };
         let is_alive = matches!(tokio::time::timeout(PING_WITHIN.min(self.settings.timeout.0), ping).await, Ok(Ok(true)));
         if is_alive {
             self.patience.answered();

@@ -106,10 +106,11 @@ pub fn host(hash: u64) -> u64 {
     bits(hash >> 32)
 }
 
-/// The word of the sieve that a host is in: chosen by other bits of its hash than [`host`] takes.
+/// Line of the table and word in it where a host is in a sieve of so many words: chosen by other bits of its hash than [`host`] takes.
 #[inline(always)]
-pub fn sieve_word(hash: u64, words: u32) -> u32 {
-    (((hash as u32) as u64 * words as u64) >> 32) as u32
+pub fn sieve(hash: u64, words: u32) -> (u32, usize) {
+    let word = (((hash as u32) as u64 * words as u64) >> 32) as u32;
+    (word / LINE_WORDS, (word % LINE_WORDS) as usize)
 }
 
 #[inline(always)]
@@ -207,8 +208,8 @@ pub fn listed<T: FeedTable>(tables: &T, feeds: &FeedsV4, sought: &Hashed, addres
     let hosts = match head.sieve_words {
         0 => word,
         words => {
-            let at = sieve_word(sought.hash, words);
-            tables.bucket_v4(head.table, at / LINE_WORDS)?.0[(at % LINE_WORDS) as usize]
+            let (line, word) = sieve(sought.hash, words);
+            tables.bucket_v4(head.table, line)?.0[word]
         }
     };
     if !hosts & host(sought.hash) == 0 && head.hosts.buckets != 0 {

@@ -8,6 +8,8 @@ use std::ptr::{self, NonNull};
 use std::slice;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use postern_ebpf_abi::allow::BITS_WORDS;
+use postern_ebpf_abi::ban::FILTER_WORDS;
 use postern_ebpf_abi::config::{Config, ports};
 use postern_ebpf_abi::front::Front;
 
@@ -96,20 +98,20 @@ impl FrontMap {
     }
 
     pub fn allow_bits(&self, word: u32) -> u64 {
-        self.get(ALLOW + (word % (BANS - ALLOW) as u32) as usize)
+        self.get(ALLOW + (word % BITS_WORDS) as usize)
     }
 
     /// Replaces the bits before the allow list.
     pub fn set_allow_bits(&self, words: &[u64]) {
-        self.set(ALLOW, &words[..words.len().min(BANS - ALLOW)]);
+        self.set(ALLOW, &words[..words.len().min(BITS_WORDS as usize)]);
     }
 
     pub fn ban_filter(&self, word: u32) -> u64 {
-        self.get(BANS + (word % (WORDS - BANS) as u32) as usize)
+        self.get(BANS + (word % FILTER_WORDS) as usize)
     }
 
     pub fn set_ban_filter(&self, word: u32, bits: u64) {
-        self.set(BANS + (word % (WORDS - BANS) as u32) as usize, &[bits]);
+        self.set(BANS + (word % FILTER_WORDS) as usize, &[bits]);
     }
 }
 

@@ -19,6 +19,7 @@ use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use hickory_resolver::system_conf::read_system_conf;
 use postern_model::patience::Patience;
 use postern_model::settings::node::DnsSettings;
+use tokio::time::error::Elapsed;
 
 use cache::{AnswerCache, Records};
 
@@ -114,7 +115,7 @@ struct Inner {
 
 impl Inner {
     fn new(hickory: Option<TokioResolver>, cache_entries: usize, timeout: Duration) -> Self {
-        Self { hickory, cache: AnswerCache::new(cache_entries), timeout, patience: Patience::new(SILENT_AFTER, TRY_EVERY) }
+        Self { hickory, cache: AnswerCache::new(cache_entries), timeout, patience: Patience::new(SILENT_AFTER, TRY_EVERY, Instant::now()) }
     }
 }
 
@@ -322,12 +323,10 @@ impl Resolver {
         if self.is_silent() && !(self.0.patience.may_ask(now) && self.servers_answer().await) {
             return Answer::Temporary(Arc::from("the name servers are silent"));
         }
-        let mut is_silence = false;
-        let (answer, valid_until) = match tokio::time::timeout(self.0.timeout, hickory.lookup(query, kind)).await {
-            Err(_) => {
-                is_silence = true;
-                (Answer::Temporary(Arc::from("no answer in time")), now + FAILURE_TTL)
-            }
+        let asked = tokio::time::timeout(self.0.timeout, hickory.lookup(query, kind)).await;
+        let is_silence = !is_answer(&asked);
+        let (answer, valid_until) = match asked {
+            Err(_) => (Answer::Temporary(Arc::from("no answer in time")), now + FAILURE_TTL),
             Ok(Ok(lookup)) => {
                 let valid_until = lookup.valid_until().min(now + POSITIVE_TTL_MAX);
                 match read(&mut lookup.answers().iter().map(|record| &record.data)) {
@@ -341,10 +340,7 @@ impl Resolver {
                     none.negative_ttl.map_or(NEGATIVE_TTL, |s| Duration::from_secs(u64::from(s)).clamp(NEGATIVE_TTL, NEGATIVE_TTL_MAX));
                 (if none.response_code == ResponseCode::NXDomain { Answer::NoName } else { Answer::NoData }, now + ttl)
             }
-            Ok(Err(other)) => {
-                is_silence = !matches!(other, NetError::Dns(_));
-                (Answer::Temporary(other.to_string().into()), now + FAILURE_TTL)
-            }
+            Ok(Err(other)) => (Answer::Temporary(other.to_string().into()), now + FAILURE_TTL),
         };
         if !is_silence {
             self.0.patience.answered();
@@ -360,8 +356,7 @@ impl Resolver {
 
 impl Resolver {
     /// Asks for a name that nobody's zone can hold (RFC 6761 §6.2) and no cache does. (`invalid` would do as well, but is answered by
-    /// hickory itself.) Any answer will do, a refusal, too: it is about the servers, not about the name. Runs on when the asker, who
-    /// may have less time, is gone.
+    /// hickory itself.) Runs on when the asker, who may have less time, is gone.
     async fn servers_answer(&self) -> bool {
         let resolver = self.clone();
         tokio::spawn(async move { resolver.try_servers().await }).await.unwrap_or(false)
@@ -371,18 +366,22 @@ impl Resolver {
         let Some(hickory) = &self.0.hickory else { return false };
         let name = format!("{:016x}.test.", rand::random::<u64>());
         let asked = tokio::time::timeout(self.0.timeout, hickory.lookup(name, RecordType::A)).await;
-        let answers = matches!(asked, Ok(Ok(_) | Err(NetError::Dns(_))));
-        let was_silent = self.is_silent();
+        let answers = is_answer(&asked);
         if answers {
-            self.0.patience.answered();
-            if was_silent {
+            if self.is_silent() {
                 tracing::info!("name servers answer again");
             }
-        } else if self.0.patience.failed(Instant::now()) && !was_silent {
+            self.0.patience.answered();
+        } else if self.0.patience.failed(Instant::now()) {
             tracing::warn!("no name server answers: mail goes on without names, DNS lists and sender authentication; see [dns] servers");
         }
         answers
     }
+}
+
+/// Whether a server said anything: a refusal or a failure of its own is about the name, not about the server.
+fn is_answer<T>(asked: &Result<Result<T, NetError>, Elapsed>) -> bool {
+    matches!(asked, Ok(Ok(_) | Err(NetError::Dns(_))))
 }
 
 impl<T> Answer<T> {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use postern_ebpf_abi::address::{Hashed, KeyV6, Source};
-use postern_ebpf_abi::feed::v4::{Bucket, FeedsV4, LINE_WORDS, host, sieve_word};
+use postern_ebpf_abi::feed::v4::{Bucket, FeedsV4, host, sieve};
 use postern_ebpf_abi::feed::v6::FeedsV6;
 use postern_ebpf_abi::feed::{FeedTable, listed};
 use proptest::prelude::*;
@@ -132,8 +132,8 @@ fn millions_of_hosts_are_sieved() {
     // Each of them passes the sieve; of the others few, or a packet would pay for the sieve and for the table.
     let passes = |address: u32| {
         let hash = Hashed::of(77, Source::V4(address)).hash;
-        let at = sieve_word(hash, p.v4.head.sieve_words);
-        !p.v4.buckets[(at / LINE_WORDS) as usize].0[(at % LINE_WORDS) as usize] & host(hash) == 0
+        let (line, word) = sieve(hash, p.v4.head.sieve_words);
+        !p.v4.buckets[line as usize].0[word] & host(hash) == 0
     };
     assert!((0..4_000_000).step_by(97).all(|i| passes(i * 900)));
     let others = (0..100_000u32).filter(|i| passes(i * 899 + 450)).count();

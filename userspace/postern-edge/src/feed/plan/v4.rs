@@ -1,10 +1,10 @@
 //! The tables of IPv4: see `postern_ebpf_abi::feed::v4` for what they are.
 
-use postern_ebpf_abi::address::mix;
+use postern_ebpf_abi::address::{Hashed, Source};
 use postern_ebpf_abi::feed::LENGTHS;
 use postern_ebpf_abi::feed::v4::{
     Bucket, Class, FARTHEST, FILTER_WORDS, FeedsV4, Head, LEAST_BUCKETS, LINE_WORDS, SIEVE_WORDS, SLOTS, Site, WIDE_LENGTH, WIDE_WORDS,
-    host, place, sieve_word, slot, wide,
+    host, place, sieve, slot, wide,
 };
 
 use super::{Span, class_of, set};
@@ -64,12 +64,12 @@ pub(super) fn plan(spans: &[Span<u32>], lengths: &[u8], seed: u64) -> PlanV4 {
     for span in spans {
         if class_of(lengths, span.length) == 32 {
             for address in span.address..=span.address | mask(span.length) {
-                let hash = mix(seed, address.into());
+                let hash = Hashed::of(seed, Source::V4(address)).hash;
                 if sieve_words == 0 {
                     mark(&mut this.filter, words, Site::of(seed, address), host(hash));
                 } else {
-                    let at = sieve_word(hash, sieve_words);
-                    this.buckets[(at / LINE_WORDS) as usize].0[(at % LINE_WORDS) as usize] |= host(hash);
+                    let (line, word) = sieve(hash, sieve_words);
+                    this.buckets[line as usize].0[word] |= host(hash);
                 }
             }
         } else if u32::from(span.length) <= WIDE_LENGTH {
@@ -106,8 +106,8 @@ fn mark(filter: &mut [u64], words: u32, site: Site, bits: u64) {
     }
 }
 
-/// All rules in buckets behind `sieve` empty ones, the class of hosts, the other classes, and how many rules there are.
-fn table(spans: &[Span<u32>], lengths: &[u8], sieve: u32, seed: u64) -> (Vec<Bucket>, Class, [Class; LENGTHS], usize) {
+/// All rules in buckets behind `sieve_lines` empty ones, the class of hosts, the other classes, and how many rules there are.
+fn table(spans: &[Span<u32>], lengths: &[u8], sieve_lines: u32, seed: u64) -> (Vec<Bucket>, Class, [Class; LENGTHS], usize) {
     let mut counts = vec![0usize; 33];
     for span in spans {
         let class = class_of(lengths, span.length);
@@ -116,7 +116,7 @@ fn table(spans: &[Span<u32>], lengths: &[u8], sieve: u32, seed: u64) -> (Vec<Buc
     let mut mean = MEAN;
     loop {
         let mut classes: Vec<Class> = Vec::with_capacity(lengths.len());
-        let mut end = sieve;
+        let mut end = sieve_lines;
         for length in lengths.iter().rev() {
             let buckets = (counts[usize::from(*length)].div_ceil(mean) as u32).max(LEAST_BUCKETS);
             classes.push(Class { length: (*length).into(), first: end, buckets });
