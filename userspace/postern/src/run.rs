@@ -218,7 +218,8 @@ fn welcome(settings: &Settings, file: &Path, data: &Path, sink: Option<&Path>) -
     let console = port(&settings.console.listen);
     let mut text = String::new();
     writeln!(text, "\n  Postern is running.\n")?;
-    writeln!(text, "  mail in      port {smtp}:      swaks --server localhost:{smtp} --from a@example.org --to you@example.net")?;
+    // The null path: example.org says in the DNS that it takes no mail (RFC 7505), and is refused as a sender for it.
+    writeln!(text, "  mail in      port {smtp}:      swaks --server localhost:{smtp} --from '<>' --to you@example.net")?;
     writeln!(text, "  mail out     port {}:      from this machine to anywhere", port(&settings.smtp.trusted_listen))?;
     writeln!(text, "  console      https://localhost:{console}/")?;
     let password = data.join("initial-password");
