@@ -38,9 +38,14 @@ check:
 fuzz target seconds="600" *args:
     fuzz/run {{target}} {{seconds}} {{args}}
 
-# benchmarks beside their peers, interleaved: smtp, edge or filter; a table here, JSON in target/bench/
+# benchmarks: smtp, edge or filter beside their peers, interleaved; cluster against its bars; a table here, JSON in target/bench/
 bench what *args: build
+    {{ if what == "cluster" { "cargo build --release --locked --workspace --bins --features postern-tests/sim" } else { "true" } }}
     {{target}}/release/bench-{{what}} --postern {{target}}/release/postern --out {{justfile_directory()}}/target/bench {{args}}
+
+# a cluster of NODES on this machine to play with: consoles, cables to cut, nodes to kill; --script plays the guided tour
+cluster nodes="3" *args: build
+    {{target}}/release/cluster {{nodes}} --postern {{target}}/release/postern {{args}}
 
 # accuracy on labelled mail: five folds, the shipped model, the bars (needs a folder with mail-corpus.tar.zst)
 corpus folder=data: build

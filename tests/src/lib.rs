@@ -3,6 +3,7 @@
 pub mod backend;
 pub mod bench;
 pub mod clamd;
+pub mod cluster;
 pub mod corpus;
 pub mod dovecot;
 pub mod gateway;

@@ -26,6 +26,17 @@ impl Smtp {
         Self::greeted(stream)
     }
 
+    /// The same, and no reply is waited for longer than a few seconds: for clients that soon turn to somebody else.
+    ///
+    /// # Errors
+    /// When nobody greets with 220.
+    pub fn connect_soon(to: SocketAddr) -> anyhow::Result<Self> {
+        let stream = TcpStream::connect_timeout(&to, Duration::from_secs(1)).with_context(|| to.to_string())?;
+        let client = Self::greeted(stream)?;
+        client.stream.set_read_timeout(Some(Duration::from_secs(6)))?;
+        Ok(client)
+    }
+
     /// The same from one of our addresses.
     ///
     /// # Errors

@@ -16,6 +16,8 @@ const LAYERS: &[(&str, u8)] = &[
     ("postern-filter", 2),
     ("postern-store", 2),
     ("postern-edge", 2),
+    ("postern-link", 1),
+    ("postern-document", 1),
     ("postern-cluster", 3),
     ("postern-mta", 3),
     ("postern-console", 4),
@@ -34,6 +36,11 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("hickory-resolver", &["postern-mail"]),
     ("html5ever", &["postern-mail"]),
     ("psl", &["postern-suffix"]),
+    ("iroh", &["postern-link"]),
+    ("iroh-base", &["postern-link"]),
+    ("noq-udp", &["postern-link"]),
+    ("n0-watcher", &["postern-link"]),
+    ("automerge", &["postern-document"]),
 ];
 
 const LONGEST_FILE: usize = 800;

@@ -1,6 +1,7 @@
 //! Benchmarks beside their peers: both sides get the same mails, sinks, durability and name server,
 //! in rounds that alternate between them, inside a network namespace of the benchmark's own.
 
+pub mod cluster;
 pub mod load;
 pub mod nameserver;
 pub mod namespace;

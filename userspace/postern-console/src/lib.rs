@@ -16,7 +16,10 @@ pub mod diff;
 pub mod input;
 pub mod listen;
 pub mod password;
+pub mod peers;
 pub mod problem;
+pub mod quarantine;
+pub mod render;
 pub mod router;
 pub mod routes;
 pub mod secrets;
@@ -26,4 +29,4 @@ pub mod state;
 
 pub use router::openapi;
 pub use settings_file::SettingsHandle;
-pub use state::{Console, Explain, ExplainRequest, Learn, LearnKind, State};
+pub use state::{Console, Duty, DutyView, Explain, ExplainRequest, Learn, LearnKind, State};

@@ -14,8 +14,8 @@ use utoipa_axum::routes;
 use crate::caller::authenticate;
 use crate::problem::Problem;
 use crate::routes::{
-    admins, audit, edge, explain, health, journeys, metrics, page, quarantine, queue, session, settings, settings_history, status, symbols,
-    tokens,
+    admins, audit, cluster, duty, edge, explain, health, journeys, metrics, page, quarantine, queue, session, settings, settings_history,
+    status, symbols, tokens,
 };
 use crate::settings_file::MAX_TEXT;
 use crate::state::Console;
@@ -63,6 +63,19 @@ fn closed_routes() -> OpenApiRouter<Console> {
         .routes(routes!(queue::reroute))
         .routes(routes!(queue::return_to_sender))
         .routes(routes!(queue::delete))
+        .routes(routes!(cluster::status, cluster::init))
+        .routes(routes!(cluster::invite, cluster::invitations))
+        .routes(routes!(cluster::revoke))
+        .routes(routes!(cluster::join))
+        .routes(routes!(cluster::leave))
+        .routes(routes!(cluster::remove))
+        .routes(routes!(cluster::history))
+        .routes(routes!(cluster::diff))
+        .routes(routes!(cluster::undo))
+        .routes(routes!(cluster::conflicts))
+        .routes(routes!(duty::status))
+        .routes(routes!(duty::drain))
+        .routes(routes!(duty::resume))
         .routes(routes!(edge::status))
         .routes(routes!(edge::bans, edge::ban, edge::unban))
         .routes(routes!(edge::samples))

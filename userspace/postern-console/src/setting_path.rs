@@ -129,7 +129,7 @@ fn parse(path: &str) -> Result<Vec<Step>, PathError> {
     }
 }
 
-fn to_value(json: &serde_json::Value) -> Result<Value, PathError> {
+pub(crate) fn to_value(json: &serde_json::Value) -> Result<Value, PathError> {
     Ok(match json {
         serde_json::Value::Null => return Err(PathError::Null),
         serde_json::Value::Bool(b) => Value::from(*b),

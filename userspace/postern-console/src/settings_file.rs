@@ -13,6 +13,7 @@ use postern_model::settings::{self, Settings, SettingsError};
 use tokio::sync::watch;
 use toml_edit::DocumentMut;
 
+use crate::render::{self, RenderError};
 use crate::secrets;
 
 /// Largest settings file.
@@ -54,6 +55,13 @@ impl Version {
         let settings = Arc::new(check(&text)?);
         Ok(Self { digest: digest(&text), text, settings })
     }
+}
+
+/// The cluster's settings were written into the file.
+#[derive(Debug)]
+pub struct Adopted {
+    pub before: Arc<Version>,
+    pub after: Arc<Version>,
 }
 
 /// The settings in force. Shared by all of the node.
@@ -156,6 +164,30 @@ impl SettingsHandle {
             self.put(version);
         }
         Ok((before, self.current.load_full()))
+    }
+
+    /// Puts the cluster's shared settings in force: writes what differs into the file. `None`: it was so already. Blocks on the disk.
+    ///
+    /// # Errors
+    /// Nothing was changed.
+    pub fn adopt(&self, shared: &serde_json::Value) -> Result<Option<Adopted>, SettingsFileError> {
+        let _turn = self.writing.lock();
+        let before = self.current.load_full();
+        if read_text(&self.path)? != before.text {
+            return Err(SettingsFileError::ChangedByHand(self.path.clone()));
+        }
+        let bad = |source| SettingsFileError::Bad { path: self.path.clone(), source };
+        let text = render::render(&before.text, shared).map_err(|e| match e {
+            RenderError::Settings(source) => bad(source),
+            other => bad(SettingsError(vec![settings::Problem { path: String::new(), message: other.to_string() }])),
+        })?;
+        let version = Version::new(text).map_err(bad)?;
+        if version.digest == before.digest {
+            return Ok(None);
+        }
+        write(&self.path, &version.text)?;
+        self.put(version);
+        Ok(Some(Adopted { before, after: self.current.load_full() }))
     }
 
     fn put(&self, version: Version) {

@@ -8,12 +8,15 @@ use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use postern_cluster::node::Cluster;
 use postern_model::time::Timestamp;
 use postern_model::verdict::Verdict;
 use postern_mta::feedback::Feedback;
 use postern_mta::queue::Queue;
 use postern_store::database::{Database, DatabaseError};
 use postern_store::spool::Spool;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::password::{self, Gate, PasswordError};
 use crate::settings_file::SettingsHandle;
@@ -39,6 +42,44 @@ pub type Explain = Arc<dyn Fn(ExplainRequest) -> BoxFuture<'static, Result<Verdi
 /// Trains the classifier with a mail. The error is for people.
 pub type Learn = Arc<dyn Fn(LearnKind, Bytes) -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
 
+/// `postern node drain|resume|status`, as the role carries them out.
+#[derive(Clone)]
+pub struct Duty {
+    pub view: Arc<dyn Fn() -> DutyView + Send + Sync>,
+    /// Begins; the error is for people.
+    pub drain: Arc<dyn Fn() -> Result<(), String> + Send + Sync>,
+    pub resume: Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>,
+}
+
+impl Duty {
+    pub fn view(&self) -> DutyView {
+        (self.view)()
+    }
+
+    pub fn drain(&self) -> Result<(), String> {
+        (self.drain)()
+    }
+
+    pub fn resume(&self) -> BoxFuture<'static, Result<(), String>> {
+        (self.resume)()
+    }
+}
+
+/// Whether the node takes mail.
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
+pub struct DutyView {
+    /// `serving`, `draining`, `drained`.
+    pub duty: &'static str,
+    /// Sessions that are still open.
+    pub sessions: usize,
+    /// Mails that are still in this node's queue.
+    pub queued: usize,
+    /// Nothing is here that is not on a peer too, or that is of worth.
+    pub safe_to_power_off: bool,
+    /// What is not done yet.
+    pub waits_for: Vec<String>,
+}
+
 /// Handles of the node's parts; all cheap to clone.
 #[derive(Clone)]
 pub struct State {
@@ -50,6 +91,10 @@ pub struct State {
     pub feedback: Feedback,
     pub explain: Explain,
     pub learn: Learn,
+    /// The peers, when there are any.
+    pub cluster: Cluster,
+    /// Whether this node takes mail.
+    pub duty: Duty,
     /// False until all listeners are open, and again while the node stops: what `/readyz` says.
     pub ready: Arc<AtomicBool>,
 }

@@ -149,7 +149,7 @@ async fn tracking_finds_mails_and_hostile_text_stays_text() {
     rig.state.database.flush().await;
     let page = ask("GET", "/api/v1/journeys?sender=b.example&limit=50").unix(&rig).await.ok();
     assert_eq!(page["journeys"].as_array().unwrap().len(), 50);
-    let rest = ask("GET", format!("/api/v1/journeys?sender=b.example&before={}", page["next"])).unix(&rig).await.ok();
+    let rest = ask("GET", format!("/api/v1/journeys?sender=b.example&before={}", page["next"].as_str().unwrap())).unix(&rig).await.ok();
     assert_eq!((rest["journeys"].as_array().unwrap().len(), &rest["next"]), (10, &json!(null)));
     let one = ask("GET", "/api/v1/journeys?subject=needle7&reason=score-reject&client=192.0.2.1&action=reject").unix(&rig).await;
     assert_eq!(one.json()["journeys"][0]["subject"], format!("{NASTY} needle7"));
@@ -301,6 +301,7 @@ async fn quarantined(rig: &Rig, n: u128) -> MailId {
         state: QuarantineState::Held,
         state_by: None,
         state_at: None,
+        holder: None,
     };
     rig.state.database.quarantine().add(&entry).await.unwrap();
     id

@@ -30,6 +30,13 @@ pub struct Ban {
     pub evidence: String,
 }
 
+/// What nodes of a cluster tell each other about bans.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BanChange {
+    Set(Vec<Ban>),
+    Lifted(Vec<IpNet>),
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "kebab-case")]
 pub enum EdgeRequest {

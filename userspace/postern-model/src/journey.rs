@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::address::{Address, ReversePath};
 use crate::envelope::Direction;
 use crate::id::MailId;
+use crate::node::NodeId;
 use crate::reason::Reason;
 use crate::time::Timestamp;
 use crate::verdict::Verdict;
@@ -43,6 +44,8 @@ pub enum Step {
     Notified { kind: Cow<'static, str>, mail: MailId },
     /// An operator did something with it in the queue.
     QueueAction { action: Cow<'static, str>, by: String },
+    /// This node delivers it from here on: the one that accepted it was lost, or handed it over.
+    TakenOver { from: NodeId, by: NodeId },
 }
 
 /// A step with its moment.

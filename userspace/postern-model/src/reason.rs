@@ -111,6 +111,8 @@ reasons! {
     RepeatedRejects = "repeated-rejects", 554, "5.7.1", "connection refused: too many refused mails";
     /// Banned by hand.
     Manual = "manual", 554, "5.7.1", "connection refused";
+    /// No other node takes a copy of the mail, and the settings say not to accept without one.
+    NoPeer = "no-peer", 451, "4.3.0", "no second copy can be kept now, try again later";
 }
 
 impl fmt::Display for Reason {

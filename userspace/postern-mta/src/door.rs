@@ -69,7 +69,7 @@ pub struct Door<H> {
     pub(crate) host: H,
     pub(crate) spool: Spool,
     pub(crate) tls: Option<Arc<Tls>>,
-    pub(crate) stop: CancellationToken,
+    shift: ArcSwap<CancellationToken>,
     rules: ArcSwap<Rules>,
     sources: Sources,
     open: AtomicUsize,
@@ -115,7 +115,7 @@ impl<H> Door<H> {
             host,
             spool,
             tls,
-            stop: CancellationToken::new(),
+            shift: ArcSwap::from_pointee(CancellationToken::new()),
             rules: ArcSwap::new(Rules::new(settings, hostname)?),
             sources: Sources::new(),
             open: AtomicUsize::new(0),
@@ -135,6 +135,19 @@ impl<H> Door<H> {
     pub fn apply(&self, settings: &Settings, hostname: &str) -> Result<(), AddressError> {
         self.rules.store(Rules::new(settings, hostname)?);
         Ok(())
+    }
+
+    /// Ends when those who are inside have to leave and nobody is let in any more.
+    pub(crate) fn shift(&self) -> CancellationToken {
+        CancellationToken::clone(&self.shift.load())
+    }
+
+    pub(crate) fn end_shift(&self) {
+        self.shift.load().cancel();
+    }
+
+    pub(crate) fn begin_shift(&self) {
+        self.shift.store(Arc::new(CancellationToken::new()));
     }
 
     pub(crate) fn rules(&self) -> Arc<Rules> {

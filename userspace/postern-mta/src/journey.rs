@@ -447,6 +447,7 @@ impl Journey {
 fn storage_reason(error: &SpoolError) -> Reason {
     match error {
         SpoolError::Full(_) => Reason::StorageFull,
+        SpoolError::NoCopy => Reason::NoPeer,
         _ => Reason::StorageError,
     }
 }

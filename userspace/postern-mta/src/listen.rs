@@ -1,13 +1,14 @@
-//! The listeners: bind sockets or take inherited ones, accept, turn away who has no place, stop gracefully.
+//! The listeners: bind sockets or take inherited ones, accept, turn away who has no place, pause and stop gracefully.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener as StdListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use postern_model::envelope::Direction;
 use postern_model::settings::smtp::SmtpSettings;
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
@@ -89,7 +90,8 @@ fn open(address: SocketAddr) -> io::Result<StdListener> {
 /// Running listeners.
 pub struct Serving<H> {
     door: Arc<Door<H>>,
-    listeners: Vec<JoinHandle<()>>,
+    ports: Vec<Port>,
+    accepting: Mutex<Vec<JoinHandle<()>>>,
 }
 
 /// Accepts on all ports. To be called inside a runtime.
@@ -97,39 +99,82 @@ pub struct Serving<H> {
 /// # Errors
 /// When a socket can't be handed to the runtime.
 pub fn serve<H: Host>(door: &Arc<Door<H>>, ports: Vec<Port>) -> Result<Serving<H>, BindError> {
-    let mut listeners = Vec::with_capacity(ports.len());
-    for port in ports {
-        let (address, direction) = (port.address, port.direction);
-        let listener = TcpListener::from_std(port.listener).map_err(|source| BindError::Listen { address, source })?;
-        tracing::info!(%address, ?direction, "receiving mail");
-        listeners.push(tokio::spawn(accept(Arc::clone(door), listener, direction)));
-    }
-    Ok(Serving { door: Arc::clone(door), listeners })
+    let serving = Serving { door: Arc::clone(door), ports, accepting: Mutex::default() };
+    serving.accept_on_all()?;
+    Ok(serving)
 }
 
 impl<H: Host> Serving<H> {
+    /// Closes the ports for a while: the kernel refuses new connections, so that clients turn to another host at once; every
+    /// session ends at its next command. Waits for them, at most `patience`; true when all ended in time.
+    ///
+    /// The sockets stay bound to their addresses, also inherited ones and those below 1024: a listening socket that is
+    /// shut down for reading listens no more, until it is told to again (Linux, `inet_shutdown`; a port that the kernel chose
+    /// is given back, as it is not bound by number).
+    pub async fn pause(&self, patience: Duration) -> bool {
+        self.door.end_shift();
+        self.accepted_all().await;
+        for port in &self.ports {
+            if let Err(e) = SockRef::from(&port.listener).shutdown(Shutdown::Read) {
+                tracing::warn!(address = %port.address, error = %e, "a port stays open; who connects waits there");
+            }
+        }
+        tokio::time::timeout(patience, self.door.empty()).await.is_ok()
+    }
+
+    /// Opens the ports again.
+    ///
+    /// # Errors
+    /// When a socket does not listen any more; the others do.
+    pub fn resume(&self) -> Result<(), BindError> {
+        for port in &self.ports {
+            let listening = SockRef::from(&port.listener).listen(BACKLOG);
+            listening.map_err(|source| BindError::Listen { address: port.address, source })?;
+        }
+        self.door.begin_shift();
+        self.accept_on_all()
+    }
+
     /// Stops accepting, has every session end at its next command, and waits for them, at most `patience`.
     /// True when all ended in time.
     pub async fn stop(self, patience: Duration) -> bool {
-        self.door.stop.cancel();
-        for listener in self.listeners {
-            let _ = listener.await;
-        }
-        let all_left = tokio::time::timeout(patience, self.door.empty()).await.is_ok();
+        self.door.end_shift();
+        self.accepted_all().await;
+        let Self { door, ports, .. } = self;
+        drop(ports);
+        let all_left = tokio::time::timeout(patience, door.empty()).await.is_ok();
         if !all_left {
-            tracing::warn!(sessions = self.door.census().open, "sessions are cut off: their mails were not answered with 250");
+            tracing::warn!(sessions = door.census().open, "sessions are cut off: their mails were not answered with 250");
         }
         all_left
+    }
+
+    fn accept_on_all(&self) -> Result<(), BindError> {
+        for port in &self.ports {
+            let (address, direction) = (port.address, port.direction);
+            let listener = port.listener.try_clone().and_then(TcpListener::from_std);
+            let listener = listener.map_err(|source| BindError::Listen { address, source })?;
+            tracing::info!(%address, ?direction, "receiving mail");
+            self.accepting.lock().push(tokio::spawn(accept(Arc::clone(&self.door), listener, direction)));
+        }
+        Ok(())
+    }
+
+    async fn accepted_all(&self) {
+        let tasks = std::mem::take(&mut *self.accepting.lock());
+        for task in tasks {
+            let _ = task.await;
+        }
     }
 }
 
 async fn accept<H: Host>(door: Arc<Door<H>>, listener: TcpListener, direction: Direction) {
-    let stop = door.stop.clone();
+    let shift = door.shift();
     let mut complained = false;
     loop {
         let accepted = tokio::select! {
             biased;
-            () = stop.cancelled() => return,
+            () = shift.cancelled() => return,
             accepted = listener.accept() => accepted,
         };
         match accepted {

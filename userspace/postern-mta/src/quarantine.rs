@@ -121,6 +121,7 @@ impl QuarantineKeeper {
             state: QuarantineState::Held,
             state_by: None,
             state_at: None,
+            holder: None,
         }
     }
 

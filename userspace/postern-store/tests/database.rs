@@ -288,6 +288,7 @@ async fn quarantine_states_only_rise() {
         state: QuarantineState::Held,
         state_by: None,
         state_at: None,
+        holder: None,
     };
     for n in 0..25 {
         database.quarantine().add(&entry(n)).await.unwrap();

@@ -9,8 +9,9 @@ use std::sync::atomic::AtomicBool;
 use anyhow::Context;
 use bytes::Bytes;
 use futures_util::FutureExt;
+use postern_cluster::node::Cluster;
 use postern_console::listen::{bind_unix, serve_https, serve_unix};
-use postern_console::{Console, ExplainRequest, LearnKind, SettingsHandle, State};
+use postern_console::{Console, Duty, ExplainRequest, LearnKind, SettingsHandle, State};
 use postern_model::settings::smtp::TlsSettings;
 use postern_mta::journey::Journey;
 use postern_mta::tls::Tls;
@@ -21,9 +22,13 @@ use tokio_util::sync::CancellationToken;
 use crate::learning;
 
 /// Opens the node's unix socket and serves there and on the console's listeners; returns the flag behind `/readyz`.
+#[expect(clippy::too_many_arguments, reason = "called once; each is a part that the console shows")]
 pub async fn start(
     journey: &Arc<Journey>,
     settings: &Arc<SettingsHandle>,
+    cluster: &Cluster,
+    duty: Duty,
+    learned: Arc<Notify>,
     hostname: &str,
     listeners: Vec<std::net::TcpListener>,
     stop: &CancellationToken,
@@ -32,7 +37,6 @@ pub async fn start(
     let data = &now.node.data_dir;
     let ready = Arc::new(AtomicBool::new(false));
     let (explaining, teaching) = (Arc::clone(journey), Arc::clone(journey));
-    let learned = Arc::new(Notify::new());
     tokio::spawn(learning::keep_current(Arc::clone(journey), Arc::clone(&learned)));
     let state = State {
         database: journey.database.clone(),
@@ -44,12 +48,20 @@ pub async fn start(
         learn: Arc::new(move |kind: LearnKind, mail: Bytes| {
             learning::learn(Arc::clone(&teaching), Arc::clone(&learned), kind, mail).boxed()
         }),
+        cluster: cluster.clone(),
+        duty,
         ready: Arc::clone(&ready),
     };
     if let Some(password) = state.bootstrap_admin().await? {
         leave_password(&data.join("initial-password"), &password)?;
     }
-    let router = Console::new(state).router();
+    let console = Console::new(state);
+    let asked = console.clone();
+    cluster.set_answerer(Arc::new(move |_from, question: Bytes| {
+        let console = asked.clone();
+        async move { postern_console::peers::answer(&console, &question).await }.boxed()
+    }));
+    let router = console.router();
 
     let local = bind_unix(&now.node.run_dir.join("node.sock"))?;
     tokio::spawn(serve_unix(local, router.clone(), stop.clone()));

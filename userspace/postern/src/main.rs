@@ -1,7 +1,9 @@
 //! The binary `postern`: every role and the command line.
 
+mod cluster;
 mod command;
 mod console;
+mod duty;
 mod edge;
 mod learning;
 mod logging;
@@ -33,8 +35,6 @@ struct Cli {
 enum What {
     /// Start a whole gateway on this machine with working defaults
     Run(run::RunOptions),
-    /// The role that speaks SMTP, judges, keeps and delivers
-    Node(node::NodeOptions),
     /// Judge mails from files, one JSON line each
     Scan {
         #[command(flatten)]
@@ -78,10 +78,10 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.what {
         What::Run(options) => run::run(&options).map(|()| 0),
-        What::Node(options) => node::run(&options).map(|()| 0),
         What::Scan { args, settings } => offline(settings, |s, out, problems| offline::scan::run(&args, s, out, problems)),
         What::Learn { args, settings } => offline(settings, |s, out, problems| offline::learn::run(&args, &s, out, problems)),
         What::Explain { args, settings } => offline(settings, |s, out, _| offline::explain::run(&args, s, out)),
+        What::Command(command::Command::Node(arguments)) if arguments.verb.is_none() => node::run(&arguments.settings).map(|()| 0),
         What::Command(command::Command::Edge(arguments)) if arguments.verb.is_none() => edge::run(&arguments).map(|()| 0),
         What::Command(command) => return command::run(command, &cli.globals, Cli::command),
     };

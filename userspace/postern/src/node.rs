@@ -1,14 +1,14 @@
 //! The role `postern node`, as a table of contents: what starts, in which order, and how it ends.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use arc_swap::ArcSwap;
-use clap::Args;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use postern_cluster::node::Cluster;
 use postern_console::SettingsHandle;
 use postern_edge::client::EdgeClient;
 use postern_filter::registry;
@@ -28,32 +28,26 @@ use postern_mta::tls::Tls;
 use postern_store::database::Database;
 use postern_store::spool::Spool;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::console;
-use crate::learning;
+use crate::duty::DutyKeeper;
+use crate::{cluster, console, learning};
 
 /// Journey events that may wait for the database: some seconds of the fastest traffic.
 const EVENTS: usize = 65_536;
 /// How long sessions and deliveries may take to end.
 const STOP_LIMIT: Duration = Duration::from_secs(10);
 
-#[derive(Args)]
-pub struct NodeOptions {
-    /// The settings file.
-    #[arg(long, value_name = "FILE", default_value = "/etc/postern/postern.toml")]
-    pub settings: PathBuf,
-}
-
-pub fn run(options: &NodeOptions) -> anyhow::Result<()> {
+pub fn run(file: &Path) -> anyhow::Result<()> {
     let began = Instant::now();
     let inherited = Inherited::take()?;
-    let settings = read_settings(&options.settings)?;
+    let settings = read_settings(file)?;
     crate::logging::start(&settings.log)?;
     raise_descriptor_limit();
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
-    runtime.block_on(serve(settings, &options.settings, inherited, began))
+    runtime.block_on(serve(settings, file, inherited, began))
 }
 
 async fn serve(settings: Settings, file: &Path, mut inherited: Inherited, began: Instant) -> anyhow::Result<()> {
@@ -77,8 +71,22 @@ async fn serve(settings: Settings, file: &Path, mut inherited: Inherited, began:
     let events = record_events(database.clone());
     let classifier = learning::load(&database, &settings.filter.bayes).await?;
 
-    let live = Live::new(Arc::new(settings.clone()), hostname.clone())?;
+    let feedback = Feedback::start(&settings.edge, EdgeClient::start(settings.node.run_dir.join("edge.sock")));
+    let (learned, queue_slot) = (Arc::new(Notify::new()), Arc::default());
     let (quarantined, queued): (Vec<_>, Vec<_>) = restored.into_iter().partition(|m| m.disposition == Disposition::Quarantine);
+    let parts = cluster::Parts {
+        settings: &settings,
+        handle: &handle,
+        hostname: &hostname,
+        database: &database,
+        spool: &spool,
+        events: &events,
+        feedback: &feedback,
+        learned: &learned,
+        queue: &queue_slot,
+    };
+    let cluster::Opened { cluster, restored, moved } = cluster::open(parts, queued).await?;
+    let live = Live::new(Arc::new(settings.clone()), hostname.clone())?;
     let left_behind = quarantined.iter().map(|m| m.id).collect();
     let quarantine = QuarantineKeeper::start(spool.clone(), database.clone(), events.clone(), handle.live(), left_behind);
     let queue = Queue::start(
@@ -89,12 +97,16 @@ async fn serve(settings: Settings, file: &Path, mut inherited: Inherited, began:
             resolver: live.resolver.clone(),
             hostname: hostname.clone(),
         },
-        queued,
+        Vec::new(),
     );
-    let edge = EdgeClient::start(settings.node.run_dir.join("edge.sock"));
+    tokio::spawn(cluster::follow_moves(moved, cluster.clone(), queue.clone(), quarantine.clone(), events.clone(), spool.clone()));
+    // What was queued before the start waits until the peers said what of it they took over; new mail does not.
+    let readmitting = queue.clone();
+    tokio::spawn(async move { restored.release().await.into_iter().for_each(|mail| readmitting.admit(Arc::new(mail))) });
+    let _ = queue_slot.set(queue.clone());
     let journey = Arc::new(Journey {
         recipients: Recipients::new(handle.live(), Arc::clone(queue.connector())),
-        feedback: Feedback::start(&settings.edge, edge),
+        feedback,
         classifier: ArcSwap::from_pointee(classifier),
         live: ArcSwap::from_pointee(live),
         spool: spool.clone(),
@@ -107,16 +119,18 @@ async fn serve(settings: Settings, file: &Path, mut inherited: Inherited, began:
     let door = Door::new(&settings, &hostname, Arc::clone(&journey), spool, tls)?;
     let serving = listen::serve(&door, ports)?;
     let stop = CancellationToken::new();
-    let ready = console::start(&journey, &handle, &hostname, consoles, &stop).await?;
-    tokio::spawn(follow_settings(handle, Arc::clone(&journey), door, hostname.clone()));
+    let duty = DutyKeeper::new(serving, Arc::clone(&door), &journey, cluster.clone());
+    let ready = console::start(&journey, &handle, &cluster, duty.handle(), learned, &hostname, consoles, &stop).await?;
+    tokio::spawn(cluster::adopt_settings(cluster.clone(), Arc::clone(&handle), database.clone()));
+    tokio::spawn(follow_settings(handle, Arc::clone(&journey), door, cluster.clone(), hostname.clone()));
     ready.store(true, Ordering::Relaxed);
     tracing::info!(version = env!("CARGO_PKG_VERSION"), hostname, milliseconds = began.elapsed().as_millis() as u64, "ready");
 
     wait_for_end().await?;
     ready.store(false, Ordering::Relaxed);
     tracing::info!("stopping: sessions and deliveries may end");
-    serving.stop(STOP_LIMIT).await;
-    queue.shutdown(STOP_LIMIT).await;
+    duty.stop(STOP_LIMIT).await;
+    cluster.stop().await;
     stop.cancel();
     database.close().await;
     Ok(())
@@ -134,11 +148,18 @@ fn record_events(database: Database) -> Events {
 }
 
 /// Puts every change of the settings in force.
-async fn follow_settings(handle: Arc<SettingsHandle>, journey: Arc<Journey>, door: Arc<Door<Arc<Journey>>>, hostname: String) {
+async fn follow_settings(
+    handle: Arc<SettingsHandle>,
+    journey: Arc<Journey>,
+    door: Arc<Door<Arc<Journey>>>,
+    cluster: Cluster,
+    hostname: String,
+) {
     let mut changes = handle.subscribe();
     while changes.changed().await.is_ok() {
         let settings = Arc::clone(&changes.borrow_and_update());
         journey.apply(&settings);
+        cluster.apply(&settings);
         if let Err(e) = door.apply(&settings, &hostname) {
             tracing::error!(error = %e, "the new settings of the listeners cannot be used: the old ones stay");
         }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+pub use postern_store::ledger::origin::{LAST_SEQ, LIVES};
+
 /// Own rows wait this long for others before they go to the store together: one commit instead of many.
 pub const COMMIT_AFTER: Duration = Duration::from_millis(10);
 /// Own rows are pushed this long after the first of them was written, if the store was quick enough.
@@ -47,10 +49,6 @@ pub const UNSAVED_ROWS: usize = 16_384;
 pub const INCARNATIONS: usize = 64;
 /// All origins.
 pub const ORIGINS: usize = 8192;
-/// Lives an origin remembers: its latest starts that wrote something.
-pub const LIVES: usize = 16;
-/// No origin ever writes so many rows (a million a second for eight years).
-pub const LAST_SEQ: u64 = 1 << 48;
 
 /// Rows of a kind this build does not know.
 pub const UNKNOWN_KEY: usize = 1024;

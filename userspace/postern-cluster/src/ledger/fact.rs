@@ -5,6 +5,7 @@
 use std::net::IpAddr;
 
 use postern_model::address::{Address, ReversePath};
+pub use postern_model::quarantine::QuarantineState;
 use postern_model::score::Score;
 use postern_model::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 pub use super::kind::Fact;
 use super::kind::Kind;
 use super::origin::{Life, LifeStart};
+use super::row::Octets;
 
 /// A hash of whatever is counted or remembered: a client, a token, a fingerprint.
 pub type Subject = [u8; 16];
@@ -29,15 +31,6 @@ pub struct QuarantineEntry {
     pub reason: String,
     pub size: u64,
     pub expires: Timestamp,
-}
-
-/// Rises only.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum QuarantineState {
-    #[default]
-    Held,
-    Deleted,
-    Released,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -143,6 +136,16 @@ pub struct Health {
     pub trouble: Vec<String>,
 }
 
+/// What an admin or a user taught the classifier about a mail. The fields stand in the order in which one lesson on a mail
+/// wins over another: the later, and of two at once that it is spam.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Lesson {
+    pub at: Timestamp,
+    pub is_spam: bool,
+    /// Eight octets each (little endian), rising.
+    pub features: Octets,
+}
+
 /// Lives of an earlier incarnation of the row's own node that were lived on top of a backup.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct VoidLives {
@@ -171,6 +174,7 @@ impl Fact {
             Self::QuarantineAction((_, state), _) => *state != QuarantineState::Held,
             Self::Ban(network, ban) => network.trunc() == *network && ban.count < u32::MAX,
             Self::Reputation(key, _) | Self::TokenCount(key, _) | Self::OutbreakFingerprint(key, _) => key.life != Life(0),
+            Self::Lesson(_, lesson) => lesson.features.0.len().is_multiple_of(8),
             Self::VoidLives(_, void) => void.lives.len() <= super::bounds::LIVES && !void.lives.contains(&Life(0)),
             _ => true,
         }

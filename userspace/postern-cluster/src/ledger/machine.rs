@@ -249,6 +249,16 @@ impl Ledger {
         &self.counters
     }
 
+    /// Own rows that are not durable yet: a node that stops waits for them.
+    pub fn unsaved(&self) -> usize {
+        self.publish.batch.len() + self.publish.storing
+    }
+
+    /// Origins of which a peer has more than we do, as far as is known.
+    pub fn fetching(&self) -> usize {
+        self.pulls.len() + self.wanted.len()
+    }
+
     /// How far this node has an origin's rows.
     pub fn head(&self, origin: Origin) -> Head {
         self.origins.get(&origin).map_or(Head::ZERO, |k| k.head)

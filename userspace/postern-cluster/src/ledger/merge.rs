@@ -10,8 +10,8 @@ use postern_model::id::MailId;
 use postern_model::time::Timestamp;
 
 use super::fact::{
-    Ban, CellKey, Counts, Fact, Health, JourneySummary, QuarantineAction, QuarantineEntry, QuarantineState, SandboxVerdict, Sightings,
-    Subject, UserLocation,
+    Ban, CellKey, Counts, Fact, Health, JourneySummary, Lesson, QuarantineAction, QuarantineEntry, QuarantineState, SandboxVerdict,
+    Sightings, Subject, UserLocation,
 };
 use super::origin::{Life, NodeId, Origin};
 
@@ -31,6 +31,7 @@ pub struct Merged {
     locations: BTreeMap<String, UserLocation>,
     journeys: BTreeMap<MailId, Latest<JourneySummary>>,
     health: BTreeMap<NodeId, Health>,
+    lessons: BTreeMap<Subject, Lesson>,
 }
 
 /// The one written last; of two at once, the one of the higher origin.
@@ -72,6 +73,7 @@ impl Merged {
             Fact::UserLocation(user, location) => greatest(&mut self.locations, user.clone(), location),
             Fact::JourneySummary(mail, summary) => latest(&mut self.journeys, *mail, (at, origin), summary),
             Fact::Health((), health) => greatest(&mut self.health, origin.node, health),
+            Fact::Lesson(mail, lesson) => greatest(&mut self.lessons, *mail, lesson),
             Fact::VoidLives(..) => {}
         }
     }
@@ -121,6 +123,28 @@ impl Merged {
 
     pub fn journey(&self, mail: MailId) -> Option<&JourneySummary> {
         self.journeys.get(&mail).map(|l| &l.value)
+    }
+
+    pub fn lesson(&self, mail: &Subject) -> Option<&Lesson> {
+        self.lessons.get(mail)
+    }
+
+    /// Networks on which a decision is known.
+    pub fn banned_networks(&self) -> impl Iterator<Item = IpNet> {
+        self.bans.keys().copied()
+    }
+
+    /// Bans that are over count no more. A lifting does: a ban from before it may still arrive.
+    pub fn forget_bans_over(&mut self, now: Timestamp) {
+        self.bans.retain(|_, bans| {
+            bans.set.retain(|b| b.until > now);
+            !bans.set.is_empty() || bans.lifted.is_some()
+        });
+    }
+
+    /// Each node's last word.
+    pub fn all_health(&self) -> &BTreeMap<NodeId, Health> {
+        &self.health
     }
 
     pub fn health(&self, node: NodeId) -> Option<&Health> {

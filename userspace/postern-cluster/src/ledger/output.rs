@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+pub use postern_store::ledger::step::{More, Page, Step};
+
 use super::fact::Fact;
 use super::origin::{Head, History, Life, NodeId, Origin};
-use super::row::{Bucket, Row};
+use super::row::Bucket;
 
 /// Carry these out in order. Commits one after the other; reads may run beside them, each as one snapshot.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,51 +38,6 @@ pub struct Applied {
     pub fact: Fact,
 }
 
-/// A change to the store. Each is one or two statements of SQL.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Step {
-    /// Keep each unless a row of the same `(origin, kind, key)` has a higher `seq`.
-    Put {
-        origin: Origin,
-        rows: Vec<Row>,
-    },
-    /// Keep apart: not visible, not applied.
-    Stage {
-        origin: Origin,
-        rows: Vec<Row>,
-    },
-    /// What is staged of this origin becomes visible, as by [`Step::Put`].
-    Promote {
-        origin: Origin,
-    },
-    /// Forget what is staged of this origin.
-    Discard {
-        origin: Origin,
-    },
-    Head {
-        origin: Origin,
-        head: Head,
-        history: History,
-    },
-    /// This is our own origin from now on.
-    Own {
-        origin: Origin,
-    },
-    /// Visible rows of `from` become rows of `to`.
-    Move {
-        from: Origin,
-        to: Origin,
-    },
-    /// Forget visible rows.
-    Forget {
-        origin: Origin,
-    },
-    /// Forget all rows, visible or staged, whose bucket is over.
-    Expire {
-        now: Bucket,
-    },
-}
-
 /// What the store answers.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Done {
@@ -99,22 +56,6 @@ pub enum Done {
     NotRead {
         id: u64,
     },
-}
-
-/// Rows, and the head of their origin, from one snapshot.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Page {
-    pub rows: Vec<Row>,
-    pub more: More,
-    pub head: Head,
-    pub history: History,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum More {
-    #[default]
-    Nothing,
-    Follows,
 }
 
 /// What the store holds when the node starts. Staged rows are forgotten before.

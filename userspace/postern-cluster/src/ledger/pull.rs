@@ -12,7 +12,7 @@ use super::message::{Delta, Want};
 use super::oddity::Oddity;
 use super::origin::{Head, History, Life, NodeId, Origin};
 use super::output::{Applied, Step};
-use super::row::{Judged, Row};
+use super::row::{Judged, Row, judge};
 
 /// A delta under way.
 #[derive(Debug)]
@@ -56,6 +56,12 @@ struct Page {
 pub(super) struct Wanted {
     by_origin: BTreeMap<Origin, (NodeId, u64)>,
     last: Option<Origin>,
+}
+
+impl Wanted {
+    pub(super) fn len(&self) -> usize {
+        self.by_origin.len()
+    }
 }
 
 enum Trouble {
@@ -314,7 +320,7 @@ impl Ledger {
                 return Err(Trouble::Disorder);
             }
             page.cursor = row.seq;
-            match row.judge(self.kinds, now.wall) {
+            match judge(&row, self.kinds, now.wall) {
                 Judged::Keep(fact) => {
                     page.facts.push(Applied { seq: row.seq, at: row.at, bucket: row.bucket, fact: *fact });
                     page.rows.push(row);

@@ -30,7 +30,11 @@ impl Rows {
         }
         let old = std::mem::replace(newest, row.seq);
         self.by_seq.remove(&old);
-        self.by_seq.insert(row.seq, row);
+        let (kind, key) = (row.kind, row.key.clone());
+        if let Some(other) = self.by_seq.insert(row.seq, row).filter(|o| (o.kind, &o.key) != (kind, &key)) {
+            // Only a peer that lies gives two rows one number.
+            self.by_key.remove(&(other.kind, other.key));
+        }
     }
 
     fn expire(&mut self, now: Bucket) {

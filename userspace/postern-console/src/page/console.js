@@ -192,7 +192,8 @@ async function tracking(given) {
   const columns = [...summaryColumns, { name: "Action", show: (j) => mark(j.action) }, { name: "Reason", show: (j) => j.reason }];
   const load = async (before) => {
     const page = await api("GET", "/journeys" + query({ ...asked, before }));
-    results.replaceChildren(table(columns, page.journeys, "No mail like that."), ...[pager(page.next, load)].filter(Boolean));
+    const silent = page.silent.length ? el("p", { class: "error", role: "alert" }, "Did not answer, so their mails are not here: " + page.silent.join(", ")) : null;
+    results.replaceChildren(...[silent, table(columns, page.journeys, "No mail like that."), pager(page.next, load)].filter(Boolean));
   };
   const search = form([
     field("Sender", "sender", { value: asked.sender || "" }), field("Recipient", "recipient", { value: asked.recipient || "" }),
@@ -312,6 +313,38 @@ async function edge() {
     el("section", {}, el("h2", {}, "Samples of dropped packets"), table([{ name: "Time", class: "when", show: (s) => when(s.at) }, { name: "From", show: (s) => s.source }, { name: "Port", class: "number", show: (s) => s.port }, { name: "Reason", show: (s) => s.reason }], samples.samples, "None."))] };
 }
 
+async function cluster() {
+  const [c, duty] = await Promise.all([api("GET", "/cluster"), api("GET", "/node/duty")]);
+  const here = el("section", {}, el("h2", {}, "This node"), el("p", {}, mark(duty.duty), duty.duty === "serving" ? "" : ` ${duty.waits_for.join(", ")} ${duty.safe_to_power_off ? "It may be powered off." : ""}`),
+    duty.duty === "serving" ? button("Drain", "quiet", async () => { if (confirm("Take no more mail on this node and hand its queue to the others?")) { await api("POST", "/node/drain"); await route(); } })
+      : button("Take mail again", "quiet", async () => { await api("POST", "/node/resume"); await route(); }));
+  if (!c.member) {
+    const joining = form([field("Token from a member", "token", { required: true })], async (v) => { await api("POST", "/cluster/join", v); say("Joined."); await route(); }, "Join");
+    const founding = form([field("Name", "name", {})], async (v) => { await api("POST", "/cluster", v); say("Founded."); await route(); }, "Make a cluster");
+    return { parts: [el("h1", {}, "Cluster"), here, el("section", {}, el("p", { class: "soft" }, "This node is in no cluster."), founding, joining)] };
+  }
+  const [conflicts, history] = await Promise.all([api("GET", "/cluster/conflicts"), api("GET", "/cluster/history?limit=30")]);
+  const name = (id) => (c.members.find((m) => m.id === id) || { name: (id || "").slice(0, 8) }).name;
+  const token = el("div", {});
+  const invite = button("Invite a node", "quiet", async () => {
+    const made = await api("POST", "/cluster/invitations", {});
+    token.replaceChildren(el("p", {}, `For one node, until ${when(made.expires)}:`), el("pre", {}, "postern cluster join " + made.token));
+  });
+  const columns = [{ name: "Node", show: (m) => m.name }, { name: "Link", show: (m) => (m.this ? "this node" : m.connected ? `${m.round_trip_ms === null ? "" : m.round_trip_ms.toFixed(1) + " ms"}` : mark("down")) },
+    { name: "Duty", show: (m) => mark(m.duty) }, { name: "Queued", class: "number", show: (m) => number(m.queued) }, { name: "Free", class: "number", show: (m) => octets(m.free) },
+    { name: "Version", show: (m) => m.version }, { name: "Trouble", class: "wide", show: (m) => [m.trouble, ...m.problems].filter(Boolean).join(", ") },
+    { name: "", class: "acts", show: (m) => (m.this ? "" : button("Remove", "bad", async () => { if (confirm(`Remove ${m.name} for ever?`)) { await api("DELETE", "/cluster/members/" + m.id); await route(); } })) }];
+  const refused = c.refused ? el("section", { class: "error", role: "alert" }, el("h2", {}, "The shared settings cannot be used here"),
+    el("p", {}, `The last good ones are in force. ${c.refused.author} changed them on ${name(c.refused.node)}:`), el("ul", {}, c.refused.problems.map((p) => el("li", {}, `${p.path}: ${p.message}`)))) : null;
+  const copies = c.copies;
+  return { every: 5000, parts: [el("h1", {}, "Cluster " + c.name), refused, el("section", {}, el("h2", {}, "Members"), table(columns, c.members, "None."), invite, token), here,
+    el("section", {}, el("h2", {}, "Copies of mails"), el("p", {}, `${number(copies.shadowed)} accepted with a copy, ${number(copies.unshadowed)} without, ${number(copies.lacking)} lack one now; ${number(copies.held)} held for others, ${number(copies.taken_over)} taken over.`)),
+    conflicts.conflicts.length ? el("section", {}, el("h2", {}, "Set on two nodes at once"), table([{ name: "Setting", show: (k) => k.path },
+      { name: "Values", class: "wide", show: (k) => k.values.map((v, i) => `${JSON.stringify(v.value)} by ${v.author} on ${name(v.node)}${i ? "" : " (in force)"}`).join("; ") }], conflicts.conflicts, "")) : null,
+    el("section", {}, el("h2", {}, "Changes"), table([{ name: "Time", class: "when", show: (v) => when(v.at) }, { name: "By", show: (v) => v.author }, { name: "On", show: (v) => name(v.node) }, { name: "Why", class: "wide", show: (v) => v.message },
+      { name: "", class: "acts", show: (v) => button("Undo", "quiet", async () => { const done = await api("POST", "/cluster/undo", { version: v.hash }); say(done.left.length ? "Done, but for " + done.left.join(", ") : "Done."); await route(); }) }], history.versions, "None."))].filter(Boolean) };
+}
+
 async function account() {
   const trail = await api("GET", "/audit?limit=50");
   const me = el("input", { type: "text", name: "", autocomplete: "username", value: document.getElementById("who").textContent, hidden: true });
@@ -321,7 +354,7 @@ async function account() {
     el("section", {}, el("h2", {}, "Who did what"), table([{ name: "Time", class: "when", show: (e) => when(e.at) }, { name: "Who", show: (e) => e.who }, { name: "From", show: (e) => e.address }, { name: "Did", show: (e) => e.action }, { name: "What", show: (e) => e.subject }], trail.entries, "Nothing yet."))] };
 }
 
-const pages = { overview, tracking, mail, quarantine, queue, edge, account };
+const pages = { overview, tracking, mail, quarantine, queue, edge, cluster, account };
 
 async function route(isRefresh) {
   const mine = ++turn;

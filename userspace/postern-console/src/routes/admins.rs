@@ -73,6 +73,7 @@ pub async fn add(State(console): State<Console>, caller: Caller, Input(new): Inp
     if !console.state().database.admins().add(&new.name, &hash, made.is_some(), now()).await? {
         return Err(Problem::conflict(format!("there is an admin `{}` already", new.name)));
     }
+    console.state().cluster.login_changed(&new.name, &caller.name).await?;
     caller.audit(&console, "admin.add", &new.name, None, None).await?;
     Ok((StatusCode::CREATED, Json(MadePassword { name: new.name, password: made })))
 }
@@ -91,6 +92,7 @@ pub async fn set_password(
     if !console.state().database.admins().set_password(&name, &hash, made.is_some(), None).await? {
         return Err(Problem::not_found(format!("there is no admin `{name}`")));
     }
+    console.state().cluster.login_changed(&name, &caller.name).await?;
     caller.audit(&console, "admin.password", &name, None, None).await?;
     Ok(Json(MadePassword { name, password: made }))
 }
@@ -110,6 +112,7 @@ pub async fn remove(State(console): State<Console>, caller: Caller, Named(name):
     if !admins.remove(&name).await? {
         return Err(Problem::not_found(format!("there is no admin `{name}`")));
     }
+    console.state().cluster.login_changed(&name, &caller.name).await?;
     caller.audit(&console, "admin.remove", &name, None, None).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -8,11 +8,12 @@ use postern_model::id::MailId;
 use postern_model::journey::JourneySummary;
 use postern_model::reason::Reason;
 use postern_model::time::Timestamp;
-use postern_store::database::journeys::JourneySearch;
+use postern_store::database::journeys::{JourneySearch, PAGE_LIMIT};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::input::{Asked, Named};
+use crate::peers;
 use crate::problem::{Answer, Problem};
 use crate::state::Console;
 
@@ -41,7 +42,7 @@ pub struct Search {
     /// Milliseconds since 1970.
     to: Option<i64>,
     /// `next` of the page before.
-    before: Option<i64>,
+    before: Option<String>,
     /// 1 to 500; 50 unless given.
     limit: Option<usize>,
 }
@@ -49,6 +50,8 @@ pub struct Search {
 #[derive(Serialize, ToSchema)]
 pub struct JourneyRow {
     mail: String,
+    /// The node that took it; empty outside of a cluster.
+    node: String,
     /// Milliseconds since 1970.
     at: i64,
     /// `inbound`, `outbound`.
@@ -66,10 +69,11 @@ pub struct JourneyRow {
     score: f64,
 }
 
-impl From<JourneySummary> for JourneyRow {
-    fn from(s: JourneySummary) -> Self {
+impl JourneyRow {
+    fn of(node: String, s: JourneySummary) -> Self {
         Self {
             mail: s.mail.to_string(),
+            node,
             at: s.at.0,
             direction: postern_store::database::terms::direction(&s),
             client: s.client.to_canonical().to_string(),
@@ -91,7 +95,9 @@ pub struct JourneyPage {
     /// Newest first.
     journeys: Vec<JourneyRow>,
     /// To be given as `before` for the next page.
-    next: Option<i64>,
+    next: Option<String>,
+    /// Names of the nodes of the cluster that did not answer: what they took is not here.
+    silent: Vec<String>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -101,17 +107,19 @@ pub struct JourneyView {
     /// Oldest first: `at`, `event`, and what belongs to the event.
     #[schema(value_type = Vec<Object>)]
     steps: Vec<serde_json::Value>,
+    /// Names of the nodes of the cluster that did not answer.
+    silent: Vec<String>,
 }
 
 /// Search mails.
 #[utoipa::path(get, path = "/journeys", tag = "journeys", params(Search), responses((status = 200, body = JourneyPage), (status = 400, body = Problem)))]
 pub async fn search(State(console): State<Console>, Asked(asked): Asked<Search>) -> Answer<Json<JourneyPage>> {
-    let journeys = console.state().database.journeys();
     let bad = |what: &str, value: &str, hint: &str| Problem::bad_request(format!("{what}: `{value}`: {hint}"));
     if let Some(mail) = filled(&asked.mail) {
         let id: MailId = mail.parse().map_err(|_| bad("mail", mail, "write a mail id of 26 characters"))?;
-        let found = journeys.one(id).await?.and_then(|j| j.summary).map(JourneyRow::from);
-        return Ok(Json(JourneyPage { journeys: found.into_iter().collect(), next: None }));
+        let (found, silent) = peers::journey(&console, id).await?;
+        let found = found.and_then(|j| j.summary).map(|s| JourneyRow::of(String::new(), s));
+        return Ok(Json(JourneyPage { journeys: found.into_iter().collect(), next: None, silent }));
     }
     let client =
         filled(&asked.client).map(|c| c.parse::<IpAddr>().map_err(|_| bad("client", c, "write an IPv4 or IPv6 address"))).transpose()?;
@@ -128,11 +136,12 @@ pub async fn search(State(console): State<Console>, Asked(asked): Asked<Search>)
         direction: owned(&asked.direction),
         from: asked.from.map(Timestamp),
         to: asked.to.map(Timestamp),
-        before: asked.before,
-        limit: asked.limit.unwrap_or(50),
+        before: None,
+        limit: asked.limit.unwrap_or(50).clamp(1, PAGE_LIMIT),
     };
-    let page = journeys.search(&search).await?;
-    Ok(Json(JourneyPage { journeys: page.journeys.into_iter().map(JourneyRow::from).collect(), next: page.next }))
+    let found = peers::search_journeys(&console, search, asked.before.as_deref()).await?;
+    let journeys = found.journeys.into_iter().map(|(node, summary)| JourneyRow::of(node, summary)).collect();
+    Ok(Json(JourneyPage { journeys, next: found.next, silent: found.silent }))
 }
 
 /// One mail with all that happened to it.
@@ -140,10 +149,13 @@ pub async fn search(State(console): State<Console>, Asked(asked): Asked<Search>)
     (status = 200, body = JourneyView), (status = 404, body = Problem)))]
 pub async fn one(State(console): State<Console>, Named(mail): Named<String>) -> Answer<Json<JourneyView>> {
     let id = mail_id(&mail)?;
-    let journey = console.state().database.journeys().one(id).await?;
-    let Some(journey) = journey else { return Err(Problem::not_found(format!("nothing is known of mail {id}"))) };
+    let (journey, silent) = peers::journey(&console, id).await?;
+    let Some(journey) = journey else {
+        let problem = Problem::not_found(format!("nothing is known of mail {id}"));
+        return Err(if silent.is_empty() { problem } else { problem.advise(format!("Did not answer: {}.", silent.join(", "))) });
+    };
     let steps = journey.steps.iter().filter_map(|s| serde_json::to_value(s).ok()).collect();
-    Ok(Json(JourneyView { summary: journey.summary.map(JourneyRow::from), steps }))
+    Ok(Json(JourneyView { summary: journey.summary.map(|s| JourneyRow::of(String::new(), s)), steps, silent }))
 }
 
 /// A mail's id in a path.

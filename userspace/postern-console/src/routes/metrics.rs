@@ -91,6 +91,30 @@ async fn gather(console: &Console) -> Answer<Registry> {
     counter(&mut registry, "spool_batches", "Group commits", usage.counters.batches);
     counter(&mut registry, "spool_damaged", "Mails found damaged on disk", usage.counters.damaged);
 
+    let cluster = state.cluster.view().await?;
+    if cluster.member {
+        gauge(&mut registry, "cluster_members", "Members of the cluster, this node included", cluster.members.len() as u64);
+        let connected = cluster.members.iter().filter(|m| m.this || m.connected).count();
+        gauge(&mut registry, "cluster_reached", "Members that are connected, this node included", connected as u64);
+        gauge(&mut registry, "cluster_conflicts", "Settings that were set on two nodes at once", cluster.conflicts as u64);
+        gauge(
+            &mut registry,
+            "cluster_settings_refused",
+            "1: the shared settings cannot be used here",
+            u64::from(cluster.refused.is_some()),
+        );
+        gauge(&mut registry, "cluster_copies_lacking", "Open mails with fewer copies than wanted", cluster.copies.lacking);
+        gauge(&mut registry, "cluster_copies_held", "Copies of other nodes' mails held here", cluster.copies.held);
+        counter(&mut registry, "cluster_shadowed", "Mails accepted with a copy on a peer", cluster.copies.shadowed);
+        counter(&mut registry, "cluster_unshadowed", "Mails accepted on this node alone", cluster.copies.unshadowed);
+        counter(&mut registry, "cluster_taken_over", "Mails taken over from lost or drained nodes", cluster.copies.taken_over);
+        let refusals = Counts::default();
+        for refusal in cluster.refusals {
+            refusals.get_or_create(&Name { name: refusal.name }).inc_by(refusal.count);
+        }
+        registry.register("cluster_refused", "What was refused at the cluster's port, by reason", refusals);
+    }
+
     if let Some(edge) = edge::quick_status(console).await {
         let (packets, octets) = (Counts::default(), Counts::default());
         for c in edge.counters {

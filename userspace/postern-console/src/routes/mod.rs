@@ -2,6 +2,8 @@
 
 pub mod admins;
 pub mod audit;
+pub mod cluster;
+pub mod duty;
 pub mod edge;
 pub mod explain;
 pub mod health;

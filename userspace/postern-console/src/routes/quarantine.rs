@@ -4,8 +4,6 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use postern_mail::message::{Limits, Message};
-use postern_model::journey::{JourneyEvent, Step};
-use postern_model::queue::{Disposition, QueuedMail};
 use postern_model::reason::Reason;
 use postern_model::time::Timestamp;
 use postern_store::database::quarantine::{QuarantineEntry, QuarantineSearch, QuarantineState};
@@ -15,9 +13,11 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::caller::Caller;
 use crate::input::{Asked, Named};
+use crate::peers;
 use crate::problem::{Answer, Problem};
+use crate::quarantine::{Ended, end_here, read_here};
 use crate::routes::journeys::mail_id;
-use crate::state::{Console, now};
+use crate::state::Console;
 
 /// Characters of text in a preview.
 const PREVIEW: usize = 20_000;
@@ -60,6 +60,8 @@ pub struct QuarantineRow {
     /// `held`, `deleted`, `released`.
     state: &'static str,
     /// Who released or deleted it.
+    /// The node it lies with; `null`: this one, in no cluster.
+    holder: Option<String>,
     state_by: Option<String>,
 }
 
@@ -76,11 +78,8 @@ impl From<QuarantineEntry> for QuarantineRow {
             reason: e.reason.name().to_owned(),
             size: e.size,
             expires: e.expires.0,
-            state: match e.state {
-                QuarantineState::Held => "held",
-                QuarantineState::Deleted => "deleted",
-                QuarantineState::Released => "released",
-            },
+            state: state_name(e.state),
+            holder: e.holder.map(|h| h.to_string()),
             state_by: e.state_by,
         }
     }
@@ -138,6 +137,7 @@ impl From<SpoolError> for Problem {
     fn from(error: SpoolError) -> Self {
         match error {
             SpoolError::Unknown(id) => Self::not_found(format!("mail {id} is not in the spool")),
+            SpoolError::NoCopy => Self::unavailable(error.to_string()).advise("Try again when another node of the cluster is there."),
             SpoolError::Full(_) => Self::unavailable(error.to_string()).advise("Free some space on the disk and try again."),
             other => {
                 tracing::error!(error = %other, "the spool");
@@ -181,13 +181,16 @@ pub async fn one(State(console): State<Console>, caller: Caller, Named(mail): Na
     let id = mail_id(&mail)?;
     let entry = console.state().database.quarantine().one(id).await?;
     let Some(entry) = entry else { return Err(Problem::not_found(format!("mail {id} is not in the quarantine"))) };
+    let (holder, is_held) = (entry.holder, entry.state == QuarantineState::Held);
     let mut view = QuarantineView { mail: entry.into(), headers: Vec::new(), parts: Vec::new(), text: String::new(), urls: Vec::new() };
-    let files = console.state().spool.quarantine().clone();
-    let read = move || files.read(id).map(|q| postern_mail::read(q.body(), &Limits::default()));
-    match tokio::task::spawn_blocking(read).await.map_err(|e| Problem::internal(e.to_string()))? {
-        Ok(message) => fill(&mut view, message),
-        Err(QuarantineError::Unknown(_)) => {}
-        Err(other) => return Err(other.into()),
+    let octets = match (read_here(&console, id).await?, holder) {
+        (Some(octets), _) => Some(octets),
+        (None, Some(holder)) if is_held => Some(peers::quarantined_mail(&console, id, Some(holder)).await?),
+        (None, _) => None,
+    };
+    if let Some(octets) = octets {
+        let read = tokio::task::spawn_blocking(move || postern_mail::read(&octets, &Limits::default()));
+        fill(&mut view, read.await.map_err(|e| Problem::internal(e.to_string()))?);
     }
     // Somebody read somebody's mail: that is an act.
     caller.audit(&console, "quarantine.look", &mail, None, None).await?;
@@ -214,65 +217,39 @@ fn fill(view: &mut QuarantineView, message: Message) {
     view.urls = message.urls.into_iter().take(ROWS).map(|u| cut(u.raw, 500)).collect();
 }
 
-/// Release: it is put into the queue and delivered.
+/// Release: it is put into the queue and delivered, by the node that has it.
 #[utoipa::path(post, path = "/quarantine/{mail}/release", tag = "quarantine", params(("mail" = String, Path)), responses(
-    (status = 204, description = "In the queue"), (status = 404, body = Problem), (status = 409, body = Problem)))]
+    (status = 204, description = "In the queue"), (status = 404, body = Problem), (status = 409, body = Problem), (status = 503, body = Problem)))]
 pub async fn release(State(console): State<Console>, caller: Caller, Named(mail): Named<String>) -> Answer<StatusCode> {
-    let id = mail_id(&mail)?;
-    let state = console.state();
-    let _turn = console.releasing.lock().await;
-    if state.queue.contains(id) {
-        return Err(Problem::conflict(format!("mail {id} is in the queue already")));
-    }
-    let (files, spool) = (state.spool.quarantine().clone(), state.spool.clone());
-    let copy = move || -> Answer<(QueuedMail, postern_store::spool::Body)> {
-        let kept = files.read(id)?;
-        let mut writer = spool.body()?;
-        writer.write(kept.body())?;
-        let body = writer.finish()?;
-        let mut mail = kept.mail;
-        mail.disposition = Disposition::Deliver;
-        mail.reason = Reason::Manual;
-        // Its waits began when it came, which may be weeks ago: they begin anew, or it would be given up at once.
-        mail.accepted = now();
-        for recipient in mail.recipients.iter_mut().filter(|r| !r.is_done()) {
-            recipient.next_attempt = mail.accepted;
-        }
-        Ok((mail, body))
-    };
-    let (queued, body) = tokio::task::spawn_blocking(copy).await.map_err(|e| Problem::internal(e.to_string()))??;
-    // Durable in the spool first: a crash in between leaves it in both places, never in none.
-    let accepted = state.spool.accept(queued, body).await?;
-    state.queue.enqueue(&accepted);
-    end(&console, &caller, &mail, QuarantineState::Released, "quarantine.release", "released").await
+    end(&console, &caller, &mail, QuarantineState::Released, "quarantine.release").await
 }
 
 /// Delete it for good.
 #[utoipa::path(delete, path = "/quarantine/{mail}", tag = "quarantine", params(("mail" = String, Path)), responses(
-    (status = 204), (status = 404, body = Problem)))]
+    (status = 204), (status = 404, body = Problem), (status = 503, body = Problem)))]
 pub async fn delete(State(console): State<Console>, caller: Caller, Named(mail): Named<String>) -> Answer<StatusCode> {
-    let id = mail_id(&mail)?;
-    let _turn = console.releasing.lock().await;
-    console.state().spool.quarantine().mail(id)?;
-    end(&console, &caller, &mail, QuarantineState::Deleted, "quarantine.delete", "deleted").await
+    end(&console, &caller, &mail, QuarantineState::Deleted, "quarantine.delete").await
 }
 
-/// The file goes, the index and the journey say why.
-async fn end(
-    console: &Console,
-    caller: &Caller,
-    mail: &str,
-    to: QuarantineState,
-    action: &'static str,
-    step: &'static str,
-) -> Answer<StatusCode> {
+async fn end(console: &Console, caller: &Caller, mail: &str, to: QuarantineState, action: &'static str) -> Answer<StatusCode> {
     let id = mail_id(mail)?;
-    let state = console.state();
-    state.database.quarantine().raise(id, to, &caller.name, now()).await?;
-    let files = state.spool.quarantine().clone();
-    tokio::task::spawn_blocking(move || files.delete(id)).await.map_err(|e| Problem::internal(e.to_string()))??;
-    let step = Step::QuarantineAction { action: step.into(), by: caller.name.clone() };
-    state.database.journeys().record(JourneyEvent { mail: id, at: now(), step });
+    let entry = console.state().database.quarantine().one(id).await?;
+    match entry.as_ref().and_then(|e| e.holder.map(|holder| (holder, e.state))) {
+        Some((_, state)) if state >= to => return Err(Problem::conflict(format!("mail {id} was {} already", state_name(state)))),
+        Some((holder, _)) => peers::end_quarantine(console, id, holder, to, &caller.name).await?,
+        None if end_here(console, id, to, &caller.name).await? == Ended::NotHere => {
+            return Err(Problem::not_found(format!("mail {id} is not in the quarantine")));
+        }
+        None => {}
+    }
     caller.audit(console, action, mail, None, None).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+fn state_name(state: QuarantineState) -> &'static str {
+    match state {
+        QuarantineState::Held => "held",
+        QuarantineState::Deleted => "deleted",
+        QuarantineState::Released => "released",
+    }
 }

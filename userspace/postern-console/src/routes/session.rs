@@ -142,6 +142,7 @@ pub async fn change_password(State(console): State<Console>, caller: Caller, Inp
     }
     let hash = console.gate.hash(change.new).await?;
     database.admins().set_password(&caller.name, &hash, false, Some(&digest)).await?;
+    console.state().cluster.login_changed(&caller.name, &caller.name).await?;
     caller_without_session(&caller.name, &caller.address).audit(&console, "admin.password", &caller.name, None, None).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -157,16 +157,25 @@ pub async fn patch(
     headers: HeaderMap,
     Input(one): Input<OneSetting>,
 ) -> Answer<Json<SettingsChange>> {
-    let version = console.state().settings.current();
-    let mut document: toml_edit::DocumentMut =
-        version.text.parse().map_err(|e: toml_edit::TomlError| Problem::internal(e.message().to_owned()))?;
-    setting_path::set(&mut document, &one.path, one.value.as_ref()).map_err(|e| {
-        let mut problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "bad-path", "There is no such setting", e.to_string());
-        problem.errors = vec![Fault { path: one.path.clone(), message: e.to_string() }];
-        problem
-    })?;
-    let expected = if_match(&headers).unwrap_or_else(|| version.digest.clone());
-    apply(&console, &caller, document.to_string(), Some(expected), &one.message, "settings.change", &one.path).await
+    const TRIES: usize = 5;
+    let expected = if_match(&headers);
+    for attempt in 1.. {
+        let version = console.state().settings.current();
+        let mut document: toml_edit::DocumentMut =
+            version.text.parse().map_err(|e: toml_edit::TomlError| Problem::internal(e.message().to_owned()))?;
+        setting_path::set(&mut document, &one.path, one.value.as_ref()).map_err(|e| {
+            let mut problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "bad-path", "There is no such setting", e.to_string());
+            problem.errors = vec![Fault { path: one.path.clone(), message: e.to_string() }];
+            problem
+        })?;
+        let base = expected.clone().unwrap_or_else(|| version.digest.clone());
+        match apply(&console, &caller, document.to_string(), Some(base), &one.message, "settings.change", &one.path).await {
+            // A change of a peer came in between: the one setting is set on top of it.
+            Err(problem) if expected.is_none() && attempt < TRIES && problem.status == StatusCode::PRECONDITION_FAILED.as_u16() => {}
+            done => return done,
+        }
+    }
+    Err(Problem::unavailable("the settings change all the time"))
 }
 
 /// Say what is wrong with a file (TOML), without using it.
@@ -187,6 +196,7 @@ pub async fn reload(State(console): State<Console>, caller: Caller) -> Answer<Js
     let changed = handle.reload()?;
     let after = handle.current();
     if changed {
+        console.state().cluster.settings_changed(&before.settings, &after.settings, &caller.name, "changed by hand").await?;
         remember(&console, &caller, &before.text, &before.digest, "before a reload").await?;
         remember(&console, &caller, &after.text, &after.digest, "changed by hand").await?;
         caller.audit(&console, "settings.reload", "all", Some(&mask_text(&before.text)), Some(&mask_text(&after.text))).await?;
@@ -206,10 +216,18 @@ pub async fn apply(
     subject: &str,
 ) -> Answer<Json<SettingsChange>> {
     let handle = std::sync::Arc::clone(&console.state().settings);
-    let write = tokio::task::spawn_blocking(move || handle.replace(&text, expected.as_deref()));
+    let writer = std::sync::Arc::clone(&handle);
+    let write = tokio::task::spawn_blocking(move || writer.replace(&text, expected.as_deref()));
     let (before, after) = write.await.map_err(|e| Problem::internal(e.to_string()))??;
     let changed = before.digest != after.digest;
     if changed {
+        if let Err(refused) = console.state().cluster.settings_changed(&before.settings, &after.settings, &caller.name, message).await {
+            // All nodes or none: the file becomes what it was.
+            let (text, digest) = (before.text.clone(), after.digest.clone());
+            let back = tokio::task::spawn_blocking(move || handle.replace(&text, Some(&digest)));
+            back.await.map_err(|e| Problem::internal(e.to_string()))??;
+            return Err(refused.into());
+        }
         // The one before may never have been noted: it was written by hand, or came with the machine.
         remember(console, caller, &before.text, &before.digest, "before the first change").await?;
         remember(console, caller, &after.text, &after.digest, message).await?;

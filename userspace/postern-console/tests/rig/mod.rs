@@ -11,8 +11,10 @@ use futures_util::FutureExt;
 use http_body_util::{BodyExt, Full};
 use hyper::{HeaderMap, Request, StatusCode};
 use hyper_util::rt::TokioIo;
+use postern_cluster::kinds::Probe;
+use postern_cluster::node::{Cluster, ClusterParts};
 use postern_console::listen::{bind_unix, serve_https, serve_unix};
-use postern_console::{Console, LearnKind, SettingsHandle, State};
+use postern_console::{Console, Duty, DutyView, LearnKind, SettingsHandle, State};
 use postern_edge::client::EdgeClient;
 use postern_mail::dns::Resolver;
 use postern_model::reason::Reason;
@@ -138,6 +140,27 @@ pub struct Login {
     pub csrf: String,
 }
 
+/// A node that can found a cluster of its own.
+async fn cluster(dir: &std::path::Path, settings: &SettingsHandle, database: &Database, spool: &Spool) -> Cluster {
+    let bans = || tokio::sync::mpsc::channel(1).1;
+    let parts = ClusterParts {
+        folder: dir.join("cluster"),
+        settings: settings.live(),
+        hostname: "rig.example".to_owned(),
+        version: "0",
+        database: database.clone(),
+        spool: spool.clone(),
+        validate: Arc::new(|_| Ok(())),
+        own_bans: Arc::new(bans),
+        peer_bans: tokio::sync::mpsc::channel(1).0,
+        orders: tokio::sync::mpsc::channel(1).0,
+        learned: Arc::default(),
+        moves: tokio::sync::mpsc::channel(1).0,
+        probe: Arc::new(Probe::default),
+    };
+    Cluster::open(parts, Vec::new()).await.unwrap().0
+}
+
 impl Rig {
     pub async fn new() -> Self {
         Self::with_settings("").await
@@ -155,7 +178,14 @@ impl Rig {
         spool_settings.reserve = 0;
         let (spool, restored) = Spool::open(dir.path().join("spool"), spool_settings).unwrap();
         let queue = queue(&spool, &settings, restored);
+        let cluster = cluster(dir.path(), &settings, &database, &spool).await;
         let state = State {
+            cluster,
+            duty: Duty {
+                view: Arc::new(|| DutyView { duty: "serving", ..DutyView::default() }),
+                drain: Arc::new(|| Err("this rig takes no mail".to_owned())),
+                resume: Arc::new(|| async { Ok(()) }.boxed()),
+            },
             database,
             settings,
             spool,

@@ -30,6 +30,15 @@ pub fn check(s: &Settings) -> Vec<Problem> {
     if !s.smtp.tls.enabled && !s.smtp.tls.required_from.is_empty() {
         say("smtp.tls.required_from".into(), "TLS is required from some networks but smtp.tls.enabled is false".into());
     }
+    if !(1..=3).contains(&s.cluster.copies) {
+        say("cluster.copies".into(), format!("{} holders of a mail: write 1, 2 or 3", s.cluster.copies));
+    }
+    if s.cluster.takeover_after.0 < std::time::Duration::from_secs(2) {
+        say("cluster.takeover_after".into(), "a node that is only restarted would lose its mails to a peer: write \"2s\" or more".into());
+    }
+    if s.cluster.copy_timeout.0 < std::time::Duration::from_millis(100) {
+        say("cluster.copy_timeout".into(), "no peer answers that fast: write \"100ms\" or more".into());
+    }
     let l = &s.smtp.limits;
     for (name, value, least) in [
         ("max_message_size", l.max_message_size, 65_536),

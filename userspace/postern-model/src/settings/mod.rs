@@ -5,6 +5,7 @@
 //! sample are made from these structs, so their doc comments are the documentation.
 
 pub mod check;
+pub mod cluster;
 pub mod delivery;
 pub mod edge;
 pub mod filter;
@@ -46,6 +47,8 @@ pub struct Settings {
     pub antivirus: filter::AntivirusSettings,
     /// The XDP program: interfaces, allow list, feeds, rates, bans.
     pub edge: edge::EdgeSettings,
+    /// Equal peers: copies of mails, and who delivers for a node that is gone.
+    pub cluster: cluster::ClusterSettings,
 }
 
 /// One thing that is wrong with a settings file.

@@ -17,11 +17,21 @@ pub struct NodeSettings {
     pub data_dir: PathBuf,
     /// Unix sockets of the roles.
     pub run_dir: PathBuf,
+    /// UDP addresses on which the peers of a cluster reach this node. Nothing is opened before the node is in a cluster.
+    pub cluster_listen: Vec<SocketAddr>,
+    /// The addresses that peers are told. Empty: those of this machine, with the port it listens on.
+    pub cluster_addresses: Vec<SocketAddr>,
 }
 
 impl Default for NodeSettings {
     fn default() -> Self {
-        Self { hostname: String::new(), data_dir: "/var/lib/postern".into(), run_dir: "/run/postern".into() }
+        Self {
+            hostname: String::new(),
+            data_dir: "/var/lib/postern".into(),
+            run_dir: "/run/postern".into(),
+            cluster_listen: vec![SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 0], 7425))],
+            cluster_addresses: Vec::new(),
+        }
     }
 }
 

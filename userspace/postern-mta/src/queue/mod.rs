@@ -10,6 +10,7 @@
 
 mod backoff;
 mod filter;
+mod give_out;
 mod notify;
 mod operator;
 mod rows;

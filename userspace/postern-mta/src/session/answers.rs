@@ -23,6 +23,7 @@ fn discarded(id: MailId) -> Taken {
 pub(super) fn storage(error: &SpoolError) -> Reason {
     match error {
         SpoolError::Full(_) => Reason::StorageFull,
+        SpoolError::NoCopy => Reason::NoPeer,
         other => {
             tracing::error!(error = %other, "a mail's body cannot be kept: its sender keeps it");
             Reason::StorageError

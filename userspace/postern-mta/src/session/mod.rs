@@ -150,7 +150,7 @@ async fn receive<H: Host>(arrival: Arrival<H>) -> std::io::Result<Option<Session
         stirred: now,
         crumbs: 0,
         timer: Box::pin(tokio::time::sleep_until(now + first_look)),
-        stop: Some(Box::pin(door.stop.clone().cancelled_owned())),
+        stop: Some(Box::pin(door.shift().cancelled_owned())),
         punished: 0,
         rules,
         door: Arc::clone(&door),

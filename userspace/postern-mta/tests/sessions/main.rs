@@ -212,6 +212,30 @@ async fn stopping_lets_a_mail_come_in_and_sends_the_idle_away() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pause_refuses_at_the_port_and_its_end_lets_in_again() {
+    let mut settings = settings();
+    // A port by number, as in every real settings file: one that the kernel chose is not kept over a pause.
+    settings.smtp.listen = vec![std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()];
+    let house = House::open(settings, Policy::default());
+    for _ in 0..2 {
+        let mut idle = Client::greeted(house.address).await;
+        let leaving = async move {
+            idle.expect("421 4.3.2 service is closing down, try again").await;
+            idle.expect_end().await;
+        };
+        let (all_left, ()) = tokio::join!(house.serving.pause(PATIENCE), leaving);
+        assert!(all_left);
+        let refused = tokio::net::TcpStream::connect(house.address).await.unwrap_err();
+        assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
+        house.serving.resume().unwrap();
+        let mut client = Client::greeted(house.address).await;
+        client.mail("Subject: after the pause\r\n").await;
+        client.send("\r\nbody\r\n.\r\n").await;
+        assert!(client.line().await.starts_with("250 2.0.0 queued as "));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn unknown_recipients_add_up_and_errors_cost_time() {
     let mut settings = settings();
     settings.smtp.limits.max_unknown_recipients = 3;

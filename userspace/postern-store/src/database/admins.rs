@@ -5,6 +5,7 @@ use serde::Serialize;
 use sqlx::FromRow;
 
 use super::{Database, DatabaseError};
+use crate::sqlite;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, FromRow)]
 pub struct Admin {
@@ -59,7 +60,7 @@ impl Admins<'_> {
     pub async fn set_password(&self, name: &str, password_hash: &str, one_time: bool, keep: Option<&[u8]>) -> Result<bool, DatabaseError> {
         let shared = &self.0.shared;
         let failed = || shared.failed("set a password");
-        let mut tx = shared.writer().begin_with("BEGIN IMMEDIATE").await.map_err(failed())?;
+        let mut tx = sqlite::begin(&shared.writer()).await.map_err(failed())?;
         let done = sqlx::query("UPDATE admins SET password = ?, one_time = ? WHERE name = ?")
             .bind(password_hash)
             .bind(one_time)
@@ -81,7 +82,7 @@ impl Admins<'_> {
     pub async fn remove(&self, name: &str) -> Result<bool, DatabaseError> {
         let shared = &self.0.shared;
         let failed = || shared.failed("remove an admin");
-        let mut tx = shared.writer().begin_with("BEGIN IMMEDIATE").await.map_err(failed())?;
+        let mut tx = sqlite::begin(&shared.writer()).await.map_err(failed())?;
         let done = sqlx::query("DELETE FROM admins WHERE name = ?").bind(name).execute(&mut *tx).await.map_err(failed())?;
         sqlx::query("DELETE FROM sessions WHERE admin = ?").bind(name).execute(&mut *tx).await.map_err(failed())?;
         sqlx::query("DELETE FROM api_tokens WHERE admin = ?").bind(name).execute(&mut *tx).await.map_err(failed())?;

@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use postern_model::settings::smtp::GreylistSettings;
 use postern_model::time::Timestamp;
 
+use super::changes::Change;
 use super::writer::Note;
 use super::{Database, DatabaseError};
 
@@ -74,7 +75,7 @@ impl Greylist<'_> {
             && now.since(passed) < settings.pass_ttl.0
         {
             if now.since(passed) > REFRESH {
-                self.put(of_client, Entry { first: entry.first, passed: Some(now) }, now);
+                self.pass(of_client, entry.first, now);
             }
             return Ok(GreylistAnswer::Pass);
         }
@@ -85,7 +86,7 @@ impl Greylist<'_> {
                 if waited < settings.delay.0 {
                     return Ok(GreylistAnswer::Wait(settings.delay.0 - waited));
                 }
-                self.put(of_client, Entry { first: entry.first, passed: Some(now) }, now);
+                self.pass(of_client, entry.first, now);
                 Ok(GreylistAnswer::Pass)
             }
             _ => {
@@ -93,6 +94,24 @@ impl Greylist<'_> {
                 Ok(GreylistAnswer::Wait(settings.delay.0))
             }
         }
+    }
+
+    /// A client passed at a peer: the latest pass counts, and nobody is told again.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn merge(&self, client: [u8; 16], passed: Timestamp) -> Result<(), DatabaseError> {
+        let known = self.find(client).await?;
+        if known.and_then(|k| k.passed).is_none_or(|before| before < passed) {
+            let first = known.map_or(passed, |k| k.first.min(passed));
+            self.put(client, Entry { first, passed: Some(passed) }, passed);
+        }
+        Ok(())
+    }
+
+    fn pass(&self, client: Key, first: Timestamp, now: Timestamp) {
+        self.put(client, Entry { first, passed: Some(now) }, now);
+        self.0.shared.outlet.tell(|| Change::GreylistPass { client, passed: now });
     }
 
     async fn find(&self, key: Key) -> Result<Option<Entry>, DatabaseError> {

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::terms::{self, BUCKETS, Field, SEGMENT, Term};
 use super::writer::Note;
 use super::{Database, DatabaseError, Shared};
+use crate::sqlite;
 
 /// Rows of a page at most.
 pub const PAGE_LIMIT: usize = 500;
@@ -26,7 +27,7 @@ const READ_LIMIT: usize = 20_000;
 const STRIDE: usize = 64;
 
 /// What is asked; everything that is set must hold.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct JourneySearch {
     /// In the envelope or the From header.
     pub sender: Option<String>,
@@ -47,15 +48,17 @@ pub struct JourneySearch {
     pub limit: usize,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct JourneyPage {
     pub journeys: Vec<JourneySummary>,
+    /// The cursor of each: the page that begins behind it.
+    pub rows: Vec<i64>,
     /// To be given as `before` for the next page; `None`: this was the last.
     pub next: Option<i64>,
 }
 
 /// A mail with all that happened to it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Journey {
     /// `None` when the mail never got as far as a judgement.
     pub summary: Option<JourneySummary>,
@@ -123,7 +126,8 @@ impl Journeys<'_> {
         } else {
             walk.stopped_at
         };
-        Ok(JourneyPage { journeys: found.into_iter().map(|(_, s)| s).collect(), next })
+        let (rows, journeys) = found.into_iter().unzip();
+        Ok(JourneyPage { journeys, rows, next })
     }
 
     /// Forgets mails older than `before`, a segment at a time; returns how many.
@@ -138,7 +142,7 @@ impl Journeys<'_> {
                 .await
                 .map_err(failed())?;
             let Some(segment) = segment else { break };
-            let mut tx = shared.writer().begin_with("BEGIN IMMEDIATE").await.map_err(failed())?;
+            let mut tx = sqlite::begin(&shared.writer()).await.map_err(failed())?;
             let rows = sqlx::query("DELETE FROM journeys WHERE id >= ? AND id < ?").bind(segment * SEGMENT).bind((segment + 1) * SEGMENT);
             pruned += rows.execute(&mut *tx).await.map_err(failed())?.rows_affected();
             let terms =

@@ -12,6 +12,7 @@ pub const ALL: &[(&str, &str)] = &[
     ("0002-mail-memory", include_str!("migrations/0002-mail-memory.sql")),
     ("0003-administration", include_str!("migrations/0003-administration.sql")),
     ("0004-tokens", include_str!("migrations/0004-tokens.sql")),
+    ("0005-cluster", include_str!("migrations/0005-cluster.sql")),
 ];
 
 /// Applies what is missing; all of it in one transaction.

@@ -13,6 +13,7 @@
 pub mod admins;
 pub mod api_tokens;
 pub mod audit;
+pub mod changes;
 pub mod counters;
 pub mod greylist;
 pub mod journeys;
@@ -29,40 +30,25 @@ pub mod writer;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
 
 use parking_lot::{Mutex, RwLock};
-use postern_model::time::Timestamp;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, SqlitePool};
+use sqlx::SqlitePool;
+use sqlx::sqlite::SqliteSynchronous;
 use tokio::sync::{Notify, mpsc, oneshot};
 
+use crate::sqlite;
+pub use crate::sqlite::OpenError;
 use writer::Note;
 
 /// Readers at a time: searches of the console and look-ups of the journey.
 const READERS: u32 = 4;
 /// Notes that may wait for the writer: some seconds of the fastest traffic. More are dropped and counted.
 const NOTES: usize = 65_536;
-
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    #[error("the database {path} cannot be opened")]
-    Open {
-        path: PathBuf,
-        #[source]
-        source: sqlx::Error,
-    },
-    #[error("the database file {path} cannot be made or moved")]
-    File {
-        path: PathBuf,
-        #[source]
-        source: std::io::Error,
-    },
-}
+/// What is lost with the file, for the log.
+const LOSS: &str = "mail goes on; tracking, quarantine index, greylist and logins begin anew (`postern admin add` makes a login)";
 
 /// A question or a change that did not succeed. A retry helps when the disk does.
 #[derive(Debug, thiserror::Error)]
@@ -87,7 +73,7 @@ pub struct Shared {
     path: PathBuf,
     pools: RwLock<Pools>,
     /// Device and inode of the open file: a deleted file is noticed by them.
-    identity: Mutex<(u64, u64)>,
+    identity: Mutex<sqlite::Identity>,
     /// A reader saw damage; the writer looks into it.
     suspect: AtomicBool,
     /// Flush now instead of at the next tick.
@@ -98,6 +84,8 @@ pub struct Shared {
     totals: Mutex<BTreeMap<Cow<'static, str>, u64>>,
     greylist: greylist::Memory,
     senders: senders::Memory,
+    outlet: changes::Outlet,
+    replacements: AtomicU64,
 }
 
 #[derive(Clone)]
@@ -114,8 +102,8 @@ impl Database {
     /// error: it is moved aside.
     pub async fn open(path: &Path) -> Result<Self, OpenError> {
         let pools = match connect(path).await {
-            Err(OpenError::Open { source, .. }) if is_damage(&source) => {
-                move_aside(path, &source.to_string())?;
+            Err(OpenError::Open { source, .. }) if sqlite::is_damage(&source) => {
+                sqlite::move_aside(path, &source.to_string(), LOSS)?;
                 connect(path).await?
             }
             other => other?,
@@ -123,13 +111,15 @@ impl Database {
         let shared = Arc::new(Shared {
             path: path.to_owned(),
             pools: RwLock::new(pools),
-            identity: Mutex::new(identity(path)),
+            identity: Mutex::new(sqlite::identity(path)),
             suspect: AtomicBool::new(false),
             hurry: Notify::new(),
             lost: AtomicU64::new(0),
             totals: Mutex::default(),
             greylist: greylist::Memory::default(),
             senders: senders::Memory::default(),
+            outlet: changes::Outlet::default(),
+            replacements: AtomicU64::new(0),
         });
         let (notes, inbox) = mpsc::channel(NOTES);
         tokio::spawn(writer::run(Arc::clone(&shared), inbox));
@@ -194,7 +184,7 @@ impl Shared {
     /// Wraps an error, and has the writer look when it smells of damage.
     fn failed(&self, what: &'static str) -> impl Fn(sqlx::Error) -> DatabaseError + '_ {
         move |source| {
-            if is_damage(&source) {
+            if sqlite::is_damage(&source) {
                 self.suspect.store(true, Ordering::Relaxed);
                 self.hurry.notify_one();
             }
@@ -204,19 +194,20 @@ impl Shared {
 
     /// The file under our feet was deleted or replaced.
     fn is_gone(&self) -> bool {
-        identity(&self.path) != *self.identity.lock()
+        sqlite::identity(&self.path) != *self.identity.lock()
     }
 
     /// Moves a damaged or deleted file aside and opens a new one in its place.
     async fn replace(&self, why: &str) -> Result<(), OpenError> {
         let old = self.pools.read().clone();
-        move_aside(&self.path, why)?;
+        sqlite::move_aside(&self.path, why, LOSS)?;
         let fresh = connect(&self.path).await?;
         *self.pools.write() = fresh;
-        *self.identity.lock() = identity(&self.path);
+        *self.identity.lock() = sqlite::identity(&self.path);
         self.suspect.store(false, Ordering::Relaxed);
         self.greylist.clear();
         self.senders.clear();
+        self.replacements.fetch_add(1, Ordering::Relaxed);
         // Not awaited: a reader in the middle of a search may hold a connection of the old file.
         tokio::spawn(async move {
             old.readers.close().await;
@@ -227,63 +218,10 @@ impl Shared {
 }
 
 async fn connect(path: &Path) -> Result<Pools, OpenError> {
-    // Settings history may hold passwords: for the owner only. SQLite gives its side files the same mode.
-    let file = |source| OpenError::File { path: path.to_owned(), source };
-    if let Some(parent) = path.parent() {
-        std::fs::create_dir_all(parent).map_err(file)?;
-    }
-    std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path).map_err(file)?;
     let open = |source| OpenError::Open { path: path.to_owned(), source };
-    let options = SqliteConnectOptions::new()
-        .filename(path)
-        .create_if_missing(false)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Normal)
-        .busy_timeout(Duration::from_secs(5))
-        .pragma("temp_store", "memory")
-        .disable_statement_logging();
-    // A checkpoint after 16 MiB of log rather than 4: fewer syncs under load.
-    let writing =
-        options.clone().pragma("wal_autocheckpoint", "4000").pragma("journal_size_limit", "67108864").pragma("cache_size", "-16384");
-    let writer =
-        SqlitePoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None).connect_with(writing).await.map_err(open)?;
+    let options = sqlite::options(path, SqliteSynchronous::Normal)?;
+    let writer = sqlite::writer(&options).await.map_err(open)?;
     migrations::apply(&writer, migrations::ALL).await.map_err(open)?;
-    let readers = SqlitePoolOptions::new()
-        .max_connections(READERS)
-        .acquire_timeout(Duration::from_secs(10))
-        .connect_lazy_with(options.pragma("query_only", "on").pragma("cache_size", "-4096"));
-    Ok(Pools { writer, readers })
-}
-
-/// SQLITE_CORRUPT, SQLITE_NOTADB and short reads: the file's content, not the disk, is wrong.
-fn is_damage(error: &sqlx::Error) -> bool {
-    const IOERR_SHORT_READ: i64 = 522;
-    let code = error.as_database_error().and_then(|e| e.code()).and_then(|c| c.parse::<i64>().ok());
-    code.is_some_and(|c| matches!(c & 0xff, 11 | 26) || c == IOERR_SHORT_READ)
-}
-
-fn identity(path: &Path) -> (u64, u64) {
-    std::fs::metadata(path).map_or((0, 0), |m| (m.dev(), m.ino()))
-}
-
-fn move_aside(path: &Path, why: &str) -> Result<(), OpenError> {
-    let stamp = Timestamp::from_system(SystemTime::now()).0;
-    let with = |end: &str| {
-        let mut name = path.as_os_str().to_owned();
-        name.push(end);
-        PathBuf::from(name)
-    };
-    let aside = with(&format!(".damaged-{stamp}"));
-    tracing::error!(path = %path.display(), kept_as = %aside.display(), why,
-        "THE DATABASE IS DAMAGED OR GONE: it is moved aside and a new one made. Mail goes on; tracking, quarantine index, \
-         greylist and logins begin anew (`postern admin add` makes a login)");
-    for side in ["", "-wal", "-shm"] {
-        let from = with(side);
-        let to = with(&format!(".damaged-{stamp}{side}"));
-        match std::fs::rename(&from, &to) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(OpenError::File { path: from, source: e }),
-            _ => {}
-        }
-    }
-    Ok(())
+    senders::begin_life(&writer).await.map_err(open)?;
+    Ok(Pools { writer, readers: sqlite::readers(&options, READERS) })
 }

@@ -4,25 +4,21 @@
 //! nodes that heard different commands agree on the one that lost nothing.
 
 use postern_model::id::MailId;
+use postern_model::node::NodeId;
+pub use postern_model::quarantine::QuarantineState;
 use postern_model::reason::Reason;
 use postern_model::score::Score;
 use postern_model::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use sqlx::sqlite::SqliteRow;
-use sqlx::{FromRow, Row};
+use sqlx::{AssertSqlSafe, FromRow, Row};
 
+use super::changes::Change;
 use super::{Database, DatabaseError};
 
 pub const PAGE_LIMIT: usize = 500;
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum QuarantineState {
-    #[default]
-    Held = 0,
-    Deleted = 1,
-    Released = 2,
-}
+/// Every column of an entry.
+const ENTRIES: &str = "SELECT q.*, (SELECT holder FROM quarantine_peers p WHERE p.mail = q.mail) AS holder FROM quarantine q";
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct QuarantineEntry {
@@ -40,6 +36,9 @@ pub struct QuarantineEntry {
     pub state: QuarantineState,
     pub state_by: Option<String>,
     pub state_at: Option<Timestamp>,
+    /// The peer whose quarantine the mail lies in; `None`: ours.
+    #[serde(default)]
+    pub holder: Option<NodeId>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -94,6 +93,7 @@ impl FromRow<'_, SqliteRow> for QuarantineEntry {
             },
             state_by: row.try_get("state_by")?,
             state_at: row.try_get::<Option<i64>, _>("state_at")?.map(Timestamp),
+            holder: row.try_get::<Option<Vec<u8>>, _>("holder")?.and_then(|h| h.as_slice().try_into().ok()).map(NodeId),
         })
     }
 }
@@ -101,8 +101,73 @@ impl FromRow<'_, SqliteRow> for QuarantineEntry {
 impl Quarantine<'_> {
     /// Adds a mail; adding it again changes nothing (its state may have risen since).
     pub async fn add(&self, entry: &QuarantineEntry) -> Result<(), DatabaseError> {
+        if self.insert(entry).await? {
+            self.0.shared.outlet.tell(|| Change::Quarantined(Box::new(entry.clone())));
+        }
+        Ok(())
+    }
+
+    /// Adds a mail that a peer holds, and nobody is told again. What peers did with it before counts.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub async fn merge(&self, entry: &QuarantineEntry) -> Result<(), DatabaseError> {
         let shared = &self.0.shared;
-        sqlx::query(
+        if let Some(holder) = entry.holder {
+            // Before the entry: a crash in between must not leave a peer's mail that looks like ours.
+            sqlx::query(
+                "INSERT INTO quarantine_peers (mail, holder) SELECT ?1, ?2 WHERE NOT EXISTS (SELECT 1 FROM quarantine WHERE mail = ?1) \
+                 ON CONFLICT (mail) DO NOTHING",
+            )
+            .bind(entry.mail.to_bytes().to_vec())
+            .bind(holder.0.to_vec())
+            .execute(&shared.writer())
+            .await
+            .map_err(shared.failed("add a peer's mail to the quarantine"))?;
+        }
+        if !self.insert(entry).await? {
+            return Ok(());
+        }
+        let early: Option<(i64, Option<String>, i64)> =
+            sqlx::query_as("SELECT state, state_by, state_at FROM quarantine_early WHERE mail = ?")
+                .bind(entry.mail.to_bytes().to_vec())
+                .fetch_optional(&shared.writer())
+                .await
+                .map_err(shared.failed("read what peers did with a mail"))?;
+        if let Some((state, by, at)) = early {
+            let to = if state == QuarantineState::Released as i64 { QuarantineState::Released } else { QuarantineState::Deleted };
+            self.raise_here(entry.mail, to, by.as_deref().unwrap_or_default(), Timestamp(at)).await?;
+        }
+        Ok(())
+    }
+
+    /// What a peer did with a mail; nobody is told again. True: the state rose, or will when the mail's entry arrives.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub async fn merge_action(&self, mail: MailId, to: QuarantineState, by: &str, at: Timestamp) -> Result<bool, DatabaseError> {
+        let shared = &self.0.shared;
+        if self.raise_here(mail, to, by, at).await? {
+            return Ok(true);
+        }
+        let done = sqlx::query(
+            "INSERT INTO quarantine_early (mail, state, state_by, state_at) SELECT ?1, ?2, ?3, ?4 WHERE NOT EXISTS \
+             (SELECT 1 FROM quarantine WHERE mail = ?1) ON CONFLICT (mail) DO UPDATE SET state = excluded.state, \
+             state_by = excluded.state_by, state_at = excluded.state_at WHERE excluded.state > state",
+        )
+        .bind(mail.to_bytes().to_vec())
+        .bind(to as i64)
+        .bind(by)
+        .bind(at.0)
+        .execute(&shared.writer())
+        .await
+        .map_err(shared.failed("note what a peer did with a mail"))?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    async fn insert(&self, entry: &QuarantineEntry) -> Result<bool, DatabaseError> {
+        let shared = &self.0.shared;
+        let done = sqlx::query(
             "INSERT INTO quarantine (mail, at, sender, recipients, from_header, subject, score, reason, size, expires, state) \
              VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (mail) DO NOTHING",
         )
@@ -120,12 +185,12 @@ impl Quarantine<'_> {
         .execute(&shared.writer())
         .await
         .map_err(shared.failed("add to the quarantine"))?;
-        Ok(())
+        Ok(done.rows_affected() > 0)
     }
 
     pub async fn one(&self, mail: MailId) -> Result<Option<QuarantineEntry>, DatabaseError> {
         let shared = &self.0.shared;
-        sqlx::query_as("SELECT * FROM quarantine WHERE mail = ?")
+        sqlx::query_as(AssertSqlSafe(format!("{ENTRIES} WHERE mail = ?")))
             .bind(mail.to_bytes().to_vec())
             .fetch_optional(&shared.readers())
             .await
@@ -138,12 +203,12 @@ impl Quarantine<'_> {
         let like = |text: &Option<String>| {
             text.as_deref().map(|t| format!("%{}%", t.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")))
         };
-        let mut mails: Vec<QuarantineEntry> = sqlx::query_as(
-            "SELECT * FROM quarantine WHERE mail < ?1 AND mail >= ?2 AND (?3 IS NULL OR state = ?3) AND (?4 IS NULL OR reason = ?4) \
+        let mut mails: Vec<QuarantineEntry> = sqlx::query_as(AssertSqlSafe(format!(
+            "{ENTRIES} WHERE mail < ?1 AND mail >= ?2 AND (?3 IS NULL OR state = ?3) AND (?4 IS NULL OR reason = ?4) \
              AND at >= ?5 AND at <= ?6 AND (?7 IS NULL OR recipients LIKE ?7 ESCAPE '\\') AND (?8 IS NULL OR sender LIKE ?8 ESCAPE '\\' \
              OR recipients LIKE ?8 ESCAPE '\\' OR from_header LIKE ?8 ESCAPE '\\' OR subject LIKE ?8 ESCAPE '\\') \
              ORDER BY mail DESC LIMIT ?9",
-        )
+        )))
         .bind(search.before.map_or([0xff; 16], MailId::to_bytes).to_vec())
         .bind(search.from.map_or([0; 16], |t| MailId::new(t, 0).to_bytes()).to_vec())
         .bind(search.state.map(|s| s as i64))
@@ -164,6 +229,14 @@ impl Quarantine<'_> {
 
     /// Raises the state. False: it was not in the index, or already as high.
     pub async fn raise(&self, mail: MailId, to: QuarantineState, by: &str, at: Timestamp) -> Result<bool, DatabaseError> {
+        let rose = self.raise_here(mail, to, by, at).await?;
+        if rose {
+            self.0.shared.outlet.tell(|| Change::QuarantineRaised { mail, to, by: by.to_owned(), at });
+        }
+        Ok(rose)
+    }
+
+    async fn raise_here(&self, mail: MailId, to: QuarantineState, by: &str, at: Timestamp) -> Result<bool, DatabaseError> {
         let shared = &self.0.shared;
         let done = sqlx::query("UPDATE quarantine SET state = ?1, state_by = ?2, state_at = ?3 WHERE mail = ?4 AND state < ?1")
             .bind(to as i64)
@@ -176,11 +249,11 @@ impl Quarantine<'_> {
         Ok(done.rows_affected() > 0)
     }
 
-    /// Held mails whose time is over, oldest first: their files can be deleted, then [`Self::raise`] them.
+    /// Mails held here whose time is over, oldest first: their files can be deleted, then [`Self::raise`] them.
     pub async fn expired(&self, now: Timestamp, limit: usize) -> Result<Vec<MailId>, DatabaseError> {
         let shared = &self.0.shared;
         let rows: Vec<Vec<u8>> =
-            sqlx::query_scalar("SELECT mail FROM quarantine WHERE state = 0 AND expires <= ? ORDER BY expires LIMIT ?")
+            sqlx::query_scalar("SELECT mail FROM quarantine WHERE state = 0 AND expires <= ? AND mail NOT IN (SELECT mail FROM quarantine_peers) ORDER BY expires LIMIT ?")
                 .bind(now.0)
                 .bind(limit as i64)
                 .fetch_all(&shared.readers())
@@ -199,14 +272,17 @@ impl Quarantine<'_> {
         Ok(u64::try_from(n).unwrap_or(0))
     }
 
-    /// Forgets entries that were done with before `before`.
+    /// Forgets entries that were done with before `before`, and those of peers that ended then without a word of their holder.
     pub async fn prune(&self, before: Timestamp) -> Result<u64, DatabaseError> {
         let shared = &self.0.shared;
-        let done = sqlx::query("DELETE FROM quarantine WHERE state > 0 AND state_at < ?")
-            .bind(before.0)
-            .execute(&shared.writer())
-            .await
-            .map_err(shared.failed("prune the quarantine"))?;
-        Ok(done.rows_affected())
+        let work = async {
+            let writer = shared.writer();
+            let over = "DELETE FROM quarantine WHERE (state > 0 AND state_at < ?1) OR (expires < ?1 AND mail IN (SELECT mail FROM quarantine_peers))";
+            let done = sqlx::query(over).bind(before.0).execute(&writer).await?;
+            sqlx::query("DELETE FROM quarantine_peers WHERE mail NOT IN (SELECT mail FROM quarantine)").execute(&writer).await?;
+            sqlx::query("DELETE FROM quarantine_early WHERE state_at < ?").bind(before.0).execute(&writer).await?;
+            Ok(done.rows_affected())
+        };
+        work.await.map_err(shared.failed("prune the quarantine"))
     }
 }

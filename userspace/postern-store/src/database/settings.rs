@@ -5,6 +5,7 @@ use serde::Serialize;
 use sqlx::FromRow;
 
 use super::{Database, DatabaseError};
+use crate::sqlite;
 
 /// Versions kept.
 const KEPT: i64 = 1000;
@@ -33,7 +34,7 @@ impl SettingsHistory<'_> {
     pub async fn add(&self, text: &str, digest: &str, author: &str, message: &str, now: Timestamp) -> Result<(), DatabaseError> {
         let shared = &self.0.shared;
         let failed = || shared.failed("write the history of the settings");
-        let mut tx = shared.writer().begin_with("BEGIN IMMEDIATE").await.map_err(failed())?;
+        let mut tx = sqlite::begin(&shared.writer()).await.map_err(failed())?;
         let newest: Option<String> = sqlx::query_scalar("SELECT digest FROM settings_history ORDER BY id DESC LIMIT 1")
             .fetch_optional(&mut *tx)
             .await

@@ -12,7 +12,9 @@ use std::collections::HashMap;
 use postern_model::time::Timestamp;
 use sqlx::SqliteConnection;
 
+use super::changes::Change;
 use super::{Database, DatabaseError};
+use crate::sqlite;
 
 /// Unfolded mails from which [`Tokens::needs_folding`] says yes: some 32 MB of log.
 pub const FOLD_AT: u64 = 4000;
@@ -65,22 +67,40 @@ impl Tokens<'_> {
     /// When the database cannot be written; nothing is learned then.
     pub async fn learn(&self, lessons: &[Lesson], at: Timestamp) -> Result<Vec<Outcome>, DatabaseError> {
         let shared = &self.0.shared;
-        let work = async {
-            let mut tx = shared.writer().begin_with("BEGIN IMMEDIATE").await?;
-            let mut outcomes = Vec::with_capacity(lessons.len());
-            let mut back = Sums::default();
-            for lesson in lessons {
-                outcomes.push(learn_one(&mut tx, lesson, at, &mut back).await?);
+        let told: Vec<(&Lesson, Timestamp)> = lessons.iter().map(|lesson| (lesson, at)).collect();
+        let done = self.learn_all(&told, Rule::Later).await.map_err(shared.failed("learn mails"))?;
+        for (lesson, (outcome, at)) in lessons.iter().zip(&done) {
+            if *outcome != Outcome::Known {
+                shared.outlet.tell(|| Change::Learned { lesson: Box::new(lesson.clone()), at: *at });
             }
-            if !back.is_empty() {
-                let mut sums = read_pages(&mut tx).await?;
-                add_up(&mut sums, &back);
-                write_pages(&mut tx, &sums).await?;
-            }
-            tx.commit().await?;
-            Ok(outcomes)
-        };
-        work.await.map_err(shared.failed("learn mails"))
+        }
+        Ok(done.into_iter().map(|(outcome, _)| outcome).collect())
+    }
+
+    /// Learns what peers learned, and nobody is told again. Of two lessons on one mail the later counts, of two at once spam.
+    ///
+    /// # Errors
+    /// When the database cannot be written; nothing is learned then.
+    pub async fn merge(&self, lessons: &[(Lesson, Timestamp)]) -> Result<Vec<Outcome>, DatabaseError> {
+        let told: Vec<(&Lesson, Timestamp)> = lessons.iter().map(|(lesson, at)| (lesson, *at)).collect();
+        let done = self.learn_all(&told, Rule::AsTold).await.map_err(self.0.shared.failed("learn what peers learned"))?;
+        Ok(done.into_iter().map(|(outcome, _)| outcome).collect())
+    }
+
+    async fn learn_all(&self, lessons: &[(&Lesson, Timestamp)], rule: Rule) -> Result<Vec<(Outcome, Timestamp)>, sqlx::Error> {
+        let mut tx = sqlite::begin(&self.0.shared.writer()).await?;
+        let mut outcomes = Vec::with_capacity(lessons.len());
+        let mut back = Sums::default();
+        for (lesson, at) in lessons {
+            outcomes.push(learn_one(&mut tx, lesson, *at, rule, &mut back).await?);
+        }
+        if !back.is_empty() {
+            let mut sums = read_pages(&mut tx).await?;
+            add_up(&mut sums, &back);
+            write_pages(&mut tx, &sums).await?;
+        }
+        tx.commit().await?;
+        Ok(outcomes)
     }
 
     /// Gives every token with its counts (a token may come several times: they add up).
@@ -140,7 +160,7 @@ impl Tokens<'_> {
     pub async fn fold(&self, max_tokens: u64) -> Result<u64, DatabaseError> {
         let shared = &self.0.shared;
         let work = async {
-            let mut tx = shared.writer().begin_with("BEGIN IMMEDIATE").await?;
+            let mut tx = sqlite::begin(&shared.writer()).await?;
             let mut sums = read_pages(&mut tx).await?;
             let mut after = 0i64;
             loop {
@@ -165,15 +185,40 @@ impl Tokens<'_> {
     }
 }
 
-async fn learn_one(tx: &mut SqliteConnection, lesson: &Lesson, at: Timestamp, back: &mut Sums) -> Result<Outcome, sqlx::Error> {
-    let before: Option<(i64, bool, bool)> = sqlx::query_as("SELECT id, spam, features IS NULL FROM learned_mails WHERE mail = ?")
+/// When a lesson counts that says otherwise than one before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rule {
+    /// Always: it was given now, whatever the clock says. It is dated later than the one before, so that peers agree.
+    Later,
+    AsTold,
+}
+
+async fn learn_one(
+    tx: &mut SqliteConnection,
+    lesson: &Lesson,
+    mut at: Timestamp,
+    rule: Rule,
+    back: &mut Sums,
+) -> Result<(Outcome, Timestamp), sqlx::Error> {
+    let before: Option<(i64, bool, bool, i64)> = sqlx::query_as("SELECT id, spam, features IS NULL, at FROM learned_mails WHERE mail = ?")
         .bind(lesson.mail.as_slice())
         .fetch_optional(&mut *tx)
         .await?;
     let octets: Vec<u8> = lesson.features.iter().flat_map(|f| f.to_le_bytes()).collect();
     let outcome = match before {
-        Some((_, was_spam, _)) if was_spam == lesson.is_spam => return Ok(Outcome::Known),
-        Some((id, was_spam, is_folded)) => {
+        Some((id, was_spam, ..)) if was_spam == lesson.is_spam => {
+            if rule == Rule::AsTold {
+                sqlx::query("UPDATE learned_mails SET at = max(at, ?) WHERE id = ?").bind(at.0).bind(id).execute(&mut *tx).await?;
+            }
+            return Ok((Outcome::Known, at));
+        }
+        Some((_, was_spam, _, then)) if rule == Rule::AsTold && (then, was_spam) >= (at.0, lesson.is_spam) => {
+            return Ok((Outcome::Known, at));
+        }
+        Some((id, was_spam, is_folded, then)) => {
+            if rule == Rule::Later {
+                at = at.max(Timestamp(then.saturating_add(1)));
+            }
             if is_folded {
                 // Its features are known from the mail that is here again.
                 for feature in &lesson.features {
@@ -193,7 +238,7 @@ async fn learn_one(tx: &mut SqliteConnection, lesson: &Lesson, at: Timestamp, ba
         .bind(octets)
         .execute(&mut *tx)
         .await?;
-    Ok(outcome)
+    Ok((outcome, at))
 }
 
 /// Some unfolded mails after a row, in their order.

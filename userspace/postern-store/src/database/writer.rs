@@ -14,12 +14,14 @@ use postern_model::id::MailId;
 use postern_model::journey::{JourneyEvent, JourneySummary, Step};
 use postern_model::time::Timestamp;
 use serde::Serialize;
-use sqlx::sqlite::SqliteArguments;
-use sqlx::{AssertSqlSafe, Sqlite, SqliteConnection};
+use sqlx::SqliteConnection;
 use tokio::sync::{mpsc, oneshot};
 
+use super::Shared;
+use super::changes::Change;
+use super::senders;
 use super::terms::{self, Gathered, SEGMENT};
-use super::{Shared, is_damage};
+use crate::sqlite::{self, insert, is_damage};
 
 /// How long notes are gathered before they are committed.
 const TICK: Duration = Duration::from_millis(200);
@@ -157,15 +159,17 @@ async fn commit(shared: &Shared, tail: &mut Option<Tail>, batch: &Batch) {
 }
 
 async fn try_commit(shared: &Shared, tail: &mut Option<Tail>, batch: &Batch) -> Result<(), sqlx::Error> {
-    let mut tx = shared.writer().begin_with("BEGIN IMMEDIATE").await?;
+    let mut tx = sqlite::begin(&shared.writer()).await?;
     let mut open = match tail.take() {
         Some(open) => open,
         None => load_tail(&mut tx).await?,
     };
     write_mails(&mut tx, &mut open, &batch.mails).await?;
     write_memory(&mut tx, batch).await?;
+    let own = if shared.outlet.is_heard() { count_own(&mut tx, batch).await? } else { Vec::new() };
     tx.commit().await?;
     *tail = Some(open);
+    own.into_iter().for_each(|change| shared.outlet.tell(|| change));
     Ok(())
 }
 
@@ -286,35 +290,24 @@ async fn write_memory(tx: &mut SqliteConnection, batch: &Batch) -> Result<(), sq
     .await
 }
 
-type Query<'q> = sqlx::query::Query<'q, Sqlite, SqliteArguments>;
-
-/// Inserts rows, many to a statement, in sizes that the statement cache keeps.
-async fn insert<R>(
-    tx: &mut SqliteConnection,
-    head: &str,
-    columns: usize,
-    tail: &str,
-    rows: Vec<R>,
-    bind: impl for<'q> Fn(Query<'q>, R) -> Query<'q>,
-) -> Result<(), sqlx::Error> {
-    let mut left = rows.len();
-    let mut rows = rows.into_iter();
-    for size in [64, 16, 4, 1] {
-        if left < size {
-            continue;
-        }
-        let row = format!("({})", vec!["?"; columns].join(","));
-        let text: Arc<str> = format!("{head}{}{tail}", vec![row.as_str(); size].join(",")).into();
-        while left >= size {
-            let mut query = sqlx::query(AssertSqlSafe(Arc::clone(&text)));
-            for row in rows.by_ref().take(size) {
-                query = bind(query, row);
-            }
-            query.execute(&mut *tx).await?;
-            left -= size;
-        }
+/// Our own cells of senders, as peers shall know them.
+async fn count_own(tx: &mut SqliteConnection, batch: &Batch) -> Result<Vec<Change>, sqlx::Error> {
+    let mut changes = Vec::with_capacity(batch.senders.len());
+    for (address, (mails, last)) in &batch.senders {
+        let subject = senders::subject(address);
+        let day = u16::try_from(last.div_euclid(86_400_000)).unwrap_or(0);
+        let mails: i64 = sqlx::query_scalar(
+            "INSERT INTO sender_own (subject, day, mails) VALUES (?, ?, ?) ON CONFLICT (subject, day) DO UPDATE SET \
+             mails = mails + excluded.mails RETURNING mails",
+        )
+        .bind(subject.to_vec())
+        .bind(i64::from(day))
+        .bind(*mails)
+        .fetch_one(&mut *tx)
+        .await?;
+        changes.push(Change::Sender { subject, day, mails: mails.cast_unsigned() });
     }
-    Ok(())
+    Ok(changes)
 }
 
 /// A step as it is stored: without the mail's id, which is the row's.

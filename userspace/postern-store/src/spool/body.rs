@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use bytes::Bytes;
 use memmap2::{Mmap, MmapOptions};
 use postern_model::id::MailId;
 
@@ -202,11 +203,11 @@ impl BodyWriter {
         self.hasher.update(&self.memory[self.hashed..]);
         let hash = *self.hasher.finalize().as_bytes();
         let content = match self.file {
-            None => Content::Memory(self.memory, self.share),
+            None => Content::Memory(self.memory.into(), self.share),
             Some(file) => {
                 // SAFETY: the file is ours alone (mode 0600, random name) and nobody writes to it or cuts it from here on.
                 let map = unsafe { Mmap::map(&file.file) }.map_err(io_error("cannot map the body file", &file.path))?;
-                Content::File { map, file, inline: self.size <= self.inline_limit }
+                Content::File { map: Bytes::from_owner(map), file, inline: self.size <= self.inline_limit }
             }
         };
         Ok(Body { spool: self.spool, size: self.size, hash, content })
@@ -231,10 +232,11 @@ pub struct Body {
 
 #[derive(Debug)]
 pub(super) enum Content {
-    Memory(Vec<u8>, #[expect(dead_code, reason = "held until the body is written")] Option<Share>),
+    Memory(Bytes, #[expect(dead_code, reason = "held until the body is written")] Option<Share>),
     /// `inline`: small enough to be copied into a segment on acceptance.
     File {
-        map: Mmap,
+        /// Owns the mapping; stays readable when the file is unlinked.
+        map: Bytes,
         file: BodyFile,
         inline: bool,
     },
@@ -251,6 +253,14 @@ impl Body {
     /// Becomes a file of its own, not a part of a segment.
     pub(super) fn is_external(&self) -> bool {
         matches!(self.content, Content::File { inline: false, .. })
+    }
+
+    /// The content for somebody who may outlive this body.
+    pub(super) fn shared(&self) -> Bytes {
+        match &self.content {
+            Content::Memory(bytes, _) => bytes.clone(),
+            Content::File { map, .. } => map.clone(),
+        }
     }
 
     /// The content: from memory, or mapped from its file.
@@ -290,6 +300,11 @@ impl StoredBody {
         }
     }
 
+    /// The content for several readers; nothing is copied.
+    pub fn shared(self) -> Bytes {
+        Bytes::from_owner(self)
+    }
+
     /// `buffer[from..]` is the body.
     pub(super) fn memory(buffer: Vec<u8>, from: usize) -> Self {
         let from = from.min(buffer.len());
@@ -308,6 +323,12 @@ impl StoredBody {
         // SAFETY: body files are not changed after their record was written.
         let map = unsafe { Mmap::map(file) }?;
         Ok(Self { content: Stored::Mapped { map, _segment: None } })
+    }
+}
+
+impl AsRef<[u8]> for StoredBody {
+    fn as_ref(&self) -> &[u8] {
+        self.bytes()
     }
 }
 

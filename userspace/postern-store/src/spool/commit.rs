@@ -195,6 +195,8 @@ impl Committer {
                         drop(done.send(Ok(())));
                     }
                 }
+                // Without effect: whoever waits for it knows that all before it is on disk.
+                Answer::Change(_) if job.kind == Kind::Cut => drop(self.place(&mut layout, active, job, Place::NONE)),
                 Answer::Change(_) | Answer::Note => {
                     let previous = match (known, in_batch) {
                         (Some(_), Some(previous)) => previous,

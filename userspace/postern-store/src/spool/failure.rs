@@ -22,6 +22,9 @@ pub enum SpoolError {
     Duplicate(MailId),
     #[error("mail {0} is damaged on disk")]
     Damaged(MailId),
+    /// No other node takes a copy, and the policy is not to accept without one.
+    #[error("no other node keeps a copy of the mail now")]
+    NoCopy,
     /// A write failed before; the spool takes nothing new until a write succeeds again, which it tries by itself.
     #[error("the spool stopped taking mail: {0}")]
     Stopped(String),
@@ -50,6 +53,7 @@ pub(super) enum Failure {
     Unknown(MailId),
     Duplicate(MailId),
     Damaged(MailId),
+    NoCopy,
     Stopped(String),
 }
 
@@ -63,6 +67,7 @@ impl Failure {
             SpoolError::Unknown(id) => Self::Unknown(*id),
             SpoolError::Duplicate(id) => Self::Duplicate(*id),
             SpoolError::Damaged(id) => Self::Damaged(*id),
+            SpoolError::NoCopy => Self::NoCopy,
             SpoolError::Stopped(why) => Self::Stopped(why.clone()),
         }
     }
@@ -82,6 +87,7 @@ impl Failure {
             Self::Unknown(id) => SpoolError::Unknown(*id),
             Self::Duplicate(id) => SpoolError::Duplicate(*id),
             Self::Damaged(id) => SpoolError::Damaged(*id),
+            Self::NoCopy => SpoolError::NoCopy,
             Self::Stopped(why) => SpoolError::Stopped(why.clone()),
         }
     }

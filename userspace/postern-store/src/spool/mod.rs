@@ -10,10 +10,13 @@
 //! On disk, below one directory: `lock`; `segment-N` (form in [`record`], life in [`segment`]); `spare-N`; `bodies/ID` for
 //! bodies above `inline_body`; `quarantine/`; `damaged/` for octets that failed their checksum.
 //!
+//! A [`Companion`] keeps copies elsewhere; without one the spool is alone.
+//!
 //! Read first: [`record`], then [`commit`], then [`recover`], then [`keeper`].
 
 mod body;
 mod commit;
+mod companion;
 mod failure;
 mod index;
 mod keeper;
@@ -39,14 +42,16 @@ use postern_model::settings::delivery::SpoolSettings;
 use tokio::sync::oneshot;
 
 pub use body::{Body, BodyWriter, StoredBody};
+pub use companion::{Companion, CopyOutcome, Copying};
 pub use failure::SpoolError;
 pub use index::{Counters, Usage};
 pub use quarantine::{Quarantine, QuarantineError, Quarantined};
 pub use recover::Recovery;
 
 use commit::Committer;
+use companion::TakeBack;
 use failure::{Failure, io_error};
-use queue::{Answer, Job, Payload, Queue};
+use queue::{Answer, Job, Payload, Queue, Receipt};
 use record::Kind;
 use segment::{MAX_SEGMENT, MIN_SEGMENT, sync_dir};
 use shared::{Shared, Supply, Trouble};
@@ -160,6 +165,7 @@ impl Spool {
 
     /// Makes mail and body durable; returns after the sync that covers them. `size` and `hash` of the mail are set from
     /// the body. When the future is dropped before it is ready, the mail is not in the spool, or soon is not any more.
+    /// With a companion the mail is durable there, too, or the companion said that it may be accepted without.
     pub async fn accept(&self, mut mail: QueuedMail, body: Body) -> Result<Accepted, SpoolError> {
         self.ready()?;
         if body.spool != self.shared.instance {
@@ -168,7 +174,30 @@ impl Spool {
         let id = mail.id;
         mail.size = body.size();
         mail.hash = body.hash();
-        let meta = keeper::encode_mail(&mail)?;
+        let mail = Arc::new(mail);
+        let Some(companion) = self.quarantine.companion.get() else {
+            self.store(&mail, body).await?.taken();
+            return Ok(Accepted { mail });
+        };
+        if self.contains(id) {
+            // Its copy is not ours to take back.
+            return Err(SpoolError::Duplicate(id));
+        }
+        let take_back = TakeBack::new(Arc::clone(&companion), id);
+        let copying = companion.copy(Arc::clone(&mail), body.shared());
+        let (stored, copied) = tokio::join!(self.store(&mail, body), copying);
+        let receipt = stored?;
+        if copied == CopyOutcome::Defer {
+            return Err(SpoolError::NoCopy);
+        }
+        receipt.taken();
+        take_back.accepted();
+        Ok(Accepted { mail })
+    }
+
+    async fn store(&self, mail: &QueuedMail, body: Body) -> Result<Receipt, SpoolError> {
+        let id = mail.id;
+        let meta = keeper::encode_mail(mail)?;
         let (body, body_sum) = if body.is_external() {
             let shared = Arc::clone(&self.shared);
             let stored = tokio::task::spawn_blocking(move || body.into_payload(&shared, id)).await;
@@ -179,9 +208,20 @@ impl Spool {
         };
         let (waiter, done) = oneshot::channel();
         self.shared.queue.push(Job { kind: Kind::Mail, id, meta, body, body_sum, answer: Answer::Mail(waiter) });
-        let receipt = done.await.map_err(|_| Failure::closed().error())?.map_err(|f| f.error())?;
-        receipt.taken();
-        Ok(Accepted { mail: Arc::new(mail) })
+        done.await.map_err(|_| Failure::closed().error())?.map_err(|f| f.error())
+    }
+
+    /// From now on every accepted mail is copied to `companion`, and every change is told to it.
+    pub fn set_companion(&self, companion: Arc<dyn Companion>) {
+        self.quarantine.companion.set(companion);
+    }
+
+    /// Waits until all that was noted before is on disk.
+    pub async fn settle(&self) -> Result<(), SpoolError> {
+        let (waiter, done) = oneshot::channel();
+        let (id, answer) = (MailId::from_bytes([0; 16]), Answer::Change(waiter));
+        self.shared.queue.push(Job { kind: Kind::Cut, id, meta: Vec::new(), body: Payload::None, body_sum: 0, answer });
+        done.await.map_err(|_| Failure::closed().error())?.map_err(|f| f.error())
     }
 
     /// The body of a live mail, verified against its hash. Reads the disk.
@@ -207,8 +247,14 @@ impl Spool {
 
     /// Appends a change and waits for its sync (operators' commands).
     pub async fn record(&self, id: MailId, change: QueueChange) -> Result<(), SpoolError> {
+        self.write(id, &change).await?;
+        self.quarantine.companion.tell(|c| c.changed(id, &change));
+        Ok(())
+    }
+
+    async fn write(&self, id: MailId, change: &QueueChange) -> Result<(), SpoolError> {
         self.shared.trouble.check()?;
-        let (kind, meta) = self.encode_change(id, &change)?;
+        let (kind, meta) = self.encode_change(id, change)?;
         let (waiter, done) = oneshot::channel();
         let answer = Answer::Change(waiter);
         self.shared.queue.push(Job { kind, id, meta, body: Payload::None, body_sum: 0, answer });
@@ -219,6 +265,7 @@ impl Spool {
     /// disk with the next batch, at the latest after 100 ms; when the disk refuses, as soon as it does not.
     pub fn note(&self, id: MailId, change: QueueChange) -> Result<(), SpoolError> {
         let (kind, meta) = self.encode_change(id, &change)?;
+        self.quarantine.companion.tell(|c| c.changed(id, &change));
         if self.shared.queue.push_note(Job::note(id, kind, meta)) {
             Ok(())
         } else {
@@ -240,7 +287,8 @@ impl Spool {
             }
         });
         let mail = stored.await.map_err(|e| SpoolError::Stopped(format!("the quarantine ended early: {e}")))??;
-        self.record(id, QueueChange::Done).await?;
+        self.quarantine.companion.tell(|c| c.quarantined(id));
+        self.write(id, &QueueChange::Done).await?;
         Ok(mail)
     }
 

@@ -9,10 +9,12 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use postern_model::id::MailId;
 use postern_model::queue::QueuedMail;
 
 use super::body::{StoredBody, hash_of};
+use super::companion::Slot;
 
 const MAGIC: [u8; 8] = *b"PQUARAN1";
 /// Magic, length of the mail, sum of length and mail.
@@ -48,18 +50,25 @@ impl Quarantined {
     pub fn body(&self) -> &[u8] {
         &self.body.bytes()[self.from..]
     }
+
+    /// The body for several readers; nothing is copied.
+    pub fn shared_body(self) -> Bytes {
+        self.body.shared().slice(self.from..)
+    }
 }
 
 /// Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Quarantine {
     dir: Arc<Path>,
+    /// The spool's, too.
+    pub(super) companion: Slot,
 }
 
 impl Quarantine {
     pub fn open(dir: PathBuf) -> Result<Self, QuarantineError> {
         std::fs::create_dir_all(&dir).map_err(failed("cannot make the directory", &dir))?;
-        Ok(Self { dir: dir.into() })
+        Ok(Self { dir: dir.into(), companion: Slot::default() })
     }
 
     fn path(&self, id: MailId) -> PathBuf {
@@ -117,11 +126,18 @@ impl Quarantine {
         Ok(Quarantined { mail, body, from })
     }
 
+    pub fn contains(&self, id: MailId) -> bool {
+        self.path(id).exists()
+    }
+
     /// Deletes a mail; `false` when it was not there.
     pub fn delete(&self, id: MailId) -> Result<bool, QuarantineError> {
         let path = self.path(id);
         match std::fs::remove_file(&path) {
-            Ok(()) => Ok(true),
+            Ok(()) => {
+                self.companion.tell(|c| c.unquarantined(id));
+                Ok(true)
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(failed("cannot delete", &path)(error)),
         }

@@ -57,7 +57,7 @@ pub struct Search {
     limit: usize,
     /// `next` of the page before
     #[arg(long)]
-    before: Option<i64>,
+    before: Option<String>,
 }
 
 /// A moment so long ago, in milliseconds since 1970.
@@ -82,7 +82,7 @@ pub async fn run(node: &Node, verb: Verb) -> Result<(), CommandError> {
                 ("from", ago(s.since)),
                 ("to", ago(s.until)),
                 ("limit", Some(s.limit.to_string())),
-                ("before", s.before.map(|b| b.to_string())),
+                ("before", s.before),
             ]);
             let answer = node.get(&format!("/journeys{asked}")).await?;
             if node.json {
@@ -94,6 +94,7 @@ pub async fn run(node: &Node, verb: Verb) -> Result<(), CommandError> {
                 vec![
                     when(&j["at"]),
                     string(&j["mail"]),
+                    string(&j["node"]),
                     string(&j["action"]),
                     score(&j["score"]),
                     string(&j["reason"]),
@@ -102,8 +103,9 @@ pub async fn run(node: &Node, verb: Verb) -> Result<(), CommandError> {
                     string(&j["subject"]),
                 ]
             };
-            let headings = ["TIME", "MAIL", "ACTION", "SCORE", "REASON", "FROM", "TO", "SUBJECT"];
+            let headings = ["TIME", "MAIL", "NODE", "ACTION", "SCORE", "REASON", "FROM", "TO", "SUBJECT"];
             output::table(&headings, &list(&answer, "journeys").iter().map(row).collect::<Vec<_>>());
+            silent(&answer);
             if !answer["next"].is_null() {
                 output::remark(&format!("There are more: --before {}", answer["next"]));
             }
@@ -118,9 +120,18 @@ pub async fn run(node: &Node, verb: Verb) -> Result<(), CommandError> {
             for step in list(&answer, "steps") {
                 show_step(step);
             }
+            silent(&answer);
         }
     }
     Ok(())
+}
+
+/// A search over a cluster is whole only when all nodes answered.
+fn silent(answer: &Value) {
+    let names: Vec<String> = list(answer, "silent").iter().map(string).collect();
+    if !names.is_empty() {
+        output::text(&format!("Did not answer, so their mails are not here: {}", names.join(", ")));
+    }
 }
 
 pub fn summary(j: &Value) {

@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod client;
+pub mod cluster;
 pub mod edge;
 pub mod journey;
 pub mod output;
@@ -47,6 +48,12 @@ pub enum Command {
     /// Without a verb: the role that guards the network card. With one: what it does
     #[command(args_conflicts_with_subcommands = true)]
     Edge(edge::Arguments),
+    /// Without a verb: the role that speaks SMTP, judges, keeps and delivers. With one: whether it takes mail
+    #[command(args_conflicts_with_subcommands = true)]
+    Node(cluster::NodeArguments),
+    /// Equal peers: who they are, who may join, what they share
+    #[command(subcommand)]
+    Cluster(cluster::Verb),
     /// The settings in force, and their history
     #[command(subcommand)]
     Settings(settings::Verb),
@@ -106,6 +113,8 @@ fn with_node(command: Command, globals: &Globals) -> Result<(), CommandError> {
             Command::Quarantine(verb) => quarantine::run(&node, verb).await,
             Command::Journey(verb) => journey::run(&node, verb).await,
             Command::Edge(edge) => edge::run(&node, edge).await,
+            Command::Node(arguments) => cluster::duty(&node, arguments).await,
+            Command::Cluster(verb) => cluster::run(&node, verb).await,
             Command::Settings(verb) => settings::run(&node, verb).await,
             Command::Symbols(verb) => status::symbols(&node, verb).await,
             Command::Admin(verb) => account::admin(&node, verb).await,

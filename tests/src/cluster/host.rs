@@ -1,0 +1,152 @@
+//! Hosts on the switch: each is a network and mount namespace with one cable.
+
+use std::net::Ipv4Addr;
+use std::os::fd::AsFd;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use nix::sched::{CloneFlags, setns, unshare};
+
+use super::switch::{Switch, Way, without_offloads};
+use crate::bench::process::Running;
+
+/// 198.51.100.0/24 is for documentation (RFC 5737): nothing real has these addresses.
+const NETWORK: [u8; 3] = [198, 51, 100];
+
+pub struct Host {
+    holder: Running,
+    pub address: Ipv4Addr,
+    port: usize,
+}
+
+/// Hosts around one switch. The calling thread moves into the switch's namespace.
+pub struct Network {
+    pub switch: Switch,
+    pub hosts: Vec<Host>,
+}
+
+impl Network {
+    /// `count` hosts: 198.51.100.1 and on.
+    ///
+    /// # Errors
+    /// When we are not root, or namespaces or packet sockets are not permitted.
+    pub fn new(count: usize) -> anyhow::Result<Self> {
+        unshare(CloneFlags::CLONE_NEWNET).context("a network namespace (are you root?)")?;
+        ip("link set lo up")?;
+        let mut hosts = Vec::with_capacity(count);
+        for port in 0..count {
+            hosts.push(Host::plug_in(port)?);
+        }
+        let ports: Vec<String> = (0..count).map(|p| format!("port{p}")).collect();
+        Ok(Self { switch: Switch::start(&ports)?, hosts })
+    }
+
+    /// Both directions.
+    pub fn cut(&self, a: usize, b: usize) {
+        self.cut_one_way(a, b);
+        self.cut_one_way(b, a);
+    }
+
+    pub fn cut_one_way(&self, from: usize, to: usize) {
+        self.switch.set_way(from, to, Way { is_cut: true, delay: Duration::ZERO });
+    }
+
+    /// Everything `host` sends or is sent, but with `except`.
+    pub fn isolate(&self, host: usize, except: &[usize]) {
+        (0..self.hosts.len()).filter(|h| *h != host && !except.contains(h)).for_each(|h| self.cut(host, h));
+    }
+
+    pub fn delay(&self, a: usize, b: usize, delay: Duration) {
+        self.switch.set_way(a, b, Way { is_cut: false, delay });
+        self.switch.set_way(b, a, Way { is_cut: false, delay });
+    }
+
+    /// No cuts and no delays any more.
+    pub fn heal(&self) {
+        for a in 0..self.hosts.len() {
+            (0..self.hosts.len()).for_each(|b| self.switch.set_way(a, b, Way::default()));
+        }
+    }
+}
+
+impl Host {
+    fn plug_in(port: usize) -> anyhow::Result<Self> {
+        let last = u8::try_from(port + 1).context("too many hosts")?;
+        let script = "mount --make-rprivate / && mount -t bpf bpf /sys/fs/bpf && exec sleep 3600";
+        let holder = Command::new("unshare").args(["--net", "--mount", "sh", "-c", script]).stdin(Stdio::null()).spawn();
+        let mut holder = Running(holder.context("unshare (Debian package util-linux)")?);
+        let pid = holder.id().to_string();
+        // `sleep` stands in the place of the shell when everything is mounted.
+        let until = Instant::now() + Duration::from_secs(5);
+        while std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|c| c.trim() != "sleep") {
+            if Instant::now() > until || holder.0.try_wait()?.is_some() {
+                bail!("a host's namespace was not made");
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let host = Self { holder, address: Ipv4Addr::new(NETWORK[0], NETWORK[1], NETWORK[2], last), port };
+        let (here, there) = (format!("port{port}"), format!("cable{port}"));
+        ip(&format!("link add {here} type veth peer name {there}"))?;
+        without_offloads(&here)?;
+        without_offloads(&there)?;
+        ip(&format!("link set {here} up"))?;
+        ip(&format!("link set {there} netns {pid} name eth0"))?;
+        host.run("ip", &["link", "set", "lo", "up"])?;
+        host.run("ip", &["addr", "add", &format!("{}/24", host.address), "dev", "eth0"])?;
+        host.run("ip", &["link", "set", "eth0", "up"])?;
+        Ok(host)
+    }
+
+    /// The port of the switch it hangs on.
+    pub fn port(&self) -> usize {
+        self.port
+    }
+
+    /// A command that will run on the host.
+    pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let mut command = Command::new("nsenter");
+        command.args(["--net", "--mount", "-t", &self.holder.id().to_string(), "--"]).arg(program);
+        command
+    }
+
+    /// Runs a command on the host and waits for it.
+    ///
+    /// # Errors
+    /// When it cannot be started, or fails.
+    pub fn run(&self, program: &str, arguments: &[&str]) -> anyhow::Result<Output> {
+        let output = self.command(program).args(arguments).output().with_context(|| program.to_owned())?;
+        if !output.status.success() {
+            bail!("{program} {arguments:?}: {}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        }
+        Ok(output)
+    }
+
+    /// Replaces the host's address; what is open on the old one breaks.
+    ///
+    /// # Errors
+    /// When the address is not valid.
+    pub fn readdress(&mut self, address: Ipv4Addr) -> anyhow::Result<()> {
+        self.run("ip", &["addr", "flush", "dev", "eth0"])?;
+        self.run("ip", &["addr", "add", &format!("{address}/24"), "dev", "eth0"])?;
+        self.address = address;
+        Ok(())
+    }
+
+    /// Moves the calling thread into the host's network; threads it starts are there too.
+    ///
+    /// # Errors
+    /// When the host is gone.
+    pub fn enter(&self) -> anyhow::Result<()> {
+        let namespace = std::fs::File::open(format!("/proc/{}/ns/net", self.holder.id()))?;
+        Ok(setns(namespace.as_fd(), CloneFlags::CLONE_NEWNET)?)
+    }
+}
+
+fn ip(arguments: &str) -> anyhow::Result<()> {
+    let output = Command::new("ip").args(arguments.split(' ')).output().context("ip (Debian package iproute2)")?;
+    if !output.status.success() {
+        bail!("ip {arguments}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(())
+}

@@ -1,0 +1,103 @@
+//! What rows mean to this node, in both directions.
+//!
+//! Out: what changes in the database ([`Database::changes`]) and what the node bans by itself becomes rows ([`outgoing`]). In: rows
+//! of peers go into the database by its `merge` methods, their bans to whoever puts them into force, their decisions on
+//! mails that lie here to whoever carries them out ([`incoming`]).
+//!
+//! Invariants: what came from a peer is not told again. Applying a row twice changes nothing, so how far an origin was applied
+//! is noted after it was. A database that was lost gets everything again, also what this node wrote itself.
+//!
+//! Each row ends by itself: a quarantine entry some weeks after its mail expires, a ban with its end, a count after 100 days.
+
+pub mod bans;
+
+mod incoming;
+mod outgoing;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use postern_model::control::BanChange;
+use postern_model::id::MailId;
+use postern_model::quarantine::QuarantineState;
+use postern_model::time::Timestamp;
+use postern_store::database::Database;
+use tokio::sync::{Notify, mpsc};
+use tokio::task::AbortHandle;
+
+use crate::ledger::fact::Health;
+use crate::ledger::merge::Merged;
+use crate::ledger::origin::NodeId;
+use crate::shell::handle::LedgerHandle;
+
+/// How the node is, asked every ten seconds.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Probe {
+    pub queued: u64,
+    /// Free octets where the spool lies.
+    pub free: u64,
+    /// What is wrong, as names; empty: nothing.
+    pub trouble: Vec<String>,
+}
+
+/// A peer's decision on a mail that lies in the quarantine here. Who carries it out raises the mail's state afterwards, also when
+/// the mail's file is gone already: until then the order comes again with every start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuarantineOrder {
+    pub mail: MailId,
+    pub to: QuarantineState,
+    pub by: String,
+    pub at: Timestamp,
+}
+
+/// What is joined.
+pub struct Parts {
+    pub ledger: LedgerHandle,
+    pub database: Database,
+    /// What this node bans and lifts by itself.
+    pub own_bans: mpsc::Receiver<BanChange>,
+    /// What peers ban and lift, to be put into force here.
+    pub peer_bans: mpsc::Sender<BanChange>,
+    pub orders: mpsc::Sender<QuarantineOrder>,
+    /// Woken when the classifier's counts in the database changed by a peer's lesson.
+    pub learned: Arc<Notify>,
+    pub probe: Box<dyn Fn() -> Probe + Send + Sync>,
+}
+
+/// The running tasks; they end when it is dropped.
+pub struct Kinds {
+    memory: Arc<Mutex<Merged>>,
+    tasks: Vec<AbortHandle>,
+}
+
+impl Kinds {
+    /// Starts both directions. Needs a tokio runtime.
+    pub fn start(parts: Parts) -> Self {
+        let Parts { ledger, database, own_bans, peer_bans, orders, learned, probe } = parts;
+        let memory = Arc::new(Mutex::new(Merged::default()));
+        let changes = database.changes();
+        let incoming = incoming::Incoming {
+            ledger: ledger.clone(),
+            database: database.clone(),
+            memory: Arc::clone(&memory),
+            peer_bans,
+            orders,
+            learned,
+        };
+        let outgoing = outgoing::Outgoing { ledger, database, changes, own_bans, probe };
+        let tasks = vec![tokio::spawn(outgoing.run()).abort_handle(), tokio::spawn(incoming.run()).abort_handle()];
+        Self { memory, tasks }
+    }
+
+    /// What each node said of itself last.
+    pub fn health(&self) -> BTreeMap<NodeId, Health> {
+        self.memory.lock().all_health().clone()
+    }
+}
+
+impl Drop for Kinds {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(AbortHandle::abort);
+    }
+}

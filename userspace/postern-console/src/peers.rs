@@ -1,0 +1,406 @@
+//! What consoles of a cluster ask each other: tracking and quarantined mail lie with the node that took the mail.
+//!
+//! A question and its answer are one line of JSON each; the octets of a mail follow the answer's line. A node of an earlier
+//! version says that it does not understand; one that does not answer in time is named, and the others' answers are shown.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use postern_cluster::node::view::MemberView;
+use postern_model::id::MailId;
+use postern_model::journey::JourneySummary;
+use postern_model::node::NodeId;
+use postern_store::database::journeys::{Journey, JourneyPage, JourneySearch};
+use postern_store::database::quarantine::QuarantineState;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::problem::{Answer, Problem};
+use crate::quarantine;
+use crate::state::Console;
+
+/// A search shows what came until then.
+const SEARCH: Duration = Duration::from_secs(3);
+/// A mail of some hundred megabytes on a bad line.
+const MAIL: Duration = Duration::from_secs(50);
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Question {
+    Journeys(Box<JourneySearch>),
+    Journey(MailId),
+    /// The octets of a quarantined mail that lies there, as the node's own or as a copy.
+    QuarantinedMail(MailId),
+    /// Release or delete a quarantined mail that lies there.
+    EndQuarantine {
+        mail: MailId,
+        to: QuarantineState,
+        by: String,
+    },
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Reply {
+    Journeys(JourneyPage),
+    Journey(Option<Box<Journey>>),
+    /// The mail's octets follow.
+    Mail,
+    Done,
+    NotHere,
+    /// In words.
+    Failed(String),
+}
+
+/// Answers a peer's question.
+pub async fn answer(console: &Console, question: &[u8]) -> Vec<u8> {
+    let (reply, octets) = match serde_json::from_slice::<Question>(question) {
+        Err(_) => (Reply::Failed("this version of Postern does not understand the question".into()), None),
+        Ok(question) => reply(console, question).await.unwrap_or_else(|p| (Reply::Failed(p.detail), None)),
+    };
+    let mut line = serde_json::to_vec(&reply).unwrap_or_default();
+    line.push(b'\n');
+    line.extend_from_slice(octets.as_deref().unwrap_or_default());
+    line
+}
+
+async fn reply(console: &Console, question: Question) -> Answer<(Reply, Option<Bytes>)> {
+    let journeys = console.state().database.journeys();
+    Ok(match question {
+        Question::Journeys(search) => (Reply::Journeys(journeys.search(&search).await?), None),
+        Question::Journey(mail) => (Reply::Journey(journeys.one(mail).await?.map(Box::new)), None),
+        Question::QuarantinedMail(mail) => match quarantine::read_here(console, mail).await? {
+            Some(kept) => (Reply::Mail, Some(kept)),
+            None => (Reply::NotHere, None),
+        },
+        Question::EndQuarantine { mail, to, by } => match quarantine::end_here(console, mail, to, &by).await? {
+            quarantine::Ended::Done => (Reply::Done, None),
+            quarantine::Ended::NotHere => (Reply::NotHere, None),
+        },
+    })
+}
+
+async fn ask(console: &Console, node: NodeId, question: &Question, limit: Duration) -> Result<(Reply, Bytes), String> {
+    let octets = serde_json::to_vec(question).map_err(|e| e.to_string())?;
+    let answer = console.state().cluster.ask(node, &octets, limit).await.map_err(|e| e.to_string())?;
+    let end = answer.iter().position(|b| *b == b'\n').ok_or("an answer without an end")?;
+    let reply = read::<Reply>(&answer[..end])?;
+    Ok((reply, answer.slice(end + 1..)))
+}
+
+fn read<T: DeserializeOwned>(octets: &[u8]) -> Result<T, String> {
+    serde_json::from_slice(octets).map_err(|e| format!("an answer that is not understood: {e}"))
+}
+
+/// Members other than this one.
+async fn others(console: &Console) -> Vec<MemberView> {
+    let view = console.state().cluster.view().await.unwrap_or_default();
+    view.members.into_iter().filter(|m| !m.this).collect()
+}
+
+/// A page of the tracking of all nodes.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// Newest first, each with the name of its node; empty: this one, in no cluster.
+    pub journeys: Vec<(String, JourneySummary)>,
+    pub next: Option<String>,
+    /// Names of the nodes that did not answer.
+    pub silent: Vec<String>,
+}
+
+/// Searches the tracking of all nodes side by side.
+///
+/// # Errors
+/// When this node's own cannot be searched, or the cursor is none.
+pub async fn search_journeys(console: &Console, search: JourneySearch, cursor: Option<&str>) -> Answer<Found> {
+    let cursor = Cursor::read(cursor).ok_or_else(|| Problem::bad_request("before: that is no `next` of a page"))?;
+    let members = others(console).await;
+    let own_name = console.state().cluster.name();
+    let limit = search.limit;
+    let own = async {
+        let Some(before) = cursor.of("") else { return Ok(None) };
+        console.state().database.journeys().search(&JourneySearch { before, ..search.clone() }).await.map(Some)
+    };
+    let peers = join_all(members.iter().map(|member| {
+        let question =
+            cursor.of(&member.id.to_string()).map(|before| Question::Journeys(Box::new(JourneySearch { before, ..search.clone() })));
+        async move {
+            let Some(question) = question else { return (member, Ok(None)) };
+            let page = match ask(console, member.id, &question, SEARCH).await {
+                Ok((Reply::Journeys(page), _)) => Ok(Some(page)),
+                Ok((other, _)) => Err(format!("{other:?}")),
+                Err(e) => Err(e),
+            };
+            (member, page)
+        }
+    }));
+    let (own, peers) = tokio::join!(own, peers);
+    let mut pages = Vec::new();
+    if let Some(page) = own? {
+        pages.push(Paged { node: String::new(), name: own_name, page });
+    }
+    let mut silent = Vec::new();
+    for (member, page) in peers {
+        match page {
+            Ok(Some(page)) => pages.push(Paged { node: member.id.to_string(), name: member.name.clone(), page }),
+            Ok(None) => {}
+            Err(error) => {
+                tracing::info!(node = member.name, error, "a node did not take part in a search");
+                silent.push(member.name.clone());
+            }
+        }
+    }
+    let (journeys, next) = merge(pages, &cursor, limit);
+    Ok(Found { journeys, next, silent })
+}
+
+/// One mail's journey, wherever it passed; steps of several nodes are put together.
+///
+/// # Errors
+/// When this node's own tracking cannot be read.
+pub async fn journey(console: &Console, mail: MailId) -> Answer<(Option<Journey>, Vec<String>)> {
+    let own = console.state().database.journeys().one(mail).await?;
+    let members = others(console).await;
+    let question = Question::Journey(mail);
+    let answers = join_all(members.iter().map(|m| ask(console, m.id, &question, SEARCH))).await;
+    let mut silent = Vec::new();
+    let mut whole = own;
+    for (member, answer) in members.iter().zip(answers) {
+        match answer {
+            Ok((Reply::Journey(Some(part)), _)) => {
+                let whole = whole.get_or_insert(Journey { summary: None, steps: Vec::new() });
+                whole.summary = whole.summary.take().or(part.summary);
+                whole.steps.extend(part.steps);
+            }
+            Ok((Reply::Journey(None), _)) => {}
+            Ok(_) | Err(_) => silent.push(member.name.clone()),
+        }
+    }
+    if let Some(whole) = &mut whole {
+        whole.steps.sort_by_key(|s| s.at);
+    }
+    Ok((whole, silent))
+}
+
+/// The octets of a quarantined mail from whoever has them, the node it lies with first.
+///
+/// # Errors
+/// When nobody has it, with the names of those that could not be asked.
+pub async fn quarantined_mail(console: &Console, mail: MailId, holder: Option<NodeId>) -> Answer<Bytes> {
+    let mut silent = Vec::new();
+    for member in by_holder(others(console).await, holder) {
+        match ask(console, member.id, &Question::QuarantinedMail(mail), MAIL).await {
+            Ok((Reply::Mail, octets)) => return Ok(octets),
+            Ok((Reply::NotHere, _)) => {}
+            Ok((Reply::Failed(why), _)) => silent.push(format!("{} ({why})", member.name)),
+            Ok(_) | Err(_) => silent.push(member.name),
+        }
+    }
+    Err(nobody(mail, &silent))
+}
+
+/// Has a quarantined mail of another node released or deleted: by that node, or while it is away by whoever has a copy.
+///
+/// # Errors
+/// When it was done already, nobody has it, or nobody knows whether it was done.
+pub async fn end_quarantine(console: &Console, mail: MailId, holder: NodeId, to: QuarantineState, by: &str) -> Answer<()> {
+    let question = Question::EndQuarantine { mail, to, by: by.to_owned() };
+    let members = by_holder(others(console).await, Some(holder));
+    if let Some(owner) = members.iter().find(|m| m.id == holder && m.connected) {
+        // A copy of the mail is not touched while its node is there: it may be done with it, and the copy not know yet.
+        return match ask(console, holder, &question, MAIL).await {
+            Ok((Reply::Done, _)) => Ok(()),
+            Ok((Reply::NotHere, _)) => Err(Problem::conflict(format!("{} has released or deleted mail {mail} already", owner.name))),
+            Ok((Reply::Failed(why), _)) => Err(Problem::unavailable(format!("{}: {why}", owner.name))),
+            Ok(_) | Err(_) => Err(Problem::unavailable(format!("{} did not say whether it was done", owner.name))
+                .advise("Look at the mail again in a moment.")),
+        };
+    }
+    if quarantine::end_here(console, mail, to, by).await? == quarantine::Ended::Done {
+        return Ok(());
+    }
+    let mut silent = Vec::new();
+    for member in members {
+        match ask(console, member.id, &question, MAIL).await {
+            Ok((Reply::Done, _)) => return Ok(()),
+            Ok((Reply::NotHere, _)) => {}
+            Ok((Reply::Failed(why), _)) => silent.push(format!("{} ({why})", member.name)),
+            Ok(_) | Err(_) => silent.push(member.name),
+        }
+    }
+    Err(nobody(mail, &silent))
+}
+
+fn by_holder(mut members: Vec<MemberView>, holder: Option<NodeId>) -> Vec<MemberView> {
+    members.sort_by_key(|m| (Some(m.id) != holder, !m.connected));
+    members
+}
+
+fn nobody(mail: MailId, silent: &[String]) -> Problem {
+    if silent.is_empty() {
+        return Problem::not_found(format!("mail {mail} lies on no node any more"));
+    }
+    Problem::unavailable(format!("no node that answers has mail {mail}; not reached: {}", silent.join(", ")))
+        .advise("It can be had again when that node is back.")
+}
+
+struct Paged {
+    /// Its id in the cursor; empty: this node.
+    node: String,
+    name: String,
+    page: JourneyPage,
+}
+
+/// Where each node's next page begins: `node=row`, joined by commas; `node=end` when it has no more. A number alone is this
+/// node's.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Cursor(BTreeMap<String, Option<i64>>);
+
+impl Cursor {
+    fn read(text: Option<&str>) -> Option<Self> {
+        let Some(text) = text.map(str::trim).filter(|t| !t.is_empty()) else { return Some(Self::default()) };
+        let one = |part: &str| {
+            let (node, row) = part.split_once('=').unwrap_or(("", part));
+            let row = if row == "end" { None } else { Some(row.parse().ok()?) };
+            Some((node.to_owned(), row))
+        };
+        text.split(',').map(one).collect::<Option<_>>().map(Self)
+    }
+
+    /// What to give as `before`; `None`: nothing is left there.
+    #[expect(clippy::option_option, reason = "whether to ask at all, and from where")]
+    fn of(&self, node: &str) -> Option<Option<i64>> {
+        match self.0.get(node) {
+            None => Some(None),
+            Some(Some(row)) => Some(Some(*row)),
+            Some(None) => None,
+        }
+    }
+}
+
+impl std::fmt::Display for Cursor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let (1, Some(Some(row))) = (self.0.len(), self.0.get("")) {
+            return write!(f, "{row}");
+        }
+        for (i, (node, row)) in self.0.iter().enumerate() {
+            let comma = if i > 0 { "," } else { "" };
+            match row {
+                Some(row) => write!(f, "{comma}{node}={row}")?,
+                None => write!(f, "{comma}{node}=end")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The newest of all pages, and where each node goes on.
+fn merge(pages: Vec<Paged>, asked: &Cursor, limit: usize) -> (Vec<(String, JourneySummary)>, Option<String>) {
+    let mut next = Cursor(asked.0.iter().filter(|(n, _)| !pages.iter().any(|p| p.node == **n)).map(|(n, r)| (n.clone(), *r)).collect());
+    let mut rows: Vec<(usize, i64, JourneySummary)> = Vec::new();
+    for (i, paged) in pages.iter().enumerate() {
+        rows.extend(paged.page.journeys.iter().zip(&paged.page.rows).map(|(j, row)| (i, *row, j.clone())));
+    }
+    rows.sort_by(|a, b| b.2.at.cmp(&a.2.at).then(b.2.mail.cmp(&a.2.mail)));
+    let left = rows.split_off(rows.len().min(limit.max(1)));
+    for (i, paged) in pages.iter().enumerate() {
+        let last_shown = rows.iter().filter(|r| r.0 == i).map(|r| r.1).min();
+        let has_left = left.iter().any(|r| r.0 == i);
+        let goes_on = match (has_left, last_shown) {
+            (true, Some(row)) => Some(row),
+            (true, None) => {
+                // Nothing of it was shown: it begins again where it was asked.
+                match asked.of(&paged.node) {
+                    Some(Some(row)) => Some(row),
+                    _ => continue,
+                }
+            }
+            (false, _) => paged.page.next,
+        };
+        next.0.insert(paged.node.clone(), goes_on);
+    }
+    let is_over = left.is_empty() && next.0.values().all(Option::is_none);
+    let rows = rows.into_iter().map(|(i, _, summary)| (pages[i].name.clone(), summary)).collect();
+    (rows, (!is_over).then(|| next.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::net::IpAddr;
+
+    use postern_model::address::ReversePath;
+    use postern_model::envelope::Direction;
+    use postern_model::reason::Reason;
+    use postern_model::time::Timestamp;
+
+    use super::*;
+
+    fn summary(at: i64) -> JourneySummary {
+        JourneySummary {
+            mail: MailId::new(Timestamp(at), 1),
+            at: Timestamp(at),
+            direction: Direction::Inbound,
+            client: IpAddr::from([192, 0, 2, 1]),
+            mail_from: ReversePath::Null,
+            recipients: Vec::new(),
+            from_header: None,
+            subject: None,
+            message_id: None,
+            size: 1,
+            action: "accept".into(),
+            reason: Reason::Clean,
+            score: 0.0,
+        }
+    }
+
+    /// A node's mails, newest first, by their times; its rows are numbered from the oldest.
+    struct Node(&'static str, Vec<i64>);
+
+    impl Node {
+        fn page(&self, before: Option<i64>, limit: usize) -> JourneyPage {
+            let rows: Vec<i64> = (0..self.1.len() as i64).rev().filter(|r| before.is_none_or(|b| *r < b)).collect();
+            let shown: Vec<i64> = rows.iter().copied().take(limit).collect();
+            let next = if rows.len() > limit { shown.last().copied() } else { None };
+            let mut oldest_first = self.1.clone();
+            oldest_first.sort_unstable();
+            let journeys = shown.iter().map(|r| summary(oldest_first[usize::try_from(*r).unwrap()])).collect();
+            JourneyPage { journeys, rows: shown, next }
+        }
+    }
+
+    #[test]
+    fn pages_of_all_nodes_give_every_mail_once_and_newest_first() {
+        let nodes = [Node("", vec![10, 40, 70, 71, 72]), Node("aa", vec![20, 30, 60]), Node("bb", vec![]), Node("cc", vec![5])];
+        for limit in 1..8 {
+            let mut cursor: Option<String> = None;
+            let mut seen = Vec::new();
+            for _ in 0..20 {
+                let asked = Cursor::read(cursor.as_deref()).unwrap();
+                let pages = nodes.iter().filter_map(|n| {
+                    let before = asked.of(n.0)?;
+                    Some(Paged { node: n.0.to_owned(), name: n.0.to_owned(), page: n.page(before, limit) })
+                });
+                let (rows, next) = merge(pages.collect(), &asked, limit);
+                seen.extend(rows.iter().map(|(_, s)| s.at.0));
+                cursor = next;
+                if cursor.is_none() {
+                    break;
+                }
+            }
+            assert_eq!(seen, [72, 71, 70, 60, 40, 30, 20, 10, 5], "limit {limit}");
+            assert!(cursor.is_none(), "limit {limit}");
+        }
+    }
+
+    #[test]
+    fn a_cursor_reads_back_and_nonsense_is_refused() {
+        for text in ["17", "=3,aa=end", "aa=1,bb=2"] {
+            assert_eq!(Cursor::read(Some(text)).unwrap().to_string(), text);
+        }
+        assert_eq!(Cursor::read(Some("x,y")), None);
+        assert_eq!(Cursor::read(Some("")).unwrap(), Cursor::default());
+    }
+}
