@@ -161,13 +161,23 @@ fn dawdlers_and_half_open_connections_do_not_stop_good_mail() {
         child.0.stdout.as_mut().unwrap().read_exact(&mut ready).unwrap();
         child
     };
+    let drowned = std::cell::Cell::new(false);
     // From the cable, as everybody else.
     let good = |count: usize| {
         let mut slowest = Duration::ZERO;
         for n in 0..count {
-            let began = Instant::now();
             let from = format!("good{n}@example.org");
-            let said = client.swaks(SMTP, &["--from", &from, "--to", "erika@example.net", "--header", "Subject: Good mail"], None).unwrap();
+            let send =
+                || client.swaks(SMTP, &["--from", &from, "--to", "erika@example.net", "--header", "Subject: Good mail"], None).unwrap();
+            let mut began = Instant::now();
+            let mut said = send();
+            // With SYN cookies the last packet of a handshake is not asked for again when the flood drowned it, and SMTP's client does
+            // not speak first (RFC 4987 §3.6): it waits, and tries again as every mail server does. Once in a while, not each time.
+            if said.contains("waiting for server response") && !drowned.replace(true) {
+                println!("a handshake was drowned by the flood");
+                began = Instant::now();
+                said = send();
+            }
             assert!(said.contains("250 2.0.0"), "{said}\n{}", gateway.log());
             slowest = slowest.max(began.elapsed());
         }
