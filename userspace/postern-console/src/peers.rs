@@ -95,9 +95,8 @@ fn read<T: DeserializeOwned>(octets: &[u8]) -> Result<T, String> {
 }
 
 /// Members other than this one.
-async fn others(console: &Console) -> Vec<MemberView> {
-    let view = console.state().cluster.view().await.unwrap_or_default();
-    view.members.into_iter().filter(|m| !m.this).collect()
+fn others(console: &Console) -> Vec<MemberView> {
+    console.state().cluster.members().into_iter().filter(|m| !m.this).collect()
 }
 
 /// A page of the tracking of all nodes.
@@ -116,7 +115,7 @@ pub struct Found {
 /// When this node's own cannot be searched, or the cursor is none.
 pub async fn search_journeys(console: &Console, search: JourneySearch, cursor: Option<&str>) -> Answer<Found> {
     let cursor = Cursor::read(cursor).ok_or_else(|| Problem::bad_request("before: that is no `next` of a page"))?;
-    let members = others(console).await;
+    let members = others(console);
     let own_name = console.state().cluster.name();
     let limit = search.limit;
     let own = async {
@@ -162,7 +161,7 @@ pub async fn search_journeys(console: &Console, search: JourneySearch, cursor: O
 /// When this node's own tracking cannot be read.
 pub async fn journey(console: &Console, mail: MailId) -> Answer<(Option<Journey>, Vec<String>)> {
     let own = console.state().database.journeys().one(mail).await?;
-    let members = others(console).await;
+    let members = others(console);
     let question = Question::Journey(mail);
     let answers = join_all(members.iter().map(|m| ask(console, m.id, &question, SEARCH))).await;
     let mut silent = Vec::new();
@@ -190,7 +189,7 @@ pub async fn journey(console: &Console, mail: MailId) -> Answer<(Option<Journey>
 /// When nobody has it, with the names of those that could not be asked.
 pub async fn quarantined_mail(console: &Console, mail: MailId, holder: Option<NodeId>) -> Answer<Bytes> {
     let mut silent = Vec::new();
-    for member in by_holder(others(console).await, holder) {
+    for member in by_holder(others(console), holder) {
         match ask(console, member.id, &Question::QuarantinedMail(mail), MAIL).await {
             Ok((Reply::Mail, octets)) => return Ok(octets),
             Ok((Reply::NotHere, _)) => {}
@@ -207,7 +206,7 @@ pub async fn quarantined_mail(console: &Console, mail: MailId, holder: Option<No
 /// When it was done already, nobody has it, or nobody knows whether it was done.
 pub async fn end_quarantine(console: &Console, mail: MailId, holder: NodeId, to: QuarantineState, by: &str) -> Answer<()> {
     let question = Question::EndQuarantine { mail, to, by: by.to_owned() };
-    let members = by_holder(others(console).await, Some(holder));
+    let members = by_holder(others(console), Some(holder));
     if let Some(owner) = members.iter().find(|m| m.id == holder && m.connected) {
         // A copy of the mail is not touched while its node is there: it may be done with it, and the copy not know yet.
         return match ask(console, holder, &question, MAIL).await {

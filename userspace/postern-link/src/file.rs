@@ -6,7 +6,10 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// Beside the file, synced, renamed over it, the folder synced.
-pub(crate) fn write_anew(path: &Path, octets: &[u8]) -> std::io::Result<()> {
+///
+/// # Errors
+/// The old file is still there.
+pub fn write_anew(path: &Path, octets: &[u8]) -> std::io::Result<()> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".new");

@@ -24,7 +24,7 @@ mod bucket;
 mod correspondents;
 mod dial;
 mod endpoint;
-mod file;
+pub mod file;
 mod greeting;
 pub mod identity;
 pub mod invitations;

@@ -1,11 +1,9 @@
-//! The document on disk: written beside, synced, renamed over the old one. After a power cut it is the old one or the new one.
+//! The document on disk: after a power cut it is the old one or the new one.
 
-use std::fs::{File, OpenOptions};
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use parking_lot::Mutex;
+use postern_link::file::write_anew;
 
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("the cluster's settings cannot be written to {path}: {why}")]
@@ -26,7 +24,8 @@ impl DocumentFile {
 
     /// A failure is kept until a later writing succeeds: the document in memory goes on, and is told to peers.
     pub fn write(&self, octets: &[u8]) {
-        let trouble = self.try_write(octets).err().map(|e| DocumentFileError { path: self.path.clone(), why: e.to_string() });
+        // Passwords of backends may stand in it.
+        let trouble = write_anew(&self.path, octets).err().map(|e| DocumentFileError { path: self.path.clone(), why: e.to_string() });
         if let Some(trouble) = &trouble {
             tracing::error!(error = %trouble, "a change of the cluster's settings is in memory only");
         }
@@ -35,16 +34,5 @@ impl DocumentFile {
 
     pub fn trouble(&self) -> Result<(), DocumentFileError> {
         self.trouble.lock().clone().map_or(Ok(()), Err)
-    }
-
-    fn try_write(&self, octets: &[u8]) -> std::io::Result<()> {
-        let young = self.path.with_extension("new");
-        // Passwords of backends may stand in it.
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&young)?;
-        file.write_all(octets)?;
-        file.sync_all()?;
-        std::fs::rename(&young, &self.path)?;
-        let folder = self.path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        File::open(folder)?.sync_all()
     }
 }

@@ -1,16 +1,15 @@
 //! How a node becomes a member: what it says of itself, and what it is given.
 
 use std::net::SocketAddr;
-use std::time::SystemTime;
+use std::sync::Arc;
 
 use futures_util::FutureExt;
 use postern_document::{By, Member, Standing};
 use postern_link::invitations::Invitations;
 use postern_link::join::{Declined, Greeter, JoinRequest};
-use postern_model::time::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
 
+use super::membership::now;
 use crate::configuration::Configuration;
 
 /// What a node that joins says of itself.
@@ -33,7 +32,7 @@ async fn let_in(configuration: Configuration, request: JoinRequest) -> Result<Ve
         return Err(Declined("this node was removed from the cluster for ever: `postern cluster leave` on it gives it a new key".into()));
     }
     let name = free_name(&configuration, &hello.name, &request);
-    let now = Timestamp::from_system(SystemTime::now());
+    let now = now();
     let member = Member {
         key: request.key,
         name: name.clone(),

@@ -230,7 +230,7 @@ impl Cluster {
     ///
     /// # Errors
     /// Outside of a cluster; or too many are open, or the file cannot be written.
-    pub async fn invite(&self, lifetime: Duration, _by: &str) -> Result<NewInvitation, ClusterError> {
+    pub async fn invite(&self, lifetime: Duration) -> Result<NewInvitation, ClusterError> {
         let member = self.member()?;
         let addresses = member.own_addresses(&self.0.parts);
         let cluster = member.configuration.with(Document::cluster).0;
@@ -265,7 +265,7 @@ impl Cluster {
     ///
     /// # Errors
     /// In words what is wrong with the token, or why it was refused; nothing has changed then.
-    pub async fn join(&self, token: &str, _by: &str) -> Result<(), ClusterError> {
+    pub async fn join(&self, token: &str) -> Result<(), ClusterError> {
         let _turn = self.0.turn.lock().await;
         self.not_yet()?;
         let (inner, internal) = (&self.0, |e: String| ClusterError::Internal(e));

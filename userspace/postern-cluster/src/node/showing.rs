@@ -24,13 +24,9 @@ impl Cluster {
     /// None today; a caller should be ready for one.
     pub async fn view(&self) -> Result<ClusterView, ClusterError> {
         let Some(member) = self.0.membership.load_full() else { return Ok(ClusterView::default()) };
-        let (id, name, mut members, removed, conflicts) = member.configuration.with(|d| {
-            let members: Vec<MemberView> = d.members().into_iter().map(|m| shown_member(m, &member)).collect();
-            (d.cluster().to_string(), d.name(), members, removed(d), d.conflicts(now()).len())
-        });
-        self.add_link(&member, &mut members);
-        add_health(&member, &mut members);
-        members.sort_by(|a, b| a.name.cmp(&b.name));
+        let (id, name, removed, conflicts) =
+            member.configuration.with(|d| (d.cluster().to_string(), d.name(), removed(d), d.conflicts(now()).len()));
+        let members = self.members_of(&member);
         let status = member.ledger.status().await;
         let rows = member.ledger.rows().await.unwrap_or(0);
         let ledger = status.map_or_else(LedgerView::default, |s| LedgerView {
@@ -71,6 +67,20 @@ impl Cluster {
             ledger,
             refusals: refusals.map(|(name, count)| CountView { name: name.to_owned(), count }).collect(),
         })
+    }
+
+    /// The members by name, with their links and what they said last; none outside of a cluster. Reads no disk.
+    pub fn members(&self) -> Vec<MemberView> {
+        self.0.membership.load_full().map_or_else(Vec::new, |member| self.members_of(&member))
+    }
+
+    fn members_of(&self, member: &Membership) -> Vec<MemberView> {
+        let mut members: Vec<MemberView> =
+            member.configuration.with(|d| d.members().into_iter().map(|m| shown_member(m, member)).collect());
+        self.add_link(member, &mut members);
+        add_health(member, &mut members);
+        members.sort_by(|a, b| a.name.cmp(&b.name));
+        members
     }
 
     fn add_link(&self, member: &Membership, members: &mut [MemberView]) {

@@ -150,7 +150,7 @@ pub async fn invite(
     if lifetime > Span::days(7) || lifetime.0.as_secs() < 60 {
         return Err(Problem::bad_request(format!("lifetime: {lifetime}: write 1m to 7d")));
     }
-    let made = cluster(&console).invite(lifetime.0, &caller.name).await?;
+    let made = cluster(&console).invite(lifetime.0).await?;
     caller.audit(&console, "cluster.invite", &made.expires.to_string(), None, None).await?;
     Ok((StatusCode::CREATED, Json(made)))
 }
@@ -174,7 +174,7 @@ pub async fn revoke(State(console): State<Console>, caller: Caller, Named(id): N
 #[utoipa::path(post, path = "/cluster/join", tag = "cluster", request_body = Join, responses(
     (status = 200, body = Object), (status = 400, body = Problem), (status = 409, body = Problem), (status = 503, body = Problem)))]
 pub async fn join(State(console): State<Console>, caller: Caller, Input(join): Input<Join>) -> Answer<Json<ClusterView>> {
-    cluster(&console).join(join.token.trim(), &caller.name).await?;
+    cluster(&console).join(join.token.trim()).await?;
     let view = cluster(&console).view().await?;
     caller.audit(&console, "cluster.join", &view.name, None, None).await?;
     Ok(Json(view))
@@ -198,19 +198,19 @@ pub async fn leave(State(console): State<Console>, caller: Caller) -> Answer<Jso
 #[utoipa::path(delete, path = "/cluster/members/{node}", tag = "cluster", params(("node" = String, Path)), responses(
     (status = 204), (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub async fn remove(State(console): State<Console>, caller: Caller, Named(node): Named<String>) -> Answer<StatusCode> {
-    let id = find(&console, &node).await?;
+    let id = find(&console, &node)?;
     cluster(&console).remove(id, &caller.name).await?;
     caller.audit(&console, "cluster.remove", &node, None, None).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// By id, by the beginning of it, or by name.
-async fn find(console: &Console, text: &str) -> Answer<NodeId> {
-    let view = cluster(console).view().await?;
+fn find(console: &Console, text: &str) -> Answer<NodeId> {
+    let members = cluster(console).members();
     let is_it = |m: &&postern_cluster::node::view::MemberView| {
         m.name.eq_ignore_ascii_case(text) || (text.len() >= 8 && m.id.to_string().starts_with(&text.to_ascii_lowercase()))
     };
-    let found: Vec<_> = view.members.iter().filter(is_it).collect();
+    let found: Vec<_> = members.iter().filter(is_it).collect();
     match found.as_slice() {
         [one] => Ok(one.id),
         [] => Err(Problem::not_found(format!("`{text}` is no member")).advise("`postern cluster members` lists them.")),
