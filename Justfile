@@ -2,6 +2,8 @@
 
 data := env("POSTERN_DATA", if path_exists(justfile_directory() / "../shared/data") == "true" { justfile_directory() / "../shared/data" } else { "" })
 target := env("CARGO_TARGET_DIR", justfile_directory() / "target")
+image_cache := env("POSTERN_CACHE", env("HOME", "/root") / ".cache/postern") / "image"
+image_out := target / "image"
 export POSTERN_DATA := data
 
 # list the recipes
@@ -34,7 +36,7 @@ check:
     cargo deny --offline check bans licenses sources
     cargo test --locked -q --workspace --test architecture
 
-# fuzz one target (smtp_server, mime, headers, packets, feeds, settings, control); docs/how-to/fuzz.md
+# fuzz one target (smtp_server, mime, headers, packets, feeds, settings, control, ledger, token); docs/how-to/fuzz.md
 fuzz target seconds="600" *args:
     fuzz/run {{target}} {{seconds}} {{args}}
 
@@ -50,6 +52,27 @@ cluster nodes="3" *args: build
 # accuracy on labelled mail: five folds, the shipped model, the bars (needs a folder with mail-corpus.tar.zst)
 corpus folder=data: build
     POSTERN_DATA={{folder}} {{target}}/release/corpus --postern {{target}}/release/postern
+
+# the appliance's init: static, so that it needs nothing in the initramfs
+[private]
+init:
+    RUSTFLAGS="-Ctarget-feature=+crt-static -Clink-arg=-fuse-ld=mold" cargo build --release --locked -p postern-init --target x86_64-unknown-linux-gnu
+
+# the appliance: ISO, qcow2, OVA, raw disk, update (docs/how-to/appliance.md); --dry-run prints the plan
+image *args: build init
+    {{target}}/release/image build --postern {{target}}/release/postern --init {{target}}/x86_64-unknown-linux-gnu/release/postern-init --cache {{image_cache}} --out {{image_out}} {{args}}
+
+# ask apt for today's versions of the appliance's packages
+image-lock:
+    cargo run --release --locked -q -p postern-image -- lock
+
+# boot the appliance in QEMU, serial line on this terminal (--uefi, --secure-boot, --iso, --keep FOLDER)
+vm *args: image
+    {{target}}/release/image vm {{image_out}} {{args}}
+
+# the appliance under QEMU: firmware, mail, ban, power cut, damaged root, factory reset, ISO
+test-image: image
+    POSTERN_IMAGE={{image_out}} cargo test --release --locked --workspace --test appliance -- --test-threads=1 --nocapture
 
 # write the generated files again: settings and symbols reference, OpenAPI
 generate: build

@@ -102,7 +102,7 @@ fn ipv4(packet: &[u8]) -> Result<Packet, Reason> {
         return Err(if offset == 1 { Reason::DropTinyFragment } else { Reason::PassFragment });
     }
     let source = Source::V4(u32::from_be_bytes([header[12], header[13], header[14], header[15]]));
-    tcp(packet.get(header_octets..).unwrap_or_default(), total != 0, more, source)
+    tcp(packet.get(header_octets..).unwrap_or_default(), total != 0, more, source, header[1])
 }
 
 fn ipv6(packet: &[u8]) -> Result<Packet, Reason> {
@@ -146,13 +146,13 @@ fn ipv6(packet: &[u8]) -> Result<Packet, Reason> {
         rest = rest.get(octets..).unwrap_or_default();
     }
     match next {
-        6 => tcp(rest, length != 0, more, source),
+        6 => tcp(rest, length != 0, more, source, header[0] << 4 | header[1] >> 4),
         other if is_extension(other) => Err(Reason::DropHeaderChain),
         _ => Err(Reason::PassNotTcp),
     }
 }
 
-fn tcp(segment: &[u8], has_length: bool, more: bool, source: Source) -> Result<Packet, Reason> {
+fn tcp(segment: &[u8], has_length: bool, more: bool, source: Source, class: u8) -> Result<Packet, Reason> {
     let cut = if more { Reason::DropTinyFragment } else { Reason::DropMalformed };
     if has_length && segment.len() < 20 {
         return Err(cut);
@@ -166,7 +166,7 @@ fn tcp(segment: &[u8], has_length: bool, more: bool, source: Source) -> Result<P
         return Err(cut);
     }
     let (syn, ack) = (header[13] & 0x02 != 0, header[13] & 0x10 != 0);
-    Ok(Packet { source, port: u16::from_be_bytes([header[2], header[3]]), opens: syn && !ack })
+    Ok(Packet { source, port: u16::from_be_bytes([header[2], header[3]]), opens: syn && !ack, class })
 }
 
 /// RFC 7045 §3 (with the numbers that IANA lists as IPv6 extension headers and that real stacks skip).

@@ -2,5 +2,10 @@
 
 #[path = "../checks/packets.rs"]
 mod packets;
+#[path = "../checks/steering.rs"]
+mod steering;
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| packets::check(input));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| {
+    packets::check(input);
+    steering::check(input);
+});

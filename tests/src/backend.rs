@@ -1,10 +1,10 @@
 //! A mail server behind the gateway that does as the test says and keeps what it was given.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -18,11 +18,13 @@ pub struct Taken {
     pub from: String,
     pub to: Vec<String>,
     pub data: String,
+    /// Whether the other side read our answer; not set while that is open.
+    pub heard: Arc<OnceLock<bool>>,
 }
 
 impl Default for Taken {
     fn default() -> Self {
-        Self { at: Instant::now(), from: String::new(), to: Vec::new(), data: String::new() }
+        Self { at: Instant::now(), from: String::new(), to: Vec::new(), data: String::new(), heard: Arc::default() }
     }
 }
 
@@ -30,6 +32,21 @@ impl Default for Taken {
 #[derive(Clone)]
 pub struct Backend {
     taken: Arc<Mutex<Vec<Taken>>>,
+}
+
+/// Says after the end of a connection whether the other side left something of ours unread.
+type Reset = Box<dyn FnOnce() -> bool + Send>;
+
+/// A kernel resets a connection when its process ended with octets unread, and when more come after that (RFC 1122 §4.2.2.13).
+fn was_reset(end: &TcpStream) -> bool {
+    let until = Instant::now() + Duration::from_millis(300);
+    while Instant::now() < until {
+        if !matches!(end.take_error(), Ok(None)) {
+            return true;
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    false
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -47,7 +64,9 @@ impl Backend {
         let listener = TcpListener::bind(address)?;
         Ok(Self::serve(Dialect::Smtp, listener, |l| {
             let (stream, _) = l.accept()?;
-            Ok((stream.try_clone()?, stream))
+            let end = stream.try_clone()?;
+            let was_reset = move || was_reset(&end);
+            Ok((stream.try_clone()?, stream, Box::new(was_reset) as Reset))
         }))
     }
 
@@ -59,11 +78,11 @@ impl Backend {
         let listener = UnixListener::bind(path)?;
         Ok(Self::serve(Dialect::Lmtp, listener, |l| {
             let (stream, _) = l.accept()?;
-            Ok((stream.try_clone()?, stream))
+            Ok((stream.try_clone()?, stream, Box::new(|| false) as Reset))
         }))
     }
 
-    fn serve<L, R, W>(dialect: Dialect, listener: L, accept: fn(&L) -> std::io::Result<(R, W)>) -> Self
+    fn serve<L, R, W>(dialect: Dialect, listener: L, accept: fn(&L) -> std::io::Result<(R, W, Reset)>) -> Self
     where
         L: Send + 'static,
         R: Read + Send + 'static,
@@ -72,9 +91,16 @@ impl Backend {
         let backend = Self { taken: Arc::default() };
         let here = backend.clone();
         thread::spawn(move || {
-            while let Ok((from, to)) = accept(&listener) {
+            while let Ok((from, to, was_reset)) = accept(&listener) {
                 let here = here.clone();
-                thread::spawn(move || here.converse(dialect, BufReader::new(from), to));
+                thread::spawn(move || {
+                    // The answer to the last mail, while nothing shows that it was read.
+                    let mut open = None;
+                    let ended = here.converse(dialect, BufReader::new(from), to, &mut open);
+                    if let Some(heard) = open {
+                        let _ = heard.set(ended.is_ok() && !was_reset());
+                    }
+                });
             }
         });
         backend
@@ -103,11 +129,20 @@ impl Backend {
         Ok(self.mails())
     }
 
-    fn converse(&self, dialect: Dialect, mut from: impl BufRead, mut to: impl Write) -> std::io::Result<()> {
+    fn converse(
+        &self,
+        dialect: Dialect,
+        mut from: impl BufRead,
+        mut to: impl Write,
+        open: &mut Option<Arc<OnceLock<bool>>>,
+    ) -> std::io::Result<()> {
         to.write_all(b"220 backend.example\r\n")?;
         let mut mail = Taken::default();
         let mut line = String::new();
         while from.read_line(&mut line)? > 0 {
+            if let Some(heard) = open.take() {
+                let _ = heard.set(true);
+            }
             let command = line.trim_end().to_owned();
             line.clear();
             let path = |text: &str| text.split(['<', '>']).nth(1).unwrap_or_default().to_owned();
@@ -126,7 +161,11 @@ impl Backend {
                     to.write_all(b"354 go on\r\n")?;
                     loop {
                         let mut line = Vec::new();
-                        if from.read_until(b'\n', &mut line)? == 0 || line == b".\r\n" {
+                        // A mail whose end did not come was not taken.
+                        if from.read_until(b'\n', &mut line)? == 0 {
+                            return Ok(());
+                        }
+                        if line == b".\r\n" {
                             break;
                         }
                         mail.data.push_str(&String::from_utf8_lossy(&line));
@@ -144,6 +183,7 @@ impl Backend {
                     }
                     if !mail.to.is_empty() {
                         mail.at = Instant::now();
+                        *open = Some(Arc::clone(&mail.heard));
                         self.taken.lock().unwrap_or_else(PoisonError::into_inner).push(mail);
                     }
                     replies.join("\r\n")

@@ -1,5 +1,6 @@
 //! What the tests and benchmarks share: peers started and measured, a name server, load.
 
+pub mod appliance;
 pub mod backend;
 pub mod bench;
 pub mod clamd;

@@ -69,7 +69,7 @@ fn greets(client: &ClientHost, from: &str) -> bool {
 
 /// Has all feeds read again and waits until this one says so in its status.
 fn again(gateway: &Gateway, name: &str, said: impl Fn(&Value) -> bool) -> Value {
-    gateway.ask(&["edge", "reload-feeds"]).unwrap();
+    gateway.ask(&["edge", "feeds", "--reload"]).unwrap();
     wait_until(&format!("feed {name}"), LIMIT, || said(&feed(gateway, name)))
         .unwrap_or_else(|e| panic!("{e}: {}\n{}", feed(gateway, name), gateway.log()));
     feed(gateway, name)
@@ -119,7 +119,7 @@ fn from_a_web_server_to_dropped_packets() {
     // Asked again with what the server said of the copy, and told that it is still good.
     assert!(!web.asked("/plain")[0].to_ascii_lowercase().contains("if-none-match"));
     let seen = web.asked("/plain").len();
-    gateway.ask(&["edge", "reload-feeds"]).unwrap();
+    gateway.ask(&["edge", "feeds", "--reload"]).unwrap();
     wait_until("a conditional request", LIMIT, || web.asked("/plain").len() > seen).unwrap();
     let request = web.asked("/plain").pop().unwrap().to_ascii_lowercase();
     assert!(request.contains("if-none-match: \"") && request.contains("if-modified-since: mon, 02 nov 2026"), "{request}");
@@ -144,7 +144,7 @@ fn from_a_web_server_to_dropped_packets() {
     for (answer, words) in refused {
         web.set("/plain", answer);
         let (at_rest, _) = memory(&[edge.id()]);
-        gateway.ask(&["edge", "reload-feeds"]).unwrap();
+        gateway.ask(&["edge", "feeds", "--reload"]).unwrap();
         let (began, mut most) = (Instant::now(), 0.0_f64);
         while !complains(words)(&feed(&gateway, "plain")) {
             most = most.max(memory(&[edge.id()]).0);

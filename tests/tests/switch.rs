@@ -6,7 +6,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use postern_tests::cluster::host::{Host, Network};
+use postern_tests::cluster::host::{Cables, Host, Network};
 use postern_tests::network::lacking;
 
 /// A socket on a host.
@@ -35,7 +35,7 @@ fn ways_can_be_cut_and_delayed_each_by_itself() {
         println!("skipped: {why}");
         return;
     }
-    let network = Network::new(3).unwrap();
+    let network = Network::new(3, Cables::Fast).unwrap();
     let sockets: Vec<UdpSocket> = network.hosts.iter().map(socket).collect();
     let pairs = [(0, 1), (1, 0), (1, 2), (2, 0)];
     assert!(pairs.iter().all(|(a, b)| carried(&sockets[*a], &sockets[*b]).is_some()));

@@ -9,7 +9,11 @@ pub mod feature {
     pub const FEEDS: u32 = 8;
     pub const RATES: u32 = 16;
     pub const SAMPLES: u32 = 32;
-    pub const ALL: u32 = 63;
+    /// Packets to virtual addresses go to the node they belong to.
+    pub const STEER: u32 = 64;
+    /// Connections are opened by SYN cookies when they come too fast for the network stack.
+    pub const COOKIES: u32 = 128;
+    pub const ALL: u32 = 255;
 }
 
 /// The values, in [`crate::front::Front`].
@@ -30,6 +34,10 @@ pub struct Config {
     pub sample_every: u32,
     /// Samples a second on each CPU at most.
     pub samples_per_second: u32,
+    /// Answers "packet too big" a second, at most.
+    pub too_big_per_second: u32,
+    /// New connections a second to SMTP ports that the network stack gets before they are answered by SYN cookies; 0: it gets all.
+    pub cookies_above: u32,
     pub zero: u32,
 }
 

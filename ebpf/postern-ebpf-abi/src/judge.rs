@@ -11,12 +11,15 @@ use crate::feed::{self, FeedTable};
 use crate::packet::Packet;
 use crate::rate::{self, Rate, RateTable};
 use crate::reason::Reason;
+use crate::steer::mark;
 
 /// What the stages ask; the kernel answers from its maps, the host from the same maps or from a model of them.
 pub trait Tables: AllowTable + BanTable + FeedTable + RateTable {
     fn port_word(&self, word: u32) -> u64;
     /// Nanoseconds of CLOCK_BOOTTIME.
     fn now(&self) -> u64;
+    /// Whether a packet of this traffic class bears a peer's mark and came from that peer.
+    fn comes_from_peer(&self, class: u8) -> bool;
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +66,10 @@ pub fn judge<T: Tables>(tables: &T, config: &Config, features: u32, packet: &Pac
         {
             return Decision { reason: Reason::DropFeed, detail: class };
         }
-        if features & feature::RATES != 0 && packet.opens {
+        // What a peer forwards was counted where it came in.
+        let forwarded =
+            features & feature::STEER != 0 && packet.opens && mark::hop(packet.class) != 0 && tables.comes_from_peer(packet.class);
+        if features & feature::RATES != 0 && packet.opens && !forwarded {
             match rate::admit(tables, config, source, tables.now()) {
                 Rate::Within => {}
                 Rate::SourceTooFast => return Decision::of(Reason::DropRate),

@@ -22,14 +22,16 @@ pub mod ban;
 pub mod config;
 pub mod feed;
 pub mod front;
+pub mod handover;
 pub mod judge;
 pub mod packet;
 pub mod rate;
 pub mod reason;
 pub mod sample;
+pub mod steer;
 
 /// Version of every layout and hash in this crate.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// Values that go into maps as bytes.
 ///
@@ -49,10 +51,15 @@ plain!(
     ban::BanValue,
     config::Config,
     front::Front,
+    handover::Handover,
     feed::v4::Bucket,
     feed::v4::FeedsV4,
     feed::v6::FeedsV6,
     sample::Count,
     sample::Sample,
     sample::Sampling,
+    steer::address::Address,
+    steer::connection::Connection,
+    steer::ring::PeerCount,
+    steer::ring::Ring,
 );

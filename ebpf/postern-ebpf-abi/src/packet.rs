@@ -54,6 +54,8 @@ pub struct Packet {
     pub port: u16,
     /// SYN without ACK: it asks for a new connection.
     pub opens: bool,
+    /// Type of service, or traffic class: it bears a peer's mark ([`crate::steer::mark`]).
+    pub class: u8,
 }
 
 /// Reads what nearly every packet is: TCP over IPv4 without tag, options or fragments, in one piece. One look at its first
@@ -69,7 +71,7 @@ pub fn plain<F: Frame + ?Sized>(frame: &F) -> Option<Packet> {
         return None;
     }
     let source = Source::V4((word(26) as u32) << 16 | word(28) as u32);
-    Some(Packet { source, port: word(36), opens: word(46) & 0x12 == 0x02 })
+    Some(Packet { source, port: word(36), opens: word(46) & 0x12 == 0x02, class: word(14) as u8 })
 }
 
 /// Reads a frame; `Err` is the reason it is passed or dropped for without asking any table.
@@ -119,7 +121,7 @@ fn ipv4<F: Frame + ?Sized>(frame: &F, at: usize) -> Result<Packet, Reason> {
     };
     let payload = if total == 0 { usize::MAX } else { total - header };
     let source = Source::V4(u32::from_be_bytes([h[12], h[13], h[14], h[15]]));
-    tcp(frame, at + header, payload, first_of_more, source)
+    tcp(frame, at + header, payload, first_of_more, source, h[1])
 }
 
 #[inline(always)]
@@ -145,7 +147,7 @@ fn ipv6<F: Frame + ?Sized>(frame: &F, at: usize) -> Result<Packet, Reason> {
     while headers <= EXTENSION_HEADERS {
         if next == 6 {
             let rest = if payload == 0 { usize::MAX } else { payload.saturating_sub(skipped) };
-            return tcp(frame, start + skipped, rest, first_of_more, source);
+            return tcp(frame, start + skipped, rest, first_of_more, source, h[0] << 4 | h[1] >> 4);
         }
         if !is_extension(next) {
             return Err(Reason::PassNotTcp);
@@ -182,7 +184,7 @@ fn ipv6<F: Frame + ?Sized>(frame: &F, at: usize) -> Result<Packet, Reason> {
 
 /// Hop-by-hop, routing, fragment, authentication, destination options, mobility, HIP, shim6.
 #[inline(always)]
-fn is_extension(protocol: u8) -> bool {
+pub(crate) fn is_extension(protocol: u8) -> bool {
     matches!(protocol, 0 | 43 | 44 | 51 | 60 | 135 | 139 | 140)
 }
 
@@ -194,7 +196,7 @@ fn broken_chain(first_of_more: bool) -> Reason {
 
 /// `payload` octets follow from `at` as far as the IP header knows.
 #[inline(always)]
-fn tcp<F: Frame + ?Sized>(frame: &F, at: usize, payload: usize, first_of_more: bool, source: Source) -> Result<Packet, Reason> {
+fn tcp<F: Frame + ?Sized>(frame: &F, at: usize, payload: usize, first_of_more: bool, source: Source, class: u8) -> Result<Packet, Reason> {
     if payload < TCP_HEADER {
         return Err(broken_chain(first_of_more));
     }
@@ -208,7 +210,7 @@ fn tcp<F: Frame + ?Sized>(frame: &F, at: usize, payload: usize, first_of_more: b
         return Err(broken_chain(first_of_more));
     }
     let flags = h[13];
-    Ok(Packet { source, port: u16::from_be_bytes([h[2], h[3]]), opens: flags & 0x12 == 0x02 })
+    Ok(Packet { source, port: u16::from_be_bytes([h[2], h[3]]), opens: flags & 0x12 == 0x02, class })
 }
 
 #[cfg(test)]

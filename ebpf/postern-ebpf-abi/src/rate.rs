@@ -11,6 +11,17 @@ pub const ROWS: u32 = 2;
 /// Buckets in a row.
 pub const BUCKETS: u32 = 1 << 20;
 
+/// Buckets that all CPUs share: elements of the map `RATE_TOTAL`.
+pub mod bucket {
+    /// New connections from everywhere.
+    pub const NEW_CONNECTIONS: u32 = 0;
+    /// Answers "packet too big".
+    pub const TOO_BIG: u32 = 1;
+    /// New connections that the network stack gets before SYN cookies are given out.
+    pub const TO_THE_STACK: u32 = 2;
+    pub const COUNT: u32 = 3;
+}
+
 /// Parts of a token, so that slow rates refill smoothly.
 const PARTS: u64 = 1000;
 

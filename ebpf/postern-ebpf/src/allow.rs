@@ -11,7 +11,7 @@ use crate::tables::Maps;
 #[btf_map]
 static ALLOW: LpmTrie<[u8; 16], u32, 65_536> = LpmTrie::new();
 
-impl AllowTable for Maps {
+impl AllowTable for Maps<'_> {
     #[inline(always)]
     fn allow_bits(&self, word: u32) -> u64 {
         self.front.allow_bits(word)

@@ -22,7 +22,7 @@ static BANS_V6: HashMap<KeyV6, BanValue, 1_000_000, NO_PREALLOC> = HashMap::new(
 #[btf_map]
 static BAN_NETWORKS: LpmTrie<[u8; 16], BanValue, 65_536> = LpmTrie::new();
 
-impl BanTable for Maps {
+impl BanTable for Maps<'_> {
     #[inline(always)]
     fn ban_filter(&self, word: u32) -> u64 {
         self.front.ban_filter(word)

@@ -27,7 +27,7 @@ static FEEDS_V6: ArrayOfMaps<Array<FeedsV6, 1>, 1> = ArrayOfMaps::new();
 #[btf_map]
 static FEED_TABLE_V6: ArrayOfMaps<HashMap<KeyV6, u32, 1, NO_PREALLOC>, 2> = ArrayOfMaps::new();
 
-impl FeedTable for Maps {
+impl FeedTable for Maps<'_> {
     type Bucket = &'static Bucket;
 
     #[inline(always)]

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::{Parser, ValueEnum};
-use postern_tests::bench::cluster::{Bar, Found, Setting, config, copies, heal, join, killing, scale, sync};
+use postern_tests::bench::cluster::{Bar, Found, Setting, config, copies, flood, heal, join, killing, scale, steering, sync};
 use postern_tests::bench::report;
 use postern_tests::network::lacking;
 use serde_json::{Map, Value, json};
@@ -39,6 +39,12 @@ struct Options {
     /// Kills.
     #[arg(long, default_value_t = 50)]
     rounds: usize,
+    /// Sessions with one address.
+    #[arg(long, default_value_t = 500)]
+    sessions: usize,
+    /// Interleaved rounds with and without a flood.
+    #[arg(long, default_value_t = 3)]
+    flood_rounds: usize,
     /// Of the kills and the simulator; drawn unless given.
     #[arg(long)]
     seed: Option<u64>,
@@ -56,6 +62,8 @@ enum Part {
     Copies,
     Scale,
     Kill,
+    Steering,
+    Flood,
 }
 
 impl Part {
@@ -68,6 +76,8 @@ impl Part {
             Self::Copies => "copies",
             Self::Scale => "scale",
             Self::Kill => "kill",
+            Self::Steering => "steering",
+            Self::Flood => "flood",
         }
     }
 
@@ -91,6 +101,8 @@ impl Part {
             Self::Copies => copies::measure(setting, options.copy_rounds, options.round_seconds),
             Self::Scale => scale::measure(setting, options.plot.as_deref()),
             Self::Kill => killing::measure(setting, options.rounds),
+            Self::Steering => steering::measure(setting, options.sessions),
+            Self::Flood => flood::measure(setting, options.flood_rounds),
         }
     }
 }

@@ -15,14 +15,17 @@ use ipnet::{IpNet, Ipv4Net};
 use nix::sched::{CloneFlags, unshare};
 use nix::time::{ClockId, clock_gettime};
 use postern_ebpf_abi::config::feature;
+use postern_ebpf_abi::steer::ring::{Peer, Slot, peer};
 use postern_edge::allow_list;
 use postern_edge::bans::kernel::KernelBans;
 use postern_edge::clock::Clocks;
 use postern_edge::feed::load::load;
 use postern_edge::feed::plan::{Rule, plan};
 use postern_edge::kernel::guard::Guard;
+use postern_edge::kernel::maps::KernelMaps;
 use postern_edge::kernel::pins::Pins;
 use postern_edge::kernel::run::{Rotation, Runner, XDP_DROP, XDP_PASS};
+use postern_edge::kernel::steer::{Role, empty_ring};
 use postern_model::control::Ban;
 use postern_model::reason::Reason;
 use postern_tests::bench::report;
@@ -55,7 +58,12 @@ const DENSE: Rotation = Rotation { fixed: 0x0a00_0000, varying: 0x001f_fffe };
 const DENSE_RULES: u32 = 1 << 20;
 
 /// What an office has switched on.
-const OFFICE: u32 = feature::ALL & !feature::NETWORK_BANS;
+const OFFICE: u32 = feature::ALL & !(feature::NETWORK_BANS | feature::STEER | feature::COOKIES);
+/// And a node of a cluster.
+const CLUSTER: u32 = OFFICE | feature::STEER;
+
+/// Where the frames go: the virtual address of the rows with steering.
+const DESTINATION: [u8; 4] = [192, 0, 2, 25];
 
 struct Row {
     name: String,
@@ -97,6 +105,19 @@ fn main() -> anyhow::Result<()> {
     if let Some((count, table)) = tables.first() {
         rows.push(row(&format!("{count} IPv4 rules, SYN with rates"), table.guard.runner()?, Rotation::ALL, &frame(0x02))?);
     }
+    // Steering: what it adds where packets are dropped, where they pass to other addresses, and what it costs to forward one.
+    let dense: Vec<Rule> = (0..DENSE_RULES).map(|i| rule(DENSE.fixed | i << 1, 32)).collect();
+    let (off, on, elsewhere) = (loaded(&dense, OFFICE)?, loaded(&dense, CLUSTER)?, loaded(&dense, CLUSTER)?);
+    steer(on.guard.maps(), DESTINATION.into())?;
+    steer(elsewhere.guard.maps(), [192, 0, 2, 26].into())?;
+    rows.push(row("dropped (all listed), steering off", off.guard.runner()?, DENSE, &frame(0x10))?);
+    rows.push(row("dropped (all listed), steering on", on.guard.runner()?, DENSE, &frame(0x10))?);
+    rows.push(row("passed to no virtual address, steering off", off.guard.runner()?, Rotation::ALL, &frame(0x10))?);
+    rows.push(row("passed to no virtual address, steering on", elsewhere.guard.runner()?, Rotation::ALL, &frame(0x10))?);
+    let known = Rotation { fixed: 0x5db8_0000, varying: 0x0000_ffff };
+    rows.push(row("forwarded: segments of 65,536 connections", on.guard.runner()?, known, &frame(0x10))?);
+    rows.push(row("forwarded: segments of ever new connections", on.guard.runner()?, Rotation::ALL, &frame(0x10))?);
+    rows.push(row("forwarded: new connections (rates on)", on.guard.runner()?, Rotation::ALL, &frame(0x02))?);
     for round in 1..=options.rounds {
         eprintln!("round {round} of {}", options.rounds);
         for row in &mut rows {
@@ -220,6 +241,24 @@ fn loaded(rules: &[Rule], features: u32) -> anyhow::Result<Loaded> {
     Ok(Loaded { guard, plan, load, elements: planned.elements(), _dir: dir })
 }
 
+/// A virtual address all of whose packets belong to another node.
+fn steer(maps: &KernelMaps, address: std::net::IpAddr) -> anyhow::Result<()> {
+    let mut ring = empty_ring();
+    (ring.version, ring.seed) = (1, [1, 2]);
+    ring.peers[0].flags = peer::SELF;
+    for number in 1..8u8 {
+        let mac = [2, 0, 0, 0, 0, number];
+        ring.peers[usize::from(number)] = Peer { flags: peer::USABLE, mac, own_mac: [2; 6], ..Peer::default() };
+    }
+    for (i, slot) in ring.slots.iter_mut().enumerate() {
+        *slot = Slot { primary: (i % 7 + 1) as u16, secondary: ((i + 1) % 7 + 1) as u16 };
+    }
+    maps.steer.put_ring(ring)?;
+    maps.steer.set_capacity(1 << 18)?;
+    maps.steer.set_addresses(&maps.front, &[(address, Role::Virtual)])?;
+    Ok(())
+}
+
 /// Mostly single addresses, some /24s, a few hundred /16s: what block lists look like when they are put together.
 fn random_rules(count: usize) -> Vec<Rule> {
     let mut random = StdRng::seed_from_u64(count as u64);
@@ -251,7 +290,7 @@ fn frame(flags: u8) -> Vec<u8> {
     f[16..18].copy_from_slice(&40u16.to_be_bytes());
     f[22] = 64;
     f[23] = 6;
-    f[30..34].copy_from_slice(&[192, 0, 2, 25]);
+    f[30..34].copy_from_slice(&DESTINATION);
     f[36..38].copy_from_slice(&25u16.to_be_bytes());
     f[46] = 5 << 4;
     f[47] = flags;

@@ -70,7 +70,7 @@ fn main() -> anyhow::Result<ExitCode> {
     let binary = options.postern.clone().unwrap_or_else(postern_tests::gateway::binary);
     println!("starting {count} nodes");
     let settings = "[edge.bans]\nenabled = false\n".to_owned();
-    let mut cluster = Cluster::new(&binary, scratch.path(), count, Rig { settings, edge: false })?;
+    let mut cluster = Cluster::new(&binary, scratch.path(), count, Rig { settings, ..Rig::default() })?;
     cluster.start_all()?;
     cluster.unite()?;
     postern_tests::gateway::wait_until("all to be connected with all", UNITED, || {

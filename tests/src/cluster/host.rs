@@ -1,6 +1,6 @@
 //! Hosts on the switch: each is a network and mount namespace with one cable.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::fd::AsFd;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -8,15 +8,27 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use nix::sched::{CloneFlags, setns, unshare};
 
-use super::switch::{Switch, Way, without_offloads};
+use super::switch::{Switch, Way, receives_frames, without_offloads};
 use crate::bench::process::Running;
 
 /// 198.51.100.0/24 is for documentation (RFC 5737): nothing real has these addresses.
 const NETWORK: [u8; 3] = [198, 51, 100];
+/// And so have those of 2001:db8::/32 (RFC 3849).
+const NETWORK_V6: [u16; 2] = [0x2001, 0xdb8];
+
+/// What hosts hang on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cables {
+    /// Segments travel joined and without sums, as between two hosts of one kernel.
+    Fast,
+    /// Each frame is whole and as long as the interface allows, as from a network card; XDP programs can send frames back.
+    Cards,
+}
 
 pub struct Host {
     holder: Running,
     pub address: Ipv4Addr,
+    pub address_v6: Ipv6Addr,
     port: usize,
 }
 
@@ -27,16 +39,16 @@ pub struct Network {
 }
 
 impl Network {
-    /// `count` hosts: 198.51.100.1 and on.
+    /// `count` hosts: 198.51.100.1 and 2001:db8::1, and on.
     ///
     /// # Errors
     /// When we are not root, or namespaces or packet sockets are not permitted.
-    pub fn new(count: usize) -> anyhow::Result<Self> {
+    pub fn new(count: usize, cables: Cables) -> anyhow::Result<Self> {
         unshare(CloneFlags::CLONE_NEWNET).context("a network namespace (are you root?)")?;
         ip("link set lo up")?;
         let mut hosts = Vec::with_capacity(count);
         for port in 0..count {
-            hosts.push(Host::plug_in(port)?);
+            hosts.push(Host::plug_in(port, cables)?);
         }
         let ports: Vec<String> = (0..count).map(|p| format!("port{p}")).collect();
         Ok(Self { switch: Switch::start(&ports)?, hosts })
@@ -71,7 +83,7 @@ impl Network {
 }
 
 impl Host {
-    fn plug_in(port: usize) -> anyhow::Result<Self> {
+    fn plug_in(port: usize, cables: Cables) -> anyhow::Result<Self> {
         let last = u8::try_from(port + 1).context("too many hosts")?;
         let script = "mount --make-rprivate / && mount -t bpf bpf /sys/fs/bpf && exec sleep 3600";
         let holder = Command::new("unshare").args(["--net", "--mount", "sh", "-c", script]).stdin(Stdio::null()).spawn();
@@ -85,15 +97,23 @@ impl Host {
             }
             std::thread::sleep(Duration::from_millis(1));
         }
-        let host = Self { holder, address: Ipv4Addr::new(NETWORK[0], NETWORK[1], NETWORK[2], last), port };
+        let address_v6 = Ipv6Addr::new(NETWORK_V6[0], NETWORK_V6[1], 0, 0, 0, 0, 0, last.into());
+        let host = Self { holder, address: Ipv4Addr::new(NETWORK[0], NETWORK[1], NETWORK[2], last), address_v6, port };
         let (here, there) = (format!("port{port}"), format!("cable{port}"));
         ip(&format!("link add {here} type veth peer name {there}"))?;
-        without_offloads(&here)?;
-        without_offloads(&there)?;
+        if cables == Cables::Cards {
+            without_offloads(&here)?;
+            without_offloads(&there)?;
+            receives_frames(&here)?;
+            // Joined segments would be longer than a frame; with this bound none are joined.
+            ip(&format!("link set {here} gro_max_size 1"))?;
+        }
         ip(&format!("link set {here} up"))?;
         ip(&format!("link set {there} netns {pid} name eth0"))?;
         host.run("ip", &["link", "set", "lo", "up"])?;
         host.run("ip", &["addr", "add", &format!("{}/24", host.address), "dev", "eth0"])?;
+        // Nobody else can have it: it need not be asked for.
+        host.run("ip", &["addr", "add", &format!("{}/64", host.address_v6), "dev", "eth0", "nodad"])?;
         host.run("ip", &["link", "set", "eth0", "up"])?;
         Ok(host)
     }
@@ -127,7 +147,7 @@ impl Host {
     /// # Errors
     /// When the address is not valid.
     pub fn readdress(&mut self, address: Ipv4Addr) -> anyhow::Result<()> {
-        self.run("ip", &["addr", "flush", "dev", "eth0"])?;
+        self.run("ip", &["-4", "addr", "flush", "dev", "eth0"])?;
         self.run("ip", &["addr", "add", &format!("{address}/24"), "dev", "eth0"])?;
         self.address = address;
         Ok(())

@@ -53,6 +53,8 @@ pub struct Outcome {
     pub lost: Vec<u64>,
     /// Arrived more than once: the number, and when it arrived first.
     pub twice: Vec<(u64, Instant)>,
+    /// Of these: the answer of the mail server was read by the node that sent it first.
+    pub repeated: Vec<u64>,
     /// Arrived without ever having been sent.
     pub strange: usize,
 }
@@ -176,18 +178,22 @@ impl Outcome {
 impl Account {
     /// Compares what was promised with what arrived.
     pub fn settle(&self, arrived: &[Taken]) -> Outcome {
-        let mut times: BTreeMap<u64, Vec<Instant>> = BTreeMap::new();
+        let mut times: BTreeMap<u64, Vec<(Instant, bool)>> = BTreeMap::new();
         let mut strange = 0;
         for mail in arrived {
             match number(&mail.data) {
-                Some(n) => times.entry(n).or_default().push(mail.at),
+                Some(n) => times.entry(n).or_default().push((mail.at, mail.heard.get() != Some(&false))),
                 None => strange += 1,
             }
         }
+        times.values_mut().for_each(|t| t.sort_unstable());
+        let firsts: Vec<(u64, Instant, bool)> =
+            times.iter().filter(|(_, t)| t.len() > 1).filter_map(|(n, t)| t.first().map(|(at, heard)| (*n, *at, *heard))).collect();
         Outcome {
             taken: self.taken.len(),
             lost: self.taken.iter().copied().filter(|n| !times.contains_key(n)).collect(),
-            twice: times.iter().filter(|(_, t)| t.len() > 1).filter_map(|(n, t)| Some((*n, *t.iter().min()?))).collect(),
+            twice: firsts.iter().map(|(n, at, _)| (*n, *at)).collect(),
+            repeated: firsts.iter().filter(|(_, _, heard)| *heard).map(|(n, ..)| *n).collect(),
             strange,
         }
     }

@@ -2,8 +2,11 @@
 
 pub mod api;
 pub mod consoles;
+pub mod crowd;
 pub mod host;
 pub mod load;
 pub mod nodes;
+pub mod ring;
+pub mod stranger;
 pub mod switch;
 pub mod tour;

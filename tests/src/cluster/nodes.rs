@@ -1,7 +1,7 @@
 //! Nodes on their hosts: started, asked, killed; a client host and a host with the mail server behind.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -14,7 +14,7 @@ use nix::unistd::Pid;
 use serde_json::Value;
 
 use super::api::Api;
-use super::host::{Host, Network};
+use super::host::{Cables, Host, Network};
 use crate::backend::Backend;
 use crate::bench::process::Running;
 use crate::gateway::wait_until;
@@ -30,6 +30,17 @@ pub struct Options {
     pub settings: String,
     /// Start the role edge on each node too.
     pub edge: bool,
+    /// How nodes reach each other.
+    pub link: Family,
+    /// Virtual addresses of all nodes; they listen on all addresses then.
+    pub virtual_addresses: Vec<IpAddr>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Family {
+    #[default]
+    V4,
+    V6,
 }
 
 pub struct Cluster {
@@ -46,6 +57,10 @@ pub struct Node {
     pub host: usize,
     pub data: PathBuf,
     pub process: Option<Running>,
+    /// What it runs from its next start on.
+    pub binary: PathBuf,
+    /// Variables that its role node is started with.
+    pub environment: Vec<(String, String)>,
     edge: Option<Running>,
 }
 
@@ -56,7 +71,8 @@ impl Cluster {
     /// # Errors
     /// When we are not root, or namespaces are not permitted.
     pub fn new(binary: &Path, folder: &Path, count: usize, options: Options) -> anyhow::Result<Self> {
-        let network = Network::new(count + 2)?;
+        let cables = if options.virtual_addresses.is_empty() { Cables::Fast } else { Cables::Cards };
+        let network = Network::new(count + 2, cables)?;
         let backend_host = &network.hosts[count + 1];
         let address = SocketAddr::from((backend_host.address, SMTP));
         let backend = thread::scope(|scope| {
@@ -66,7 +82,14 @@ impl Cluster {
             });
             listening.join().map_err(|_| anyhow::anyhow!("the mail server's thread ended"))?
         })?;
-        let node = |host| Node { host, data: folder.join(format!("node{host}")), process: None, edge: None };
+        let node = |host| Node {
+            host,
+            data: folder.join(format!("node{host}")),
+            process: None,
+            binary: binary.to_owned(),
+            environment: Vec::new(),
+            edge: None,
+        };
         let nodes = (0..count).map(node).collect();
         Ok(Self { network, nodes, backend, binary: binary.to_owned(), options, folder: folder.to_owned() })
     }
@@ -99,13 +122,14 @@ impl Cluster {
         fs::create_dir_all(this.data.join("run"))?;
         let file = this.data.join("postern.toml");
         if !file.exists() {
-            fs::write(&file, settings(node, &this.data, host.address, backend, &self.options))?;
+            fs::write(&file, settings(node, &this.data, host, backend, &self.options))?;
         }
         if self.options.edge && this.edge.is_none() {
-            this.edge = Some(role(host, &self.binary, "edge", &this.data)?);
-            wait_until("the edge's socket", START, || UnixStream::connect(this.data.join("run/edge.sock")).is_ok())?;
+            this.edge = Some(role(host, &this.binary, "edge", &this.data, &[])?);
+            let there = wait_until("the edge's socket", START, || UnixStream::connect(this.data.join("run/edge.sock")).is_ok());
+            there.with_context(|| format!("node {node}:\n{}", this.log()))?;
         }
-        let mut process = role(host, &self.binary, "node", &this.data)?;
+        let mut process = role(host, &this.binary, "node", &this.data, &this.environment)?;
         let socket = this.data.join("run/node.sock");
         let mut is_over = false;
         let started = wait_until("a node's socket", START, || {
@@ -223,24 +247,34 @@ impl Node {
     }
 }
 
-fn role(host: &Host, binary: &Path, name: &str, data: &Path) -> anyhow::Result<Running> {
+fn role(host: &Host, binary: &Path, name: &str, data: &Path, environment: &[(String, String)]) -> anyhow::Result<Running> {
     let output = fs::OpenOptions::new().create(true).append(true).open(data.join(format!("{name}.log")))?;
     let mut command = host.command(binary);
-    command.args([name, "--settings"]).arg(data.join("postern.toml"));
+    command.args([name, "--settings"]).arg(data.join("postern.toml")).envs(environment.iter().map(|(k, v)| (k, v)));
     let child = command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output).spawn();
     Ok(Running(child.with_context(|| format!("start {}", binary.display()))?))
 }
 
-fn settings(node: usize, data: &Path, address: Ipv4Addr, backend: Ipv4Addr, options: &Options) -> String {
+fn settings(node: usize, data: &Path, host: &Host, backend: Ipv4Addr, options: &Options) -> String {
+    let address = host.address;
+    let link = match options.link {
+        Family::V4 => SocketAddr::from((address, LINK)),
+        Family::V6 => SocketAddr::from((host.address_v6, LINK)),
+    };
+    let smtp = match options.virtual_addresses.is_empty() {
+        true => SocketAddr::from((address, SMTP)),
+        false => SocketAddr::from((Ipv6Addr::UNSPECIFIED, SMTP)),
+    };
     let interfaces = if options.edge { "\"eth0\"" } else { "" };
     format!(
         "[node]\nhostname = \"node{node}.example\"\ndata_dir = {data:?}\nrun_dir = {:?}\n\
-         cluster_listen = [\"{address}:{LINK}\"]\n\n\
-         [smtp]\nlisten = [\"{address}:{SMTP}\"]\n\n[smtp.limits]\nmax_connections_per_source = 1000\nconnections_per_minute = 1000000\n\n\
+         cluster_listen = [\"{link}\"]\n\n\
+         [smtp]\nlisten = [\"{smtp}\"]\ntrusted_listen = []\n\n[smtp.limits]\nmax_connections_per_source = 1000\nconnections_per_minute = 1000000\n\n\
          [console]\nlisten = [\"{address}:8443\"]\n\n[dns]\nenabled = false\n\n[greylist]\nenabled = false\n\n\
          [edge]\ninterfaces = [{interfaces}]\nsmtp_ports = [{SMTP}]\nservice_ports = [{SMTP}, 8443]\n\n\
-         [[domains]]\nname = \"*\"\nbackends = [{{ host = \"{backend}\", port = {SMTP}, tls = \"off\" }}]\n\n{}\n",
+         [edge.steering]\naddresses = {:?}\nramp_up = \"0s\"\n\n[[domains]]\nname = \"*\"\nbackends = [{{ host = \"{backend}\", port = {SMTP}, tls = \"off\" }}]\n\n{}\n",
         data.join("run"),
+        options.virtual_addresses.iter().map(ToString::to_string).collect::<Vec<_>>(),
         options.settings
     )
 }

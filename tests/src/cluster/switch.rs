@@ -2,6 +2,9 @@
 //!
 //! The kernel's own means for that (netem, bridge filters) are not on every machine. Each port is one end of a veth pair; a
 //! thread for each port reads frames from a packet socket and writes them to the port where the receiver was seen last.
+//!
+//! Large segments pass in one piece, with sums that a card would fill in (`PACKET_VNET_HDR`): cutting and summing are a network card's work,
+//! and here they would come out of the same cores as the nodes'.
 
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::io;
@@ -13,15 +16,18 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
-/// The largest frame of an interface with an MTU of 1500, and a tag.
-const FRAME: usize = 1522;
+/// What the kernel puts before each frame: `struct virtio_net_hdr` of linux/virtio_net.h.
+const OFFLOAD: usize = 10;
+/// The largest segment, its headers and what is put before them.
+const FRAME: usize = 1 << 17;
 /// Readers look this often whether the switch has ended.
 const LOOK: Duration = Duration::from_millis(200);
-/// Frames that wait for their time; more are lost, as in a real queue.
-const WAITING: usize = 20_000;
+/// Octets of frames that wait for their time; more are lost, as in a real queue.
+const WAITING: usize = 32 << 20;
 
 /// Not yet in the libc crate's table for every target.
 const PACKET_IGNORE_OUTGOING: libc::c_int = 23;
+const PACKET_VNET_HDR: libc::c_int = 15;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Way {
@@ -59,9 +65,15 @@ struct Shared {
     ways: Mutex<HashMap<(usize, usize), Way>>,
     frames: AtomicU64,
     carried: Mutex<BTreeMap<(usize, usize), Carried>>,
-    late: Mutex<BinaryHeap<Late>>,
+    late: Mutex<Delayed>,
     later: Condvar,
     ended: AtomicBool,
+}
+
+#[derive(Default)]
+struct Delayed {
+    frames: BinaryHeap<Late>,
+    octets: usize,
 }
 
 /// A frame that waits; the earliest is the greatest.
@@ -147,11 +159,11 @@ impl Drop for Switch {
 
 impl Shared {
     fn forward(&self, from: usize) {
-        let mut frame = [0u8; FRAME];
+        let mut frame = vec![0u8; FRAME];
         while !self.ended.load(Ordering::Relaxed) {
             let Ok(length) = receive(&self.ports[from], &mut frame) else { continue };
             self.frames.fetch_add(1, Ordering::Relaxed);
-            let Some((head, _)) = frame[..length].split_at_checked(12) else { continue };
+            let Some(head) = frame[..length].get(OFFLOAD..OFFLOAD + 12) else { continue };
             let (mut to, mut sender) = ([0; 6], [0; 6]);
             to.copy_from_slice(&head[..6]);
             sender.copy_from_slice(&head[6..]);
@@ -177,9 +189,10 @@ impl Shared {
             return send(&self.ports[to], frame);
         }
         let mut late = lock(&self.late);
-        if late.len() < WAITING {
+        if late.octets < WAITING {
             let number = self.frames.load(Ordering::Relaxed);
-            late.push(Late { at: Instant::now() + way.delay, number, to, frame: frame.to_vec() });
+            late.octets += frame.len();
+            late.frames.push(Late { at: Instant::now() + way.delay, number, to, frame: frame.to_vec() });
             self.later.notify_one();
         }
     }
@@ -187,9 +200,10 @@ impl Shared {
     fn count(&self, from: usize, to: usize, frame: &[u8]) {
         let mut carried = lock(&self.carried);
         let way = carried.entry((from, to)).or_default();
-        way.frames += 1;
-        way.octets += frame.len() as u64;
-        if let Some(size) = udp_payload(frame) {
+        let pieces = Pieces::of(frame);
+        way.frames += pieces.count;
+        way.octets += pieces.octets;
+        for size in pieces.datagrams {
             *way.datagrams.entry(size).or_default() += 1;
         }
     }
@@ -197,9 +211,10 @@ impl Shared {
     fn deliver_late(&self) {
         let mut late = lock(&self.late);
         while !self.ended.load(Ordering::Relaxed) {
-            let wait = late.peek().map_or(LOOK, |first| first.at.saturating_duration_since(Instant::now()));
+            let wait = late.frames.peek().map_or(LOOK, |first| first.at.saturating_duration_since(Instant::now()));
             if wait.is_zero() {
-                if let Some(first) = late.pop() {
+                if let Some(first) = late.frames.pop() {
+                    late.octets -= first.frame.len();
                     send(&self.ports[first.to], &first.frame);
                 }
                 continue;
@@ -209,38 +224,95 @@ impl Shared {
     }
 }
 
-/// Of IPv4 in plain Ethernet, which is all that hosts here speak.
-fn udp_payload(frame: &[u8]) -> Option<usize> {
-    let packet = frame.get(14..)?;
-    let (version, header) = (packet.first()? >> 4, usize::from(packet.first()? & 15) * 4);
-    let is_udp = frame.get(12..14)? == [8, 0] && version == 4 && *packet.get(9)? == 17;
-    let length = packet.get(header + 4..header + 6)?;
-    is_udp.then(|| usize::from(u16::from_be_bytes([length[0], length[1]])).saturating_sub(8))
+/// What goes over a cable for a frame that passes in one piece.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Pieces {
+    count: u64,
+    octets: u64,
+    /// Payload of each UDP datagram.
+    datagrams: Vec<usize>,
 }
 
-fn port(interface: &str) -> io::Result<OwnedFd> {
+impl Pieces {
+    /// Of IPv4 and IPv6 without extension headers, in plain Ethernet: all that hosts here speak.
+    fn of(frame: &[u8]) -> Self {
+        let whole = Self { count: 1, octets: frame.len().saturating_sub(OFFLOAD) as u64, datagrams: Vec::new() };
+        let Some((offload, ethernet)) = frame.split_at_checked(OFFLOAD) else { return whole };
+        let most = usize::from(u16::from_ne_bytes([offload[4], offload[5]]));
+        let Some((protocol, transport)) = transport(ethernet) else { return whole };
+        let header = match protocol {
+            UDP => 8,
+            TCP => usize::from(ethernet.get(transport + 12).copied().unwrap_or(0x50) >> 4) * 4,
+            _ => return whole,
+        };
+        let above = transport + header;
+        let payload = match protocol {
+            // Short frames are filled up to 60 octets: the datagram's own length counts.
+            UDP => {
+                ethernet.get(transport + 4..transport + 6).map_or(0, |l| usize::from(u16::from_be_bytes([l[0], l[1]])).saturating_sub(8))
+            }
+            _ => ethernet.len().saturating_sub(above),
+        };
+        let is_cut = most > 0 && payload > most;
+        let count = if is_cut { payload.div_ceil(most) } else { 1 };
+        let datagrams = if protocol == UDP {
+            (0..count).map(|i| if is_cut { most.min(payload - i * most) } else { payload }).collect()
+        } else {
+            Vec::new()
+        };
+        Self { count: count as u64, octets: (ethernet.len() + (count - 1) * above) as u64, datagrams }
+    }
+}
+
+const TCP: u8 = 6;
+const UDP: u8 = 17;
+
+/// The protocol above IP, and where it begins.
+fn transport(ethernet: &[u8]) -> Option<(u8, usize)> {
+    match ethernet.get(12..14)? {
+        [8, 0] => Some((*ethernet.get(23)?, 14 + usize::from(ethernet.get(14)? & 15) * 4)),
+        [0x86, 0xdd] => Some((*ethernet.get(20)?, 14 + 40)),
+        _ => None,
+    }
+}
+
+/// A socket for whole frames on an interface; with protocol 0 it receives none.
+///
+/// # Errors
+/// When we are not root, or there is no such interface in the calling thread's namespace.
+pub fn packet_socket(interface: &str, protocol: libc::c_int) -> io::Result<OwnedFd> {
     let index = nix::net::if_::if_nametoindex(interface)?;
     // SAFETY: plain system calls on a socket made here, with structures of the size they are told.
     unsafe {
-        let all = (libc::ETH_P_ALL as u16).to_be();
-        let raw = libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_CLOEXEC, i32::from(all));
+        let protocol = (protocol as u16).to_be();
+        let raw = libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_CLOEXEC, i32::from(protocol));
         if raw < 0 {
             return Err(io::Error::last_os_error());
         }
         let socket = OwnedFd::from_raw_fd(raw);
         let mut address: libc::sockaddr_ll = std::mem::zeroed();
         address.sll_family = libc::AF_PACKET as u16;
-        address.sll_protocol = all;
+        address.sll_protocol = protocol;
         address.sll_ifindex = i32::try_from(index).unwrap_or(0);
         let size = size_of::<libc::sockaddr_ll>() as u32;
         if libc::bind(raw, (&raw const address).cast(), size) != 0 {
             return Err(io::Error::last_os_error());
         }
+        Ok(socket)
+    }
+}
+
+fn port(interface: &str) -> io::Result<OwnedFd> {
+    let socket = packet_socket(interface, libc::ETH_P_ALL)?;
+    let raw = socket.as_raw_fd();
+    // SAFETY: options of a socket that lives through it, with values of the size they are told.
+    unsafe {
         let one: libc::c_int = 1;
         let patience = libc::timeval { tv_sec: 0, tv_usec: LOOK.subsec_micros().into() };
         let room: libc::c_int = 8 << 20;
         let set = |level, name, value: *const libc::c_void, size: usize| libc::setsockopt(raw, level, name, value, size as u32);
         let mut failed = set(libc::SOL_PACKET, PACKET_IGNORE_OUTGOING, (&raw const one).cast(), size_of_val(&one));
+        failed |= set(libc::SOL_PACKET, PACKET_VNET_HDR, (&raw const one).cast(), size_of_val(&one));
         failed |= set(libc::SOL_SOCKET, libc::SO_RCVTIMEO, (&raw const patience).cast(), size_of_val(&patience));
         failed |= set(libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, (&raw const room).cast(), size_of_val(&room));
         if failed != 0 { Err(io::Error::last_os_error()) } else { Ok(socket) }
@@ -262,6 +334,19 @@ fn send(port: &OwnedFd, frame: &[u8]) {
 /// # Errors
 /// When there is no such interface in the calling thread's namespace.
 pub fn without_offloads(interface: &str) -> io::Result<()> {
+    [0x17, 0x1f, 0x24, 0x2c].into_iter().try_for_each(|command| ethtool(interface, command, 0))
+}
+
+/// Makes one end of a veth pair take frames that an XDP program at the other end sends back: they go through the receive queue that
+/// the driver has only with GRO, or with a program of its own.
+///
+/// # Errors
+/// When there is no such interface in the calling thread's namespace.
+pub fn receives_frames(interface: &str) -> io::Result<()> {
+    ethtool(interface, 0x2c, 1)
+}
+
+fn ethtool(interface: &str, command: u32, data: u32) -> io::Result<()> {
     const SIOCETHTOOL: libc::c_ulong = 0x8946;
     #[repr(C)]
     struct Value {
@@ -269,19 +354,17 @@ pub fn without_offloads(interface: &str) -> io::Result<()> {
         data: u32,
     }
     let socket = std::net::UdpSocket::bind("127.0.0.1:0").or_else(|_| std::net::UdpSocket::bind("0.0.0.0:0"))?;
-    for command in [0x17, 0x1f, 0x24, 0x2c] {
-        let mut value = Value { command, data: 0 };
-        // SAFETY: an ifreq whose name ends with a zero, and a value that outlives the call.
-        unsafe {
-            let mut request: libc::ifreq = std::mem::zeroed();
-            for (to, from) in request.ifr_name.iter_mut().zip(interface.bytes().take(libc::IFNAMSIZ - 1)) {
-                *to = from as libc::c_char;
-            }
-            request.ifr_ifru.ifru_data = (&raw mut value).cast();
-            if libc::ioctl(socket.as_raw_fd(), SIOCETHTOOL, &raw mut request) != 0 {
-                return Err(io::Error::last_os_error());
-            }
+    let mut value = Value { command, data };
+    // SAFETY: an ifreq whose name ends with a zero, and a value that outlives the call.
+    unsafe {
+        let mut request: libc::ifreq = std::mem::zeroed();
+        for (to, from) in request.ifr_name.iter_mut().zip(interface.bytes().take(libc::IFNAMSIZ - 1)) {
+            *to = from as libc::c_char;
+        }
+        request.ifr_ifru.ifru_data = (&raw mut value).cast();
+        match libc::ioctl(socket.as_raw_fd(), SIOCETHTOOL, &raw mut request) {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
         }
     }
-    Ok(())
 }

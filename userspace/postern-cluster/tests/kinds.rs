@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use postern_cluster::kinds::{Kinds, Parts, Probe, QuarantineOrder};
+use postern_cluster::ledger::kind::{Kind, KindSet};
 use postern_cluster::ledger::origin::NodeId;
 use postern_cluster::shell::handle::LedgerHandle;
 use postern_cluster::shell::{Beginning, start};
@@ -46,14 +47,20 @@ fn now() -> Timestamp {
 
 impl Node {
     async fn start(dir: &Path, n: u8) -> Self {
+        Self::start_with(dir, n, KindSet::ALL).await
+    }
+
+    async fn start_with(dir: &Path, n: u8, known: KindSet) -> Self {
         let database = Database::open(&dir.join(format!("{n}-postern.db"))).await.unwrap();
-        let beginning = Beginning { node: id(n), members: (1..=3).map(id).collect(), path: dir.join(format!("{n}-ledger.db")) };
+        let beginning =
+            Beginning { node: id(n), members: (1..=3).map(id).collect(), kinds: known, path: dir.join(format!("{n}-ledger.db")) };
         let ledger = start(beginning).await.unwrap();
         let (bans, own_bans) = mpsc::channel(16);
         let (to_edge, peer_bans) = mpsc::channel(16);
         let (to_keeper, orders) = mpsc::channel(16);
         let learned = Arc::new(Notify::new());
         let kinds = Kinds::start(Parts {
+            kinds: known,
             ledger: ledger.clone(),
             database: database.clone(),
             own_bans,
@@ -209,6 +216,53 @@ async fn a_lesson_is_learned_everywhere_once_and_the_last_word_counts() {
     assert_eq!(b.database.tokens().learn(&[lesson(false)], Timestamp(5)).await.unwrap(), [Outcome::Changed]);
     until("taken back at A", async || learned(&a).await == (0, 1)).await;
     assert_eq!(learned(&b).await, (0, 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_taught_beside_a_node_is_told_when_it_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    let lessons: Vec<Lesson> =
+        (0..250u8).map(|n| Lesson { mail: [n; 16], is_spam: n % 2 == 0, features: vec![1, u64::from(n) + 2] }).collect();
+    {
+        let database = Database::open(&dir.path().join("1-postern.db")).await.unwrap();
+        database.tokens().learn_untold(&lessons, now()).await.unwrap();
+        // The mails' own features are folded into sums before anybody was told.
+        database.tokens().fold(1000).await.unwrap();
+        database.close().await;
+    }
+    let (a, b) = (Node::start(dir.path(), 1).await, Node::start(dir.path(), 2).await);
+    join(&a, &b).await;
+    let learned = || async { b.database.tokens().learned().await.unwrap() };
+    until("the peer learned all", || async { learned().await.spam + learned().await.ham == 250 }).await;
+    until("all are told", || async { a.database.tokens().untold(10).await.unwrap().is_empty() }).await;
+    assert_eq!(learned().await.spam, 125);
+    let mut spam_with_first = 0;
+    let count = |token, spam, _| spam_with_first += if token == 1 { spam } else { 0 };
+    b.database.tokens().load(count).await.unwrap();
+    assert_eq!(spam_with_first, 125);
+    a.stop().await;
+    b.stop().await;
+}
+
+/// Rows that mean nothing to a version are kept, and mean something to the next one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upgrade_applies_what_the_older_version_passed_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let older = KindSet::ALL.without(Kind::Lesson);
+    let (a, b) = (Node::start(dir.path(), 1).await, Node::start_with(dir.path(), 2, older).await);
+    join(&a, &b).await;
+    a.database.tokens().learn(&[Lesson { mail: [1; 16], is_spam: true, features: vec![1] }], now()).await.unwrap();
+    a.bans.send(BanChange::Lifted(vec!["192.0.2.0/24".parse().unwrap()])).await.unwrap();
+    until("all rows are there", || async {
+        let (theirs, ours) = (a.ledger.status().await.unwrap(), b.ledger.status().await.unwrap());
+        theirs.vector == ours.vector && ours.oddities.iter().any(|(o, _)| o.name() == "unknown-kind")
+    })
+    .await;
+    b.stop().await;
+    let b = Node::start(dir.path(), 2).await;
+    until("the lesson counts", || async { b.database.tokens().learned().await.unwrap().spam == 1 }).await;
+    a.stop().await;
+    b.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -31,7 +31,8 @@ fn ten_nodes_in_sync_cost_at_most_200_octets_a_pair_and_check() {
     let octets = (after.octets - before.octets) as f64 / pairs_and_checks as f64;
     let messages = (after.messages - before.messages) as f64 / pairs_and_checks as f64;
     println!("10 nodes in sync: {messages:.2} messages and {octets:.1} octets a pair and check");
-    assert!((1.9..2.1).contains(&messages), "checks were not made as planned: {messages}");
+    // A check that finds nothing new is answered every twelfth time.
+    assert!((1.0..1.2).contains(&messages), "checks were not made as planned: {messages}");
     assert!(octets <= 200.0, "{octets} octets");
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use postern_cluster::ledger::bounds::MESSAGE_OCTETS;
 use postern_cluster::ledger::fact::{Fact, GreylistPass};
+use postern_cluster::ledger::kind::KindSet;
 use postern_cluster::ledger::origin::{NodeId, Origin};
 use postern_cluster::shell::handle::{LedgerHandle, WriteError};
 use postern_cluster::shell::news::News;
@@ -25,7 +26,7 @@ fn node(n: u8) -> NodeId {
 
 async fn shell(dir: &Path, n: u8) -> LedgerHandle {
     let path = dir.join(format!("{n}.db"));
-    start(Beginning { node: node(n), members: (1..=3).map(node).collect(), path }).await.unwrap()
+    start(Beginning { node: node(n), members: (1..=3).map(node).collect(), kinds: KindSet::ALL, path }).await.unwrap()
 }
 
 async fn join(a: &LedgerHandle, b: &LedgerHandle) -> [oneshot::Receiver<()>; 2] {

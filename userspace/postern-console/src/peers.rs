@@ -188,16 +188,9 @@ pub async fn journey(console: &Console, mail: MailId) -> Answer<(Option<Journey>
 /// # Errors
 /// When nobody has it, with the names of those that could not be asked.
 pub async fn quarantined_mail(console: &Console, mail: MailId, holder: Option<NodeId>) -> Answer<Bytes> {
-    let mut silent = Vec::new();
-    for member in by_holder(others(console), holder) {
-        match ask(console, member.id, &Question::QuarantinedMail(mail), MAIL).await {
-            Ok((Reply::Mail, octets)) => return Ok(octets),
-            Ok((Reply::NotHere, _)) => {}
-            Ok((Reply::Failed(why), _)) => silent.push(format!("{} ({why})", member.name)),
-            Ok(_) | Err(_) => silent.push(member.name),
-        }
-    }
-    Err(nobody(mail, &silent))
+    let question = Question::QuarantinedMail(mail);
+    let mails = |reply, octets| matches!(reply, Reply::Mail).then_some(octets);
+    first_of(console, by_holder(others(console), holder), mail, &question, mails).await
 }
 
 /// Has a quarantined mail of another node released or deleted: by that node, or while it is away by whoever has a copy.
@@ -220,13 +213,27 @@ pub async fn end_quarantine(console: &Console, mail: MailId, holder: NodeId, to:
     if quarantine::end_here(console, mail, to, by).await? == quarantine::Ended::Done {
         return Ok(());
     }
+    first_of(console, members, mail, &question, |reply, _| matches!(reply, Reply::Done).then_some(())).await
+}
+
+/// Asks one after the other until somebody has the mail.
+async fn first_of<T>(
+    console: &Console,
+    members: Vec<MemberView>,
+    mail: MailId,
+    question: &Question,
+    taken: impl Fn(Reply, Bytes) -> Option<T>,
+) -> Answer<T> {
     let mut silent = Vec::new();
     for member in members {
-        match ask(console, member.id, &question, MAIL).await {
-            Ok((Reply::Done, _)) => return Ok(()),
+        match ask(console, member.id, question, MAIL).await {
             Ok((Reply::NotHere, _)) => {}
             Ok((Reply::Failed(why), _)) => silent.push(format!("{} ({why})", member.name)),
-            Ok(_) | Err(_) => silent.push(member.name),
+            Ok((reply, octets)) => match taken(reply, octets) {
+                Some(taken) => return Ok(taken),
+                None => silent.push(member.name),
+            },
+            Err(_) => silent.push(member.name),
         }
     }
     Err(nobody(mail, &silent))

@@ -226,7 +226,7 @@ impl Document {
         }
     }
 
-    /// Another view of settings than this version's: a node of an earlier or later version, in tests.
+    /// The settings that the node's build knows, where that are not all of [`Schema::settings`].
     #[must_use]
     pub fn with_schema(mut self, schema: Arc<Schema>) -> Self {
         self.schema = schema;
@@ -347,6 +347,13 @@ impl Document {
         let mut all = self.schema.defaults().clone();
         all.extend(stored.iter().filter(|(key, _)| self.schema.shape().at(key).is_some()).map(|(k, v)| (k.clone(), v.clone())));
         flat::visible(&all)
+    }
+
+    /// Shared settings that stand here and that this version does not know: a later one set them. They stay as they are.
+    pub fn unknown_settings(&self) -> Vec<String> {
+        let stored = self.stored(Area::Settings);
+        let unknown = stored.iter().filter(|(key, value)| !value.is_null() && self.schema.shape().at(key).is_none());
+        unknown.map(|(key, _)| crate::path::shown(key)).collect()
     }
 
     pub(crate) fn stored(&self, area: Area) -> Flat {

@@ -25,11 +25,14 @@ pub const LOCAL: &[&str] = &[
     "delivery.spool",
     "edge.interfaces",
     "edge.mode",
+    "edge.steering.interface",
+    "edge.steering.weight",
 ];
 
 /// Texts that are the same on all nodes. `[]` is an element of a list, `{}` an entry of a map.
 pub const SHARED_TEXTS: &[&str] = &[
     "smtp.trusted_networks[]",
+    "edge.steering.addresses[]",
     "smtp.proxy_protocol_from[]",
     "smtp.tls.required_from[]",
     "domains[].name",

@@ -46,6 +46,20 @@ impl Shape {
     }
 }
 
+impl Shape {
+    /// A value without the fields that are not in this shape.
+    fn known(&self, value: Value) -> Value {
+        match (self, value) {
+            (Self::Table(fields), Value::Object(given)) => {
+                Value::Object(given.into_iter().filter_map(|(name, v)| Some((name.clone(), fields.get(&name)?.known(v)))).collect())
+            }
+            (Self::Map(item), Value::Object(given)) => Value::Object(given.into_iter().map(|(name, v)| (name, item.known(v))).collect()),
+            (Self::List { item, .. }, Value::Array(given)) => Value::Array(given.into_iter().map(|v| item.known(v)).collect()),
+            (_, value) => value,
+        }
+    }
+}
+
 struct Reader<'a> {
     definitions: &'a Map<String, Value>,
     left_out: &'a dyn Fn(&str) -> bool,
@@ -113,11 +127,20 @@ impl Schema {
     /// Of this version's settings.
     pub fn settings() -> Arc<Self> {
         static OURS: OnceLock<Arc<Schema>> = OnceLock::new();
-        Arc::clone(OURS.get_or_init(|| {
-            let json = schemars::schema_for!(Settings).to_value();
-            let shape = Shape::of(&json, &local::is_local, local::NATURAL_KEYS);
-            Arc::new(Self::new(shape, &local::shared(&Settings::default())))
-        }))
+        Arc::clone(OURS.get_or_init(|| Arc::new(Self::without(&[]))))
+    }
+
+    /// Of a version that does not know some of this version's settings. `paths` are written as in [`local::LOCAL`].
+    pub fn without(paths: &[&str]) -> Self {
+        let json = schemars::schema_for!(Settings).to_value();
+        let shape = Shape::of(&json, &|path| local::is_local(path) || paths.contains(&path), local::NATURAL_KEYS);
+        let defaults = shape.known(local::shared(&Settings::default()));
+        Self::new(shape, &defaults)
+    }
+
+    /// The shared part of settings, as far as this version knows it.
+    pub fn shared(&self, settings: &Settings) -> Value {
+        self.shape.known(local::shared(settings))
     }
 
     pub fn shape(&self) -> &Shape {

@@ -5,7 +5,6 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -13,7 +12,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use parking_lot::Mutex;
-use postern_model::control::{Ban, EdgeReply, EdgeRequest, EdgeStatus, MAX_LINE, Sample, Trace};
+use postern_model::control::{Ban, EdgeReply, EdgeRequest, EdgeStatus, MAX_LINE, Sample, Trace, TraceQuestion};
 use postern_model::settings::edge::EdgeSettings;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
@@ -178,12 +177,12 @@ impl EdgeClient {
         }
     }
 
-    /// What would happen to a new SMTP connection from `address`, and why.
+    /// What would happen to a packet, and why.
     ///
     /// # Errors
     /// As [`EdgeClient::ask`].
-    pub async fn trace(&self, address: IpAddr) -> Result<Trace, EdgeClientError> {
-        match self.ask(EdgeRequest::Trace { address }).await? {
+    pub async fn trace(&self, asked: TraceQuestion) -> Result<Trace, EdgeClientError> {
+        match self.ask(EdgeRequest::Trace(asked)).await? {
             EdgeReply::Trace { trace } => Ok(trace),
             _ => Err(EdgeClientError::Unexpected),
         }

@@ -21,4 +21,5 @@ pub mod kernel;
 pub mod network;
 pub mod offences;
 pub mod role;
+pub mod steer;
 pub mod trace;

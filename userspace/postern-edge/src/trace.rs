@@ -1,4 +1,6 @@
-//! What would happen to an address, and why: the program's own rules, asked on the host over the kernel's maps.
+//! What would happen to a packet, and why: the program's own rules, asked on the host over the kernel's maps.
+
+mod steer;
 
 use std::cell::{OnceCell, RefCell};
 use std::net::IpAddr;
@@ -6,64 +8,176 @@ use std::net::IpAddr;
 use postern_ebpf_abi::address::{KeyV6, Prefix};
 use postern_ebpf_abi::allow::AllowTable;
 use postern_ebpf_abi::ban::{BanTable, BanValue};
+use postern_ebpf_abi::config::feature;
 use postern_ebpf_abi::feed::FeedTable;
 use postern_ebpf_abi::feed::v4::{Bucket, FeedsV4};
 use postern_ebpf_abi::feed::v6::FeedsV6;
 use postern_ebpf_abi::judge::{Decision, Tables, judge};
-use postern_ebpf_abi::packet::Packet;
+use postern_ebpf_abi::packet::{Packet, parse};
 use postern_ebpf_abi::rate::{RateTable, take};
 use postern_ebpf_abi::reason::Reason;
+use postern_ebpf_abi::steer::decide::{ANY_MAC, Arrival, Verdict, mark_of};
+use postern_ebpf_abi::steer::ring::Ring;
+use postern_ebpf_abi::steer::seen::{self, Seen};
+use postern_ebpf_abi::steer::tunnel::delivered;
 use postern_model::control::Trace;
 
 use crate::bans::kernel::reason_of;
 use crate::clock::{self, Clocks};
 use crate::kernel::maps::KernelMaps;
+use crate::kernel::steer::address_of;
 use crate::kernel::table::{Table, TableError};
 use crate::network;
 
-/// Judges a packet as the program would now; nothing changes, no token of a rate is taken. With every question asked, in order.
+/// Judges a packet as the program's first stages would now; nothing changes, no token of a rate is taken. With every question asked,
+/// in order.
 ///
 /// # Errors
 /// When a map cannot be read.
 pub fn decide(maps: &KernelMaps, features: u32, packet: &Packet) -> Result<(Decision, Vec<String>), TableError> {
-    let config = maps.front.config();
-    let tables =
-        HostTables { maps, feeds_v4: OnceCell::new(), feeds_v6: OnceCell::new(), steps: RefCell::default(), failed: RefCell::default() };
-    let decision = judge(&tables, &config, features, packet);
-    match tables.failed.into_inner() {
-        Some(e) => Err(e),
-        None => Ok((decision, tables.steps.into_inner())),
-    }
+    let tables = HostTables::of(maps, STRANGE);
+    let decision = judge(&tables, &maps.front.config(), features, packet);
+    tables.said().map(|steps| (decision, steps))
 }
 
-/// What would happen to a new connection from `address` to `port`. `feeds` are the feeds' names by number.
+/// What would become of a frame that came by this interface, at all stages.
 ///
 /// # Errors
 /// When a map cannot be read.
-pub fn trace(maps: &KernelMaps, features: u32, address: IpAddr, port: u16, feeds: &[String]) -> Result<Trace, TableError> {
-    let packet = Packet { source: network::source(address), port, opens: true };
-    let (decision, mut steps) = decide(maps, features, &packet)?;
-    steps.insert(0, format!("a new connection from {address} to port {port}"));
+pub fn frame(maps: &KernelMaps, features: u32, octets: &[u8], interface: u32) -> Result<(Verdict, Vec<String>), TableError> {
+    let arrival = octets.first_chunk().map_or(STRANGE, |ethernet| Arrival::of(ethernet, interface));
+    let tables = HostTables::of(maps, arrival);
+    let verdict = whole(&tables, features, octets);
+    tables.said().map(|steps| (verdict, steps))
+}
+
+/// Of a packet that came by no interface.
+const STRANGE: Arrival = Arrival::Frame { source: 0, destination: ANY_MAC, interface: 0 };
+
+fn whole(tables: &HostTables<'_>, features: u32, octets: &[u8]) -> Verdict {
+    let in_tunnel = matches!(tables.arrival, Arrival::Tunnel { .. });
+    // What a peer sends was counted where it came in.
+    let stages = if in_tunnel { features & !feature::RATES } else { features };
+    let given = match parse(octets) {
+        Ok(packet) => judge(tables, &tables.maps.front.config(), stages, &packet).reason,
+        Err(reason) => reason,
+    };
+    let Some(seen) = seen::read(octets).ok().filter(|_| given.passes()) else { return Verdict::of(given) };
+    if features & feature::STEER != 0
+        && let Some(delivery) = delivered(tables, &seen)
+    {
+        let delivery = if in_tunnel { Err(Reason::DropTunnelInner) } else { delivery };
+        let delivery = match delivery {
+            Ok(delivery) => delivery,
+            Err(reason) => return Verdict::of(reason),
+        };
+        let Arrival::Frame { destination, interface, .. } = tables.arrival else { return Verdict::of(given) };
+        let mut inner = octets[..seen.ip_at].to_vec();
+        let kind: u16 = if seen.kind == seen::Kind::TunnelV6 { 0x86dd } else { 0x0800 };
+        inner[seen.ip_at - 2..].copy_from_slice(&kind.to_be_bytes());
+        inner.extend(&octets[seen.ip_at + seen.headers..]);
+        tables.say(format!("out of the tunnel of peer {}", delivery.peer));
+        let arrival = Arrival::Tunnel { peer: delivery.peer, hop: delivery.hop, destination, interface };
+        let within = HostTables::of(tables.maps, arrival);
+        let verdict = whole(&within, features, &inner);
+        match within.said() {
+            Ok(steps) => steps.into_iter().for_each(|step| tables.say(step)),
+            Err(e) => tables.or_fail::<()>(Err(e)).unwrap_or_default(),
+        }
+        return verdict;
+    }
+    steer::steered(tables, features, &tables.arrival, &seen, given)
+}
+
+/// A packet that somebody asks about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Question {
+    pub source: IpAddr,
+    pub source_port: u16,
+    /// Where it goes; without it steering is not asked.
+    pub destination: Option<IpAddr>,
+    pub port: u16,
+    /// A new connection (SYN), or a packet of one that there is.
+    pub opens: bool,
+}
+
+/// What would happen to a packet. `feeds` are the feeds' names by number.
+///
+/// # Errors
+/// When a map cannot be read.
+pub fn trace(maps: &KernelMaps, features: u32, asked: &Question, feeds: &[String]) -> Result<Trace, TableError> {
+    let Question { source, source_port, destination, port, opens } = *asked;
+    let packet = Packet { source: network::source(source), port, opens, class: 0 };
+    let tables = HostTables::of(maps, STRANGE);
+    let what = if opens { "a new connection" } else { "a packet of a connection" };
+    tables.say(match destination {
+        Some(to) => format!("{what} from {source} to {to} port {port}"),
+        None => format!("{what} from {source} to port {port}"),
+    });
+    let decision = judge(&tables, &maps.front.config(), features, &packet);
     let why = match decision.reason {
         Reason::DropFeed => feeds.get(decision.detail as usize).map(|name| format!("feed {name}")),
         Reason::DropBan | Reason::DropBanNetwork => reason_of(decision.detail).map(|r| format!("banned for {r}")),
         _ => None,
     };
-    steps.extend(why);
-    let action = if decision.reason.drops() { "drop" } else { "pass" };
-    Ok(Trace { address, action: action.into(), reason: decision.reason.name().into(), steps })
+    why.into_iter().for_each(|why| tables.say(why));
+    let mut reason = decision.reason;
+    if let Some(destination) = destination.filter(|_| reason.passes()) {
+        let (is_v6, client) = (destination.is_ipv6(), address_of(source));
+        let seen = Seen {
+            kind: if opens { seen::Kind::Open } else { seen::Kind::Segment },
+            is_v6,
+            whole: true,
+            is_fragment: false,
+            ip_at: 14,
+            headers: if is_v6 { 40 } else { 20 },
+            length: if is_v6 { 60 } else { 40 },
+            class: 0,
+            ttl: 64,
+            flags: if opens { seen::SYN } else { seen::ACK },
+            source: client,
+            destination: address_of(destination),
+            client,
+            client_port: source_port,
+            port,
+        };
+        reason = steer::steered(&tables, features, &tables.arrival, &seen, reason).reason;
+    }
+    let steps = tables.said()?;
+    Ok(Trace { address: source, action: reason.action().into(), reason: reason.name().into(), steps })
 }
 
-struct HostTables<'a> {
+pub(super) struct HostTables<'a> {
     maps: &'a KernelMaps,
+    arrival: Arrival,
     feeds_v4: OnceCell<Option<Box<FeedsV4>>>,
     feeds_v6: OnceCell<Option<Box<FeedsV6>>>,
+    ring: OnceCell<Option<Box<Ring>>>,
     steps: RefCell<Vec<String>>,
     /// The rules know no errors: the first one is kept and ends the trace.
     failed: RefCell<Option<TableError>>,
 }
 
-impl HostTables<'_> {
+impl<'a> HostTables<'a> {
+    fn of(maps: &'a KernelMaps, arrival: Arrival) -> Self {
+        Self {
+            maps,
+            arrival,
+            feeds_v4: OnceCell::new(),
+            feeds_v6: OnceCell::new(),
+            ring: OnceCell::new(),
+            steps: RefCell::default(),
+            failed: RefCell::default(),
+        }
+    }
+
+    fn said(self) -> Result<Vec<String>, TableError> {
+        match self.failed.into_inner() {
+            Some(e) => Err(e),
+            None => Ok(self.steps.into_inner()),
+        }
+    }
+
     fn say(&self, step: String) {
         self.steps.borrow_mut().push(step);
     }
@@ -184,5 +298,12 @@ impl Tables for HostTables<'_> {
 
     fn now(&self) -> u64 {
         clock::boot_ns()
+    }
+
+    fn comes_from_peer(&self, class: u8) -> bool {
+        let ring = self.or_fail(self.maps.steer.ring());
+        let known = ring.is_some_and(|ring| mark_of(&ring, &self.arrival, class).hop != 0);
+        self.say(format!("its mark: {}", if known { "a peer forwarded it, rates do not count it again" } else { "not of a peer" }));
+        known
     }
 }

@@ -7,6 +7,8 @@ mod feeds;
 mod frames;
 #[path = "../../../fuzz/checks/packets.rs"]
 mod packets;
+#[path = "../../../fuzz/checks/steering.rs"]
+mod steering;
 
 use std::path::{Path, PathBuf};
 
@@ -54,6 +56,7 @@ fn inputs_of_packets() {
     for (path, frame) in inputs {
         eprintln!("{}", path.display());
         packets::check(&frame);
+        steering::check(&frame);
     }
 }
 

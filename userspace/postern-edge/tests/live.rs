@@ -7,7 +7,7 @@ mod frames;
 
 use std::io::Read;
 use std::net::{IpAddr, SocketAddr, TcpListener};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -15,48 +15,23 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nix::sched::{CloneFlags, setns, unshare};
 use postern_edge::client::{EdgeClient, EdgeClientError};
 use postern_edge::kernel::pins::Pins;
 use postern_edge::kernel::run::permitted;
 use postern_edge::role::{RoleOptions, run};
-use postern_model::control::{Ban, EdgeReply, EdgeRequest, EdgeStatus};
+use postern_model::control::{Ban, EdgeReply, EdgeRequest, EdgeStatus, TraceQuestion};
 use postern_model::reason::Reason;
 use postern_model::settings::edge::{EdgeSettings, Feed, RateSettings};
 use postern_model::time::{Span, Timestamp};
 use tokio::io::AsyncReadExt as _;
+
+use frames::network::{PATIENCE, enter, ip, namespace, path_of, wait_until, within};
 
 const PORT: u16 = 2525;
 const HOST: &str = "10.77.0.1";
 const CLIENT: &str = "10.77.0.2";
 const ALLOWED: &str = "10.77.0.3";
 const LISTED: &str = "10.77.0.66";
-
-/// A new network namespace, alive as long as the descriptor.
-fn namespace() -> OwnedFd {
-    thread::spawn(|| {
-        unshare(CloneFlags::CLONE_NEWNET).unwrap();
-        std::fs::File::open("/proc/thread-self/ns/net").unwrap().into()
-    })
-    .join()
-    .unwrap()
-}
-
-/// Runs `work` in a thread of that namespace.
-fn within<T: Send>(namespace: &OwnedFd, work: impl FnOnce() -> T + Send) -> T {
-    thread::scope(|scope| {
-        let inside = scope.spawn(|| {
-            setns(namespace, CloneFlags::CLONE_NEWNET).unwrap();
-            work()
-        });
-        inside.join().unwrap()
-    })
-}
-
-fn ip(arguments: &str) {
-    let output = Command::new("ip").args(arguments.split(' ')).output().expect("ip (Debian package iproute2)");
-    assert!(output.status.success(), "ip {arguments}: {}", String::from_utf8_lossy(&output.stderr));
-}
 
 /// Whether a connection from this address gets the greeting.
 fn greets(from: &str) -> bool {
@@ -75,17 +50,6 @@ fn greets(from: &str) -> bool {
         tokio::time::timeout(Duration::from_millis(250), talk).await.ok().flatten().unwrap_or(false)
     })
 }
-
-fn wait_until(what: &str, limit: Duration, mut holds: impl FnMut() -> bool) -> Duration {
-    let started = Instant::now();
-    while !holds() {
-        assert!(started.elapsed() < limit, "{what}: not within {limit:?}");
-        thread::sleep(Duration::from_millis(10));
-    }
-    started.elapsed()
-}
-
-const PATIENCE: Duration = Duration::from_secs(20);
 
 fn settings(folder: &Path) -> EdgeSettings {
     let feed = Feed { name: "mine".parse().unwrap(), file: folder.join("mine.list"), url: None, every: Span::hours(1) };
@@ -157,7 +121,7 @@ fn guards_a_real_interface() {
     std::fs::write(folder.join("mine.list"), format!("# ours\n{LISTED}\n")).unwrap();
 
     let (host, client) = (namespace(), namespace());
-    let client_path = format!("/proc/{}/fd/{}", std::process::id(), client.as_raw_fd());
+    let client_path = path_of(&client);
     within(&host, || {
         ip("link set lo up");
         ip(&format!("link add host0 type veth peer name client0 netns {client_path}"));
@@ -209,7 +173,7 @@ fn guards_a_real_interface() {
     assert!(dropped(&status().unwrap(), "drop-ban") > 0);
     let samples = runtime.block_on(edge.samples(10)).unwrap();
     assert!(samples.iter().any(|s| s.source.to_string() == CLIENT && s.reason == "drop-ban" && s.port == PORT), "{samples:?}");
-    let trace = runtime.block_on(edge.trace(CLIENT.parse().unwrap())).unwrap();
+    let trace = runtime.block_on(edge.trace(TraceQuestion::of(CLIENT.parse().unwrap()))).unwrap();
     assert_eq!((trace.action.as_str(), trace.reason.as_str()), ("drop", "drop-ban"), "{trace:?}");
     assert!(trace.steps.iter().any(|s| s.contains("relay-denied")), "{trace:?}");
 
@@ -230,7 +194,7 @@ fn guards_a_real_interface() {
         let (stop, through, tries) = (Arc::clone(&stop), Arc::clone(&through), Arc::clone(&tries));
         let client = client.try_clone().unwrap();
         thread::spawn(move || {
-            setns(&client, CloneFlags::CLONE_NEWNET).unwrap();
+            enter(&client);
             while !stop.load(Ordering::Relaxed) {
                 through.fetch_add(usize::from(greets(CLIENT)), Ordering::Relaxed);
                 tries.fetch_add(1, Ordering::Relaxed);

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod frames;
+#[path = "frames/steering.rs"]
+mod steering;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -15,13 +17,16 @@ use postern_edge::bans::kernel::KernelBans;
 use postern_edge::clock::Clocks;
 use postern_edge::feed::plan::{Rule, plan};
 use postern_edge::kernel::guard::Guard;
-use postern_edge::kernel::run::{Runner, XDP_DROP, XDP_PASS};
+use postern_edge::kernel::run::{Runner, XDP_DROP, XDP_PASS, XDP_REDIRECT, XDP_TX};
 use postern_edge::{allow_list, feed, trace};
 use postern_model::control::Ban;
 use postern_model::reason::Reason as Why;
 use postern_model::time::Timestamp;
 
 use frames::kernel::open;
+
+/// Frames of a test run come in by the loopback interface.
+const INTERFACE: u32 = 1;
 
 #[derive(Default)]
 struct Setup {
@@ -32,6 +37,7 @@ struct Setup {
     rate: (u32, u32),
     total: (u32, u32),
     features: u32,
+    steer: steering::Setup,
 }
 
 struct Case {
@@ -39,7 +45,12 @@ struct Case {
     name: String,
     times: u32,
     frame: Vec<u8>,
+    /// Octets that are taken off before it is counted: the outer header of a tunnel.
+    outer: usize,
     reason: Reason,
+    /// The frame that must come out.
+    after: Option<Vec<u8>>,
+    redirected: bool,
 }
 
 fn read(path: &Path) -> (Setup, Vec<Case>) {
@@ -55,7 +66,7 @@ fn read(path: &Path) -> (Setup, Vec<Case>) {
             continue;
         }
         let columns: Vec<&str> = line.split('\t').collect();
-        let [name, frame, reason] = columns[..] else { panic!("{at}: {} columns, not 3", columns.len()) };
+        let [name, frame, reason, ref after @ ..] = columns[..] else { panic!("{at}: {} columns, not 3 or 4", columns.len()) };
         let (times, frame) = match frame.strip_prefix("x ").and_then(|f| f.split_once(' ')) {
             Some((n, frame)) => (n.parse().unwrap_or_else(|e| panic!("{at}: {e}")), frame),
             None => (1, frame),
@@ -65,6 +76,9 @@ fn read(path: &Path) -> (Setup, Vec<Case>) {
             name: name.to_owned(),
             times,
             frame: frames::build(frame).unwrap_or_else(|e| panic!("{at}: {e}")),
+            outer: steering::outer_octets(frame),
+            after: after.first().map(|a| steering::after(frame, a).unwrap_or_else(|e| panic!("{at}: {e}"))),
+            redirected: after.first().is_some_and(|a| a.contains("redirect")),
             reason: Reason::ALL.iter().copied().find(|r| r.name() == reason).unwrap_or_else(|| panic!("{at}: no reason `{reason}`")),
         });
     }
@@ -95,11 +109,13 @@ fn set_up(setup: &mut Setup, words: &str) -> Result<(), String> {
                     "networks" => feature::NETWORK_BANS,
                     "feeds" => feature::FEEDS,
                     "rates" => feature::RATES,
+                    "steer" => feature::STEER,
+                    "cookies" => feature::COOKIES,
                     other => return Err(format!("no stage `{other}`")),
                 };
             }
         }
-        _ => return Err("no such set-up".into()),
+        _ => setup.steer.read(&words)?,
     }
     Ok(())
 }
@@ -113,7 +129,9 @@ fn fill(guard: &Guard, setup: &Setup) {
     (config.total_rate, config.total_burst) = setup.total;
     config.sample_every = 1;
     config.samples_per_second = 10;
+    setup.steer.configure(&mut config);
     maps.front.set_config(&config);
+    setup.steer.fill(maps);
     let clocks = Clocks::now();
     let until = |ms: i64| Timestamp(clocks.wall.0 + ms);
     let bans: Vec<Ban> = setup
@@ -145,24 +163,38 @@ fn check(guard: &Guard, runner: &Runner, case: &Case) -> Result<(), String> {
         runner.run(&case.frame, case.times - 1).map_err(|e| e.to_string())?;
     }
     // The host's answer first: it takes no token of a rate, the program does.
-    let host = match parse(case.frame.as_slice()) {
-        Ok(packet) => trace::decide(guard.maps(), guard.features(), &packet).map_err(|e| e.to_string())?.0.reason,
-        Err(reason) => reason,
-    };
+    let (host, steps) = trace::frame(guard.maps(), guard.features(), &case.frame, INTERFACE).map_err(|e| e.to_string())?;
+    let host = host.reason;
+    let said = || format!("the host says {}: {}", host.name(), steps.join("; "));
     let before = packets_of(guard, case.reason);
-    let ran = runner.run(&case.frame, 1).map_err(|e| e.to_string())?;
+    let (ran, out) = runner.run_out(&case.frame).map_err(|e| e.to_string())?;
     let after = packets_of(guard, case.reason);
-    let action = if case.reason.drops() { XDP_DROP } else { XDP_PASS };
+    let action = match case.reason.action() {
+        "drop" => XDP_DROP,
+        "pass" => XDP_PASS,
+        _ if case.redirected => XDP_REDIRECT,
+        _ => XDP_TX,
+    };
     if ran.action != action {
-        return Err(format!("the program returned {} instead of {action}; the host says {}", ran.action, host.name()));
+        return Err(format!("the program returned {} instead of {action}; {}", ran.action, said()));
     }
-    if (after.0 - before.0, after.1 - before.1) != (1, case.frame.len() as u64) {
-        return Err(format!("the counter did not rise by one packet of {} octets; the host says {}", case.frame.len(), host.name()));
+    // Taken off unless the outer header itself decides.
+    let as_it_came = matches!(case.reason, Reason::DropTunnelStranger | Reason::DropTunnelMalformed) || out == case.frame;
+    let octets = case.frame.len() - if as_it_came { 0 } else { case.outer };
+    if (after.0 - before.0, after.1 - before.1) != (1, octets as u64) {
+        return Err(format!("the counter did not rise by one packet of {octets} octets; {}", said()));
     }
     if host != case.reason {
-        return Err(format!("on the host it is {}", host.name()));
+        return Err(said());
     }
-    Ok(())
+    match &case.after {
+        Some(after) if *after != out => Err(format!("came out as\n{}\ninstead of\n{}", steering::hex(&out), steering::hex(after))),
+        // What is passed or dropped without another word is left as it is.
+        None if action != XDP_TX && action != XDP_REDIRECT && case.outer == 0 && out != case.frame => {
+            Err(format!("was changed to\n{}\nfrom\n{}", steering::hex(&out), steering::hex(&case.frame)))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Runs a table; the number of its cases.
@@ -208,7 +240,7 @@ fn packet_tables() {
         cases += skip_unless!(table(&path));
     }
     eprintln!("{cases} packets");
-    assert!(cases >= 150, "{cases} cases: some tables are missing");
+    assert!(cases >= 270, "{cases} cases: some tables are missing");
 }
 
 /// Without the kernel: the frames of the tables are what their rows say, as far as parsing decides.
@@ -220,6 +252,8 @@ fn frames_are_read_as_the_tables_say() {
                 assert_eq!(parse(case.frame.as_slice()), Ok(packet), "{}:{} {}", path.display(), case.line, case.name);
             }
             match parse(case.frame.as_slice()) {
+                // What steering decides, parsing does not.
+                Err(_) if case.outer > 0 || (case.reason as u32) > 5 && !(16..24).contains(&(case.reason as u32)) => {}
                 Err(reason) => assert_eq!(reason, case.reason, "{}:{} {}", path.display(), case.line, case.name),
                 Ok(_) => {
                     assert!(!matches!(case.reason, Reason::PassNotIp | Reason::DropMalformed | Reason::DropHeaderChain), "{}", case.name)

@@ -26,10 +26,12 @@ pub enum Purpose {
     Shadow = 3,
     /// One question and its answer.
     Ask = 4,
+    /// That a node lives and takes connections, several times a second.
+    Pulse = 5,
 }
 
 impl Purpose {
-    pub const ALL: [Self; 4] = [Self::Ledger, Self::Document, Self::Shadow, Self::Ask];
+    pub const ALL: [Self; 5] = [Self::Ledger, Self::Document, Self::Shadow, Self::Ask, Self::Pulse];
 
     /// `None`: a purpose of a later version.
     pub fn from_number(number: u8) -> Option<Self> {
@@ -91,6 +93,22 @@ impl Sender {
         Ok(self.0.flush().await?)
     }
 
+    /// Sends messages one behind the other in one go: small ones share packets.
+    ///
+    /// # Errors
+    /// When the stream broke.
+    pub async fn send_together(&mut self, messages: &[impl AsRef<[u8]> + Sync]) -> Result<(), StreamError> {
+        let mut piece = Vec::with_capacity(messages.iter().map(|m| LENGTH + m.as_ref().len()).sum());
+        for message in messages.iter().map(AsRef::as_ref) {
+            let length =
+                u32::try_from(message.len()).map_err(|_| StreamError::TooLong { length: message.len(), most: u32::MAX as usize })?;
+            piece.extend_from_slice(&length.to_le_bytes());
+            piece.extend_from_slice(message);
+        }
+        self.0.write_all(&piece).await?;
+        Ok(self.0.flush().await?)
+    }
+
     /// Says that nothing more comes.
     ///
     /// # Errors
@@ -131,9 +149,8 @@ mod tests {
     async fn messages_come_whole_and_in_order_and_a_long_one_ends_the_stream() {
         let (mut here, mut there) = Stream::pair(64);
         let sending = tokio::spawn(async move {
-            for message in [&b""[..], b"one", &[7; 1000]] {
-                here.sender.send(message).await.unwrap();
-            }
+            here.sender.send(b"").await.unwrap();
+            here.sender.send_together(&[&b"one"[..], &[7; 1000]]).await.unwrap();
             here.sender.send(&[0; 2000]).await.unwrap_err();
         });
         assert_eq!(there.receiver.receive(1000).await.unwrap().unwrap(), &b""[..]);

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::reason::Reason;
 use crate::settings::edge::EdgeSettings;
+use crate::steering::{SteerPlan, SteeringStatus};
 use crate::time::Timestamp;
 
 /// Longest line either side takes: settings with a few thousand allowed networks fit.
@@ -59,12 +60,14 @@ pub enum EdgeRequest {
     Samples {
         limit: usize,
     },
-    /// What would happen to a packet from this address to the SMTP port, and why.
-    Trace {
-        address: IpAddr,
-    },
+    /// What would happen to a packet, and why.
+    Trace(TraceQuestion),
     /// Read the feed files again now.
     ReloadFeeds,
+    /// Who serves the virtual addresses; `None`: nobody steers. To be repeated every second.
+    Steer {
+        plan: Option<Box<SteerPlan>>,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -89,7 +92,7 @@ pub enum EdgeReply {
     },
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct EdgeStatus {
     pub version: String,
     pub since: Timestamp,
@@ -100,6 +103,9 @@ pub struct EdgeStatus {
     pub feeds: Vec<FeedStatus>,
     /// Samples lost because the ring was full or the cap was reached.
     pub samples_lost: u64,
+    /// `None`: nothing is steered.
+    #[serde(default)]
+    pub steering: Option<SteeringStatus>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -138,10 +144,36 @@ pub struct Sample {
     pub length: u32,
 }
 
+/// A packet that is only thought of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TraceQuestion {
+    /// Where it comes from.
+    pub address: IpAddr,
+    /// The port it comes from; 40000 unless given.
+    #[serde(default)]
+    pub source_port: Option<u16>,
+    /// Where it goes to; unless given the first virtual address of the same family, where something is steered.
+    #[serde(default)]
+    pub to: Option<IpAddr>,
+    /// The first SMTP port unless given.
+    #[serde(default)]
+    pub port: Option<u16>,
+    /// It belongs to a connection that is open already.
+    #[serde(default)]
+    pub established: bool,
+}
+
+impl TraceQuestion {
+    /// A new SMTP connection from an address.
+    pub fn of(address: IpAddr) -> Self {
+        Self { address, source_port: None, to: None, port: None, established: false }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trace {
     pub address: IpAddr,
-    /// `pass` or `drop`
+    /// `pass`, `drop`, `forward` or `answer`
     pub action: String,
     pub reason: String,
     /// Each stage asked, in order, with its answer.

@@ -21,6 +21,7 @@ pub mod queue;
 pub mod reason;
 pub mod score;
 pub mod settings;
+pub mod steering;
 pub mod symbol;
 pub mod time;
 pub mod verdict;

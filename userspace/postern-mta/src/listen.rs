@@ -11,6 +11,7 @@ use postern_model::settings::smtp::SmtpSettings;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use crate::door::Door;
 use crate::inherited::Inherited;
@@ -91,7 +92,14 @@ fn open(address: SocketAddr) -> io::Result<StdListener> {
 pub struct Serving<H> {
     door: Arc<Door<H>>,
     ports: Vec<Port>,
-    accepting: Mutex<Vec<JoinHandle<()>>>,
+    accepting: Mutex<Accepting>,
+}
+
+/// The tasks that accept, and what ends them.
+#[derive(Default)]
+struct Accepting {
+    stop: CancellationToken,
+    tasks: Vec<JoinHandle<()>>,
 }
 
 /// Accepts on all ports. To be called inside a runtime.
@@ -105,21 +113,36 @@ pub fn serve<H: Host>(door: &Arc<Door<H>>, ports: Vec<Port>) -> Result<Serving<H
 }
 
 impl<H: Host> Serving<H> {
-    /// Closes the ports for a while: the kernel refuses new connections, so that clients turn to another host at once; every
-    /// session ends at its next command. Waits for them, at most `patience`; true when all ended in time.
+    /// Closes the ports for a while: the kernel refuses new connections, so that clients turn to another host at once. Sessions go on.
     ///
     /// The sockets stay bound to their addresses, also inherited ones and those below 1024: a listening socket that is
     /// shut down for reading listens no more, until it is told to again (Linux, `inet_shutdown`; a port that the kernel chose
     /// is given back, as it is not bound by number).
-    pub async fn pause(&self, patience: Duration) -> bool {
-        self.door.end_shift();
+    pub async fn close(&self) {
         self.accepted_all().await;
         for port in &self.ports {
             if let Err(e) = SockRef::from(&port.listener).shutdown(Shutdown::Read) {
                 tracing::warn!(address = %port.address, error = %e, "a port stays open; who connects waits there");
             }
         }
+    }
+
+    /// Closes the ports ([`Serving::close`]) and has every session end at its next command. Waits for them, at most `patience`; true when
+    /// all ended in time.
+    pub async fn pause(&self, patience: Duration) -> bool {
+        self.door.end_shift();
+        self.close().await;
         tokio::time::timeout(patience, self.door.empty()).await.is_ok()
+    }
+
+    /// Clients are asked for segments of so many octets at most (TCP_MAXSEG); 0: as the interface allows. For packets that peers
+    /// send on in a tunnel. Connections that are open keep what they have.
+    pub fn limit_segments(&self, octets: u32) {
+        for port in &self.ports {
+            if let Err(e) = SockRef::from(&port.listener).set_tcp_mss(octets) {
+                tracing::warn!(address = %port.address, octets, error = %e, "the segments of clients are not limited");
+            }
+        }
     }
 
     /// Opens the ports again.
@@ -155,26 +178,28 @@ impl<H: Host> Serving<H> {
             let listener = port.listener.try_clone().and_then(TcpListener::from_std);
             let listener = listener.map_err(|source| BindError::Listen { address, source })?;
             tracing::info!(%address, ?direction, "receiving mail");
-            self.accepting.lock().push(tokio::spawn(accept(Arc::clone(&self.door), listener, direction)));
+            let mut accepting = self.accepting.lock();
+            let task = accept(Arc::clone(&self.door), listener, direction, accepting.stop.clone());
+            accepting.tasks.push(tokio::spawn(task));
         }
         Ok(())
     }
 
     async fn accepted_all(&self) {
-        let tasks = std::mem::take(&mut *self.accepting.lock());
-        for task in tasks {
+        let accepting = std::mem::take(&mut *self.accepting.lock());
+        accepting.stop.cancel();
+        for task in accepting.tasks {
             let _ = task.await;
         }
     }
 }
 
-async fn accept<H: Host>(door: Arc<Door<H>>, listener: TcpListener, direction: Direction) {
-    let shift = door.shift();
+async fn accept<H: Host>(door: Arc<Door<H>>, listener: TcpListener, direction: Direction, stop: CancellationToken) {
     let mut complained = false;
     loop {
         let accepted = tokio::select! {
             biased;
-            () = shift.cancelled() => return,
+            () = stop.cancelled() => return,
             accepted = listener.accept() => accepted,
         };
         match accepted {

@@ -1,18 +1,15 @@
 //! Accepts per second and CPU per accept: `spool_bench DIR [SESSIONS] [OCTETS] [MAILS]`.
 
+#[path = "../tests/spool_fixture/mails.rs"]
+mod mails;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use postern_model::address::ReversePath;
-use postern_model::envelope::{BodyType, Client, Direction, Envelope, Recipient};
-use postern_model::id::MailId;
-use postern_model::queue::{Disposition, HeaderEdits, QueueChange, QueuedMail, QueuedRecipient};
-use postern_model::reason::Reason;
-use postern_model::score::Score;
+use postern_model::queue::QueueChange;
 use postern_model::settings::delivery::SpoolSettings;
-use postern_model::time::Timestamp;
 use postern_store::spool::{Spool, SpoolError};
 
 type Failed = Box<dyn std::error::Error + Send + Sync>;
@@ -81,7 +78,7 @@ async fn run(name: &str, spool: &Spool, sessions: usize, octets: usize, mails: u
                     for part in body.chunks(16 * 1024) {
                         writer.write(part)?;
                     }
-                    let mail = mail();
+                    let mail = mails::fresh();
                     let start = Instant::now();
                     let accepted = spool.accept(mail, writer.finish()?).await?;
                     waits.push(start.elapsed());
@@ -128,37 +125,4 @@ fn cpu_time() -> Result<Duration, nix::Error> {
     let usage = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_SELF)?;
     let all = usage.user_time() + usage.system_time();
     Ok(Duration::from_micros(u64::try_from(all.tv_sec() * 1_000_000 + all.tv_usec()).unwrap_or(0)))
-}
-
-fn mail() -> QueuedMail {
-    let at = Timestamp::from_system(std::time::SystemTime::now());
-    let recipients: Vec<Recipient> = "user@example.org".parse().map(Recipient::plain).into_iter().collect();
-    let address = std::net::SocketAddr::from(([192, 0, 2, 1], 25));
-    QueuedMail {
-        id: MailId::generate(at),
-        accepted: at,
-        size: 0,
-        hash: [0; 32],
-        disposition: Disposition::Deliver,
-        reason: Reason::Clean,
-        recipients: recipients.iter().cloned().map(|r| QueuedRecipient::new(r, at)).collect(),
-        envelope: Envelope {
-            direction: Direction::Inbound,
-            client: Client { address, local: address, helo: "mx.example.net".into(), esmtp: true, tls: None, reverse: None, login: None },
-            mail_from: ReversePath::Null,
-            recipients,
-            declared_size: None,
-            body: BodyType::SevenBit,
-            smtputf8: false,
-            require_tls: false,
-            dsn_return: None,
-            dsn_envelope_id: None,
-        },
-        edits: HeaderEdits { prepend: vec![b'x'; 300], remove: Vec::new() },
-        reroute: None,
-        subject: Some("A subject of a usual length for a mail".into()),
-        message_id: Some("<0123456789abcdef@mail.example.org>".into()),
-        from_header: Some("Somebody <somebody@example.org>".into()),
-        score: Score::ZERO,
-    }
 }

@@ -252,3 +252,44 @@ async fn quarantined_mail_moves_to_a_file_of_its_own() {
         quarantine.read(id(1)).unwrap();
     }
 }
+
+/// The directory as it is at this moment, for another process: what `kill -9` leaves.
+fn as_after_a_kill(dir: &std::path::Path, at: &std::path::Path) -> (Spool, Vec<postern_model::queue::QueuedMail>) {
+    let copied = std::process::Command::new("cp").arg("-r").arg(dir).arg(at).status().unwrap();
+    assert!(copied.success());
+    open(at, &small())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_note_survives_a_kill_and_an_old_jotting_changes_nothing() {
+    let dir = tempdir().unwrap();
+    let (home, copies) = (dir.path().join("spool"), tempdir().unwrap());
+    let (spool, _) = open(&home, &small());
+    for n in 0..3 {
+        let _ = accept(&spool, n, 100).await.unwrap();
+    }
+    spool.note(id(0), delivered(0, 2)).unwrap();
+    spool.note(id(1), delivered(1, 2)).unwrap();
+    spool.note(id(1), QueueChange::Done).unwrap();
+    let (killed, mails) = as_after_a_kill(&home, &copies.path().join("1"));
+    assert_eq!(mails.iter().map(|m| number(m.id)).collect::<Vec<_>>(), [0, 2]);
+    assert_eq!((&mails[0].recipients[0].status, mails[0].recipients[0].attempts), (&RecipientStatus::Delivered, 2));
+    assert_eq!(killed.mail(id(0)).unwrap().recipients[0].attempts, 2, "and it is in the log");
+    assert!(!killed.contains(id(1)));
+
+    // Both are in the log now, and something after them is, too.
+    spool.settle().await.unwrap();
+    let mut again = mail(0).recipients.remove(0);
+    again.attempts = 3;
+    spool.record(id(0), QueueChange::Recipient { index: 0, state: again }).await.unwrap();
+    let _ = accept(&spool, 1, 100).await.unwrap();
+    let (_, mails) = as_after_a_kill(&home, &copies.path().join("2"));
+    assert_eq!(mails.iter().map(|m| number(m.id)).collect::<Vec<_>>(), [0, 1, 2]);
+    assert_eq!((&mails[0].recipients[0].status, mails[0].recipients[0].attempts), (&RecipientStatus::Pending, 3));
+    assert_eq!(mails[1].recipients[0].status, RecipientStatus::Pending, "an id that lives again begins anew");
+
+    // Torn and foreign octets are nothing.
+    std::fs::write(home.join("jottings"), vec![0xa5; 70_000]).unwrap();
+    let (garbled, mails) = as_after_a_kill(&home, &copies.path().join("3"));
+    assert_eq!((mails.len(), garbled.recovery().jotted), (3, 0));
+}

@@ -36,7 +36,7 @@ fn stays(number: u64) -> bool {
 }
 
 /// Accepts mails until it is killed. One line each: `A n` after accept returned, `C n` after a change was recorded,
-/// `M n` mails were moved on so far, `D n` before a mail is noted to be done, `E n` after its end was recorded.
+/// `M n` mails were moved on so far, `D n` before a mail is noted to be done, `E n` after its end was recorded or noted.
 fn child() {
     let dir = std::env::var("SPOOL_TEST_DIR").unwrap();
     let first: u64 = std::env::var("SPOOL_TEST_FIRST").unwrap().parse().unwrap();
@@ -60,6 +60,9 @@ fn child() {
                     if n.is_multiple_of(5) {
                         spool.record(id(n), delivered(n, 9)).await.unwrap();
                         say('C', n);
+                    } else if n.is_multiple_of(7) {
+                        spool.note(id(n), delivered(n, 9)).unwrap();
+                        say('C', n);
                     }
                     if stays(n) {
                         continue;
@@ -69,8 +72,8 @@ fn child() {
                         spool.note(id(n), QueueChange::Done).unwrap();
                     } else {
                         spool.record(id(n), QueueChange::Done).await.unwrap();
-                        say('E', n);
                     }
+                    say('E', n);
                 }
             });
         }
@@ -97,7 +100,7 @@ fn nothing_answered_is_lost_by_kill_9() {
     let dir = tempdir().unwrap();
     let mut known = Known::default();
     let mut rng = rand::rng();
-    let (mut accepted, mut moved) = (0, 0);
+    let (mut accepted, mut moved, mut jotted) = (0, 0, 0);
     for round in 0..ROUNDS {
         let mut victim = role(NAME, "victim")
             .env("SPOOL_TEST_DIR", dir.path())
@@ -145,6 +148,8 @@ fn nothing_answered_is_lost_by_kill_9() {
 
         let (spool, mails) = open(dir.path(), &small());
         assert_eq!(spool.recovery().damage, Vec::<String>::new(), "round {round}");
+        jotted += spool.recovery().jotted;
+        assert_eq!(spool.ids(), mails.iter().map(|m| m.id).collect::<Vec<_>>(), "round {round}");
         let there: BTreeMap<u64, _> = mails.iter().map(|m| (number(m.id), m)).collect();
         let lost: Vec<_> = known.live.iter().filter(|n| !there.contains_key(n)).collect();
         assert!(lost.is_empty(), "round {round}: lost {lost:?}");
@@ -173,7 +178,11 @@ fn nothing_answered_is_lost_by_kill_9() {
             }
         }
     }
-    println!("{ROUNDS} rounds, {accepted} mails answered, {} alive at the end, moves under way: {moved}", known.live.len());
+    println!(
+        "{ROUNDS} rounds, {accepted} mails answered, {} alive at the end, moves under way: {moved}, jotted: {jotted}",
+        known.live.len()
+    );
     assert!(accepted > ROUNDS * 10, "only {accepted} mails: the rounds proved little");
     assert!(moved > 0, "no kill fell into a time of moves");
+    assert!(jotted > 0, "no kill fell between a note and its batch");
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 use postern_cluster::kinds::{Probe, QuarantineOrder};
+use postern_cluster::node::generation::Generation;
 use postern_cluster::node::{Cluster, ClusterParts, Restored};
 use postern_cluster::shadow;
 use postern_console::SettingsHandle;
@@ -32,6 +33,7 @@ const WAITING: usize = 1024;
 /// What the cluster is wired to.
 pub struct Parts<'a> {
     pub settings: &'a Settings,
+    pub generation: Generation,
     pub handle: &'a Arc<SettingsHandle>,
     pub hostname: &'a str,
     pub database: &'a Database,
@@ -65,6 +67,7 @@ pub async fn open(parts: Parts<'_>, restored: Vec<QueuedMail>) -> anyhow::Result
         settings: parts.handle.live(),
         hostname: parts.hostname.to_owned(),
         version: env!("CARGO_PKG_VERSION"),
+        generation: parts.generation,
         database: parts.database.clone(),
         spool: parts.spool.clone(),
         validate: Arc::new(move |shared: &Value| validate(&checked, shared)),

@@ -1,10 +1,11 @@
 //! Whether this node takes mail: `postern node drain`, `resume` and `status`.
 //!
-//! A drain closes the ports (clients turn to the next MX at once), lets sessions end, hands what is queued to peers, and
-//! waits until some peer knows everything that only this node knew. Then it may be powered off.
+//! A drain closes the ports (clients turn to the next MX at once; those of a virtual address to the peers that serve it), lets
+//! sessions end, hands what is queued to peers, and waits until some peer knows everything that only this node knew. Then
+//! it may be powered off.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use parking_lot::Mutex;
@@ -16,7 +17,9 @@ use postern_mta::listen::Serving;
 use postern_mta::queue::Queue;
 use postern_store::spool::Spool;
 
-/// How long a client may go on with the mail it is sending.
+use crate::steering::Steering;
+
+/// How long clients of a virtual address may go on as if nothing happened, and after that any client with the mail it is sending.
 const SESSIONS: Duration = Duration::from_secs(120);
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -37,14 +40,26 @@ struct Inner {
     queue: Queue,
     spool: Spool,
     cluster: Cluster,
+    steering: Steering,
     state: Mutex<State>,
     waits_for: Mutex<Vec<String>>,
 }
 
 impl DutyKeeper {
-    pub fn new(serving: Serving<Arc<Journey>>, door: Arc<Door<Arc<Journey>>>, journey: &Journey, cluster: Cluster) -> Self {
+    pub fn new(
+        serving: Serving<Arc<Journey>>,
+        door: Arc<Door<Arc<Journey>>>,
+        journey: &Journey,
+        cluster: Cluster,
+        steering: Steering,
+    ) -> Self {
         let (queue, spool, state) = (journey.queue.clone(), journey.spool.clone(), Mutex::new(State::Serving));
-        Self(Arc::new(Inner { serving, door, queue, spool, cluster, state, waits_for: Mutex::default() }))
+        Self(Arc::new(Inner { serving, door, queue, spool, cluster, steering, state, waits_for: Mutex::default() }))
+    }
+
+    /// Clients are asked for segments of so many octets at most.
+    pub fn limit_segments(&self, octets: u32) {
+        self.0.serving.limit_segments(octets);
     }
 
     /// For the console.
@@ -82,10 +97,17 @@ impl DutyKeeper {
     }
 
     async fn carry_out(self) {
-        tracing::info!("draining: the ports are closed");
         self.0.cluster.set_duty("draining");
+        if self.0.steering.is_active() {
+            self.wait_for(&["peers that take this node's share of new connections"]);
+            self.0.steering.set_takes_connections(false).await;
+            self.0.serving.close().await;
+            self.wait_for(&["sessions that are still open"]);
+            self.let_sessions_end().await;
+        }
+        tracing::info!("draining: the ports are closed");
         self.wait_for(&["sessions that are still open"]);
-        if !self.0.serving.pause(SESSIONS).await {
+        if *self.0.state.lock() == State::Draining && !self.0.serving.pause(SESSIONS).await {
             tracing::warn!(sessions = self.0.door.census().open, "sessions did not end in time; the drain goes on without them");
         }
         while *self.0.state.lock() == State::Draining {
@@ -105,6 +127,14 @@ impl DutyKeeper {
                 }
             }
             *self.0.waits_for.lock() = reasons;
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Sessions go on with mail after mail until they end by themselves.
+    async fn let_sessions_end(&self) {
+        let until = Instant::now() + SESSIONS;
+        while *self.0.state.lock() == State::Draining && self.0.door.census().open > 0 && Instant::now() < until {
             tokio::time::sleep(LOOK).await;
         }
     }
@@ -146,6 +176,7 @@ impl DutyKeeper {
         }
         self.0.waits_for.lock().clear();
         self.0.cluster.set_duty("serving");
+        self.0.steering.set_takes_connections(true).await;
         self.take_back().await;
         tracing::info!("takes mail again");
         Ok(())
@@ -154,6 +185,9 @@ impl DutyKeeper {
     /// The role ends: sessions and deliveries may finish.
     pub async fn stop(self, patience: Duration) {
         *self.0.state.lock() = State::Drained;
+        if self.0.steering.is_active() {
+            self.0.steering.set_takes_connections(false).await;
+        }
         self.0.serving.pause(patience).await;
         self.0.queue.shutdown(patience).await;
     }

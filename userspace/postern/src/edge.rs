@@ -30,6 +30,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
             bpf_dir: RoleOptions::BPF_DIR.into(),
             settings: settings.edge,
         };
+        crate::service_manager::serving();
         role::run(role, shutdown).await.context("the edge")
     })
 }

@@ -9,6 +9,7 @@ use anyhow::{Context, bail};
 use arc_swap::ArcSwap;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use postern_cluster::node::Cluster;
+use postern_cluster::node::generation::Generation;
 use postern_console::SettingsHandle;
 use postern_edge::client::EdgeClient;
 use postern_filter::registry;
@@ -32,6 +33,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::duty::DutyKeeper;
+use crate::steering::{self, Steering};
 use crate::{cluster, console, learning};
 
 /// Journey events that may wait for the database: some seconds of the fastest traffic.
@@ -39,7 +41,7 @@ const EVENTS: usize = 65_536;
 /// How long sessions and deliveries may take to end.
 const STOP_LIMIT: Duration = Duration::from_secs(10);
 
-pub fn run(file: &Path) -> anyhow::Result<()> {
+pub fn run(file: &Path, generation: Generation) -> anyhow::Result<()> {
     let began = Instant::now();
     let inherited = Inherited::take()?;
     let settings = read_settings(file)?;
@@ -47,10 +49,10 @@ pub fn run(file: &Path) -> anyhow::Result<()> {
     raise_descriptor_limit();
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
-    runtime.block_on(serve(settings, file, inherited, began))
+    runtime.block_on(serve(settings, file, inherited, generation, began))
 }
 
-async fn serve(settings: Settings, file: &Path, mut inherited: Inherited, began: Instant) -> anyhow::Result<()> {
+async fn serve(settings: Settings, file: &Path, mut inherited: Inherited, generation: Generation, began: Instant) -> anyhow::Result<()> {
     // Sockets first: whoever waits for the port may connect from now on.
     let ports = listen::bind(&settings.smtp, &mut inherited)?;
     let consoles = settings.console.listen.iter().map(|address| listen::socket(*address, &mut inherited));
@@ -76,6 +78,7 @@ async fn serve(settings: Settings, file: &Path, mut inherited: Inherited, began:
     let (quarantined, queued): (Vec<_>, Vec<_>) = restored.into_iter().partition(|m| m.disposition == Disposition::Quarantine);
     let parts = cluster::Parts {
         settings: &settings,
+        generation,
         handle: &handle,
         hostname: &hostname,
         database: &database,
@@ -119,12 +122,21 @@ async fn serve(settings: Settings, file: &Path, mut inherited: Inherited, began:
     let door = Door::new(&settings, &hostname, Arc::clone(&journey), spool, tls)?;
     let serving = listen::serve(&door, ports)?;
     let stop = CancellationToken::new();
-    let duty = DutyKeeper::new(serving, Arc::clone(&door), &journey, cluster.clone());
+    let steering = Steering::new();
+    let duty = DutyKeeper::new(serving, Arc::clone(&door), &journey, cluster.clone(), steering.clone());
+    tokio::spawn(steering.keep(steering::Parts {
+        settings: handle.subscribe(),
+        cluster: cluster.clone(),
+        edge: journey.feedback.edge().clone(),
+        spool: journey.spool.clone(),
+        duty: duty.clone(),
+    }));
     let ready = console::start(&journey, &handle, &cluster, duty.handle(), learned, &hostname, consoles, &stop).await?;
     tokio::spawn(cluster::adopt_settings(cluster.clone(), Arc::clone(&handle), database.clone()));
     tokio::spawn(follow_settings(handle, Arc::clone(&journey), door, cluster.clone(), hostname.clone()));
     ready.store(true, Ordering::Relaxed);
     tracing::info!(version = env!("CARGO_PKG_VERSION"), hostname, milliseconds = began.elapsed().as_millis() as u64, "ready");
+    crate::service_manager::serving();
 
     wait_for_end().await?;
     ready.store(false, Ordering::Relaxed);

@@ -11,7 +11,7 @@ use super::*;
 fn a_plain_packet_takes_the_short_way() {
     let mut f = ethernet(&[], 0x0800);
     f.extend(v4(0, 0x4000, &tcp_header(587, 2)));
-    assert_eq!(plain(f.as_slice()), Some(Packet { source: Source::V4(0xc000_0207), port: 587, opens: true }));
+    assert_eq!(plain(f.as_slice()), Some(Packet { source: Source::V4(0xc000_0207), port: 587, opens: true, class: 0 }));
     f[20] = 0x20;
     assert_eq!(plain(f.as_slice()), None, "more fragments follow");
 }
@@ -90,7 +90,7 @@ proptest! {
     fn tags_and_options_do_not_hide_the_port(tags in 0usize..=2, options in 0usize..=10, port: u16, syn: bool) {
         let mut f = ethernet(&[0x88a8, 0x8100][..tags], 0x0800);
         f.extend(v4(options, 0x4000, &tcp_header(port, if syn { 2 } else { 0x10 })));
-        prop_assert_eq!(parse(f.as_slice()), Ok(Packet { source: Source::V4(0xc000_0207), port, opens: syn }));
+        prop_assert_eq!(parse(f.as_slice()), Ok(Packet { source: Source::V4(0xc000_0207), port, opens: syn, class: 0 }));
     }
 
     /// Cut anywhere, a packet is never passed as one that it is not.
@@ -124,7 +124,7 @@ proptest! {
         f.extend(h);
         f.extend(chain);
         let expected = if kinds.len() <= EXTENSION_HEADERS {
-            Ok(Packet { source: Source::V6(0x2001_0db8_0000_0001, 0), port: 25, opens: true })
+            Ok(Packet { source: Source::V6(0x2001_0db8_0000_0001, 0), port: 25, opens: true, class: 0 })
         } else {
             Err(Reason::DropHeaderChain)
         };

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use postern_cluster::ledger::fact::{Fact, GreylistPass};
+use postern_cluster::ledger::kind::KindSet;
 use postern_cluster::ledger::origin::NodeId;
 use postern_cluster::shell::handle::LedgerHandle;
 use postern_cluster::shell::{Beginning, start};
@@ -84,7 +85,8 @@ async fn run(folder: &Path, rows: u32) -> anyhow::Result<Found> {
 
 /// Also for what else is measured on a pair.
 pub(super) async fn shell(folder: &Path, nodes: [NodeId; 2], n: usize) -> anyhow::Result<LedgerHandle> {
-    let beginning = Beginning { node: nodes[n], members: nodes.into_iter().collect(), path: folder.join(format!("{n}.db")) };
+    let beginning =
+        Beginning { node: nodes[n], members: nodes.into_iter().collect(), kinds: KindSet::ALL, path: folder.join(format!("{n}.db")) };
     start(beginning).await.context("a shell")
 }
 

@@ -19,7 +19,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// When the cluster cannot be had, or a node does not become productive.
 pub fn measure(setting: &Setting, joins: usize) -> anyhow::Result<Found> {
     let settings = super::QUIET.to_owned();
-    let mut cluster = Cluster::new(&setting.postern, &setting.folder, 2 + joins, Options { settings, edge: false })?;
+    let mut cluster = Cluster::new(&setting.postern, &setting.folder, 2 + joins, Options { settings, ..Options::default() })?;
     (0..2).try_for_each(|n| cluster.start(n))?;
     cluster.ask(0, &["cluster", "init"])?;
     cluster.join(1, 0)?;

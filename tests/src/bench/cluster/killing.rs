@@ -34,6 +34,8 @@ struct Round {
     /// For each mail that came twice: how long before the kill it had arrived first, in milliseconds; less than zero: after it.
     twice: Vec<(u64, f64)>,
     longest_gap: Duration,
+    /// Mails that a node which was destroyed had taken without a copy: no peer took one in time.
+    alone: u64,
 }
 
 /// # Errors
@@ -48,10 +50,12 @@ pub fn measure(setting: &Setting, rounds: usize) -> anyhow::Result<Found> {
         if !round.outcome.lost.is_empty() || !round.outcome.twice.is_empty() {
             let what = if round.is_for_good { "destroyed" } else { "killed" };
             println!(
-                "round {number}: node {} {what}: lost {}, twice {}",
+                "round {number}: node {} {what}, {} mails without a copy: lost {}, twice {}",
                 round.node,
+                round.alone,
                 some(&round.outcome.lost),
                 round.twice.iter().take(SHOWN).map(|(n, ms)| format!("{n} ({ms:.1} ms before)")).collect::<Vec<_>>().join(", ")
+                    + &format!(", their answers read: {:?}", round.outcome.repeated)
             );
             keep_logs(&cluster, &setting.folder, number);
         }
@@ -69,10 +73,12 @@ fn round(cluster: &mut Cluster, rng: &mut StdRng, number: usize) -> anyhow::Resu
     if is_stuck {
         cluster.network.cut(node, NODES + 1);
     }
+    let alone = unshadowed(cluster, node);
     let load = Load::start(cluster.client(), cluster.doors(), SESSIONS, PAUSE, SIZE)?;
     // The node is killed in the middle of whatever it does.
     thread::sleep(Duration::from_micros(rng.random_range(200_000..900_000)));
     let down = Duration::from_millis(rng.random_range(0..500));
+    let alone = if is_for_good { unshadowed(cluster, node).saturating_sub(alone) } else { 0 };
     let killed = Instant::now();
     if is_for_good { cluster.destroy(node) } else { cluster.kill(node) }?;
     cluster.network.heal();
@@ -96,7 +102,12 @@ fn round(cluster: &mut Cluster, rng: &mut StdRng, number: usize) -> anyhow::Resu
         super::milliseconds(killed.saturating_duration_since(*first)) - super::milliseconds(first.saturating_duration_since(killed))
     };
     let twice = outcome.twice.iter().map(|(n, first)| (*n, before(first))).collect();
-    Ok(Round { number, node, is_for_good, is_stuck, outcome, twice, longest_gap: account.longest_gap })
+    Ok(Round { number, node, is_for_good, is_stuck, outcome, twice, longest_gap: account.longest_gap, alone })
+}
+
+/// Mails that a node took without a copy, since its start.
+fn unshadowed(cluster: &Cluster, node: usize) -> u64 {
+    cluster.api(node).get("/cluster").ok().and_then(|view| view["copies"]["unshadowed"].as_u64()).unwrap_or(0)
 }
 
 /// A new machine of the same name and address; the old member is removed, so that its mails are taken over.
@@ -130,9 +141,10 @@ fn found(seed: u64, rounds: &[Round]) -> Found {
     let row = |what: &str, chosen: Vec<&Round>| {
         let sum = |of: fn(&Outcome) -> usize| chosen.iter().map(|r| of(&r.outcome)).sum::<usize>();
         let gap = chosen.iter().map(|r| r.longest_gap).max().unwrap_or_default();
-        let counts = [chosen.len(), sum(|o| o.taken), sum(|o| o.lost.len()), sum(|o| o.twice.len())];
+        let counts = [chosen.len(), sum(|o| o.taken), sum(|o| o.lost.len()), sum(|o| o.twice.len()), sum(|o| o.repeated.len())];
         let mut row = vec![what.to_owned()];
         row.extend(counts.map(|n| n.to_string()));
+        row.push(chosen.iter().map(|r| r.alone).sum::<u64>().to_string());
         row.push(format!("{:.0}", super::milliseconds(gap)));
         row
     };
@@ -140,13 +152,13 @@ fn found(seed: u64, rounds: &[Round]) -> Found {
     let details: Vec<Value> = rounds
         .iter()
         .map(|r| {
-            json!({"round": r.number, "node": r.node, "for_good": r.is_for_good, "cut_from_backend": r.is_stuck, "taken": r.outcome.taken, "lost": r.outcome.lost,
+            json!({"round": r.number, "without_copy": r.alone, "node": r.node, "for_good": r.is_for_good, "cut_from_backend": r.is_stuck, "taken": r.outcome.taken, "lost": r.outcome.lost,
                 "twice": r.twice, "longest_gap_ms": super::milliseconds(r.longest_gap)})
         })
         .collect();
     Found {
         title: format!("kill -9 of one of {NODES} nodes under load, seed {seed}"),
-        head: vec!["", "rounds", "mails taken", "lost", "twice", "longest time with no mail taken (ms)"],
+        head: vec!["", "rounds", "mails taken", "lost", "twice", "with their answer read", "taken without a copy", "longest time with no mail taken (ms)"],
         rows: vec![
             row("killed and started again", rounds.iter().filter(|r| !r.is_stuck).collect()),
             row("killed with its queue full, and started again", rounds.iter().filter(|r| r.is_stuck && !r.is_for_good).collect()),
@@ -154,13 +166,16 @@ fn found(seed: u64, rounds: &[Round]) -> Found {
         ],
         remarks: vec![
             "Taken: answered with 250. A client that got no answer sends its mail again as another one. Queue full: for the whole \
-             round it had not reached the mail server. Twice: the kill fell between the mail server's having the mail and a peer's having \
-             been told that it is delivered (RFC 1047)."
+             round it had not reached the mail server. Twice: the mail server had it when the node was killed. With their answer read: \
+             the node had been told so by then, as the mail server sees by the way in which the connection ended; the others are those of \
+             RFC 1047, whose answer was on its way. Taken without a copy, by nodes that were destroyed: no peer was there, or none took the \
+             copy within `copy_timeout`; these may be lost (`without_peer`)."
                 .into(),
         ],
         bars: vec![
             Bar::at_most("killing: mails lost", sum(|o| o.lost.len()), 0.0, "mails"),
             Bar::at_most("killing: mails delivered twice", sum(|o| o.twice.len()), 0.0, "mails"),
+            Bar::at_most("killing: of these, with the mail server's answer read", sum(|o| o.repeated.len()), 0.0, "mails"),
         ],
         details: json!({"seed": seed, "rounds": details}),
     }

@@ -4,12 +4,14 @@
 
 pub mod config;
 pub mod copies;
+pub mod flood;
 pub mod heal;
 pub mod join;
 pub mod killing;
 pub mod pair;
 pub mod plot;
 pub mod scale;
+pub mod steering;
 pub mod sync;
 
 use std::path::{Path, PathBuf};
@@ -99,7 +101,7 @@ const QUIET: &str = "[log]\nlevel = \"warn\"\n[edge.bans]\nenabled = false\n";
 
 /// Nodes that run and see each other.
 fn united(setting: &Setting, folder: &Path, nodes: usize, more: &str) -> anyhow::Result<Cluster> {
-    let mut cluster = Cluster::new(&setting.postern, folder, nodes, Options { settings: format!("{QUIET}{more}"), edge: false })?;
+    let mut cluster = Cluster::new(&setting.postern, folder, nodes, Options { settings: format!("{QUIET}{more}"), ..Options::default() })?;
     cluster.start_all()?;
     cluster.unite()?;
     // Load is to be held up by the nodes' work, not by their courtesy.

@@ -1,7 +1,8 @@
 //! From peers to this node.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use parking_lot::Mutex;
 use postern_model::control::BanChange;
@@ -14,12 +15,12 @@ use postern_store::database::tokens::{Lesson, Outcome};
 use postern_store::database::{Database, DatabaseError};
 use tokio::sync::{Notify, mpsc};
 
-use super::{QuarantineOrder, bans};
+use super::{QuarantineOrder, Said, bans};
 use crate::ledger::bounds::PAGE_ROWS;
 use crate::ledger::fact::Fact;
-use crate::ledger::kind::Kind;
+use crate::ledger::kind::{Kind, KindSet};
 use crate::ledger::merge::Merged;
-use crate::ledger::origin::Origin;
+use crate::ledger::origin::{NodeId, Origin};
 use crate::ledger::output::Applied;
 use crate::shell::handle::LedgerHandle;
 use crate::shell::news::{Batch, News};
@@ -34,8 +35,10 @@ const MOST_MAILS: u64 = 1 << 40;
 pub(super) struct Incoming {
     pub(super) ledger: LedgerHandle,
     pub(super) database: Database,
+    pub(super) kinds: KindSet,
     /// Bans and health, which are in no table.
     pub(super) memory: Arc<Mutex<Merged>>,
+    pub(super) said: Arc<Mutex<BTreeMap<NodeId, Said>>>,
     pub(super) peer_bans: mpsc::Sender<BanChange>,
     pub(super) orders: mpsc::Sender<QuarantineOrder>,
     pub(super) learned: Arc<Notify>,
@@ -46,7 +49,7 @@ impl Incoming {
         self.remember().await;
         loop {
             let replacements = self.database.replacements();
-            let marks = match self.database.ledger_marks().await {
+            let marks = match self.marks().await {
                 Ok(marks) => marks,
                 Err(error) => {
                     tracing::warn!(%error, "peers' rows wait for the database");
@@ -67,6 +70,11 @@ impl Incoming {
                 }
             }
         }
+    }
+
+    async fn marks(&self) -> Result<BTreeMap<Origin, u64>, DatabaseError> {
+        self.database.know_ledger_kinds(self.kinds.bits()).await?;
+        self.database.ledger_marks().await
     }
 
     async fn until_taken(&self, news: News) {
@@ -91,7 +99,7 @@ impl Incoming {
         let origin = batch.origin;
         let is_own = origin.node == self.ledger.node();
         let (mut cells, mut lessons) = (Vec::new(), Vec::new());
-        for applied in &batch.facts {
+        for applied in batch.facts.iter().filter(|a| self.kinds.contains(a.fact.kind())) {
             match &applied.fact {
                 Fact::QuarantineEntry(..) => {
                     if let Some(entry) = self.entry(origin, &applied.fact) {
@@ -159,6 +167,9 @@ impl Incoming {
     }
 
     async fn keep_in_memory(&self, origin: Origin, applied: &Applied) {
+        if let Fact::Health((), health) = &applied.fact {
+            self.said.lock().insert(origin.node, Said { heard: Instant::now(), health: health.clone() });
+        }
         let change = {
             let mut memory = self.memory.lock();
             let Fact::Ban(network, _) = &applied.fact else {

@@ -16,6 +16,7 @@ mod outgoing;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use postern_model::control::BanChange;
@@ -27,6 +28,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::AbortHandle;
 
 use crate::ledger::fact::Health;
+use crate::ledger::kind::KindSet;
 use crate::ledger::merge::Merged;
 use crate::ledger::origin::NodeId;
 use crate::shell::handle::LedgerHandle;
@@ -55,6 +57,8 @@ pub struct QuarantineOrder {
 pub struct Parts {
     pub ledger: LedgerHandle,
     pub database: Database,
+    /// Those that mean something to this node.
+    pub kinds: KindSet,
     /// What this node bans and lifts by itself.
     pub own_bans: mpsc::Receiver<BanChange>,
     /// What peers ban and lift, to be put into force here.
@@ -65,34 +69,51 @@ pub struct Parts {
     pub probe: Box<dyn Fn() -> Probe + Send + Sync>,
 }
 
+/// What a node said of itself, and when that came, by our own clock.
+struct Said {
+    heard: Instant,
+    health: Health,
+}
+
 /// The running tasks; they end when it is dropped.
 pub struct Kinds {
     memory: Arc<Mutex<Merged>>,
+    said: Arc<Mutex<BTreeMap<NodeId, Said>>>,
     tasks: Vec<AbortHandle>,
 }
 
 impl Kinds {
     /// Starts both directions. Needs a tokio runtime.
     pub fn start(parts: Parts) -> Self {
-        let Parts { ledger, database, own_bans, peer_bans, orders, learned, probe } = parts;
+        let Parts { ledger, database, kinds, own_bans, peer_bans, orders, learned, probe } = parts;
         let memory = Arc::new(Mutex::new(Merged::default()));
+        let said = Arc::<Mutex<BTreeMap<NodeId, Said>>>::default();
         let changes = database.changes();
         let incoming = incoming::Incoming {
             ledger: ledger.clone(),
             database: database.clone(),
+            kinds,
             memory: Arc::clone(&memory),
+            said: Arc::clone(&said),
             peer_bans,
             orders,
             learned,
         };
-        let outgoing = outgoing::Outgoing { ledger, database, changes, own_bans, probe };
+        let outgoing = outgoing::Outgoing { ledger, database, kinds, changes, own_bans, probe };
         let tasks = vec![tokio::spawn(outgoing.run()).abort_handle(), tokio::spawn(incoming.run()).abort_handle()];
-        Self { memory, tasks }
+        Self { memory, said, tasks }
     }
 
-    /// What each node said of itself last.
+    /// What each node said of itself last: what came last since the start, whatever its clock said; before that what is kept.
     pub fn health(&self) -> BTreeMap<NodeId, Health> {
-        self.memory.lock().all_health().clone()
+        let mut all = self.memory.lock().all_health().clone();
+        all.extend(self.said.lock().iter().map(|(node, said)| (*node, said.health.clone())));
+        all
+    }
+
+    /// How long ago a node's last word came here, by our own clock: the other one may be minutes off. `None`: not since the start.
+    pub fn silent_for(&self, node: NodeId) -> Option<Duration> {
+        self.said.lock().get(&node).map(|said| said.heard.elapsed())
     }
 }
 

@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use super::Probe;
 use super::bans::{self, cut};
 use crate::ledger::fact::{self, CellKey, Counts, Fact, GreylistPass, Health, QuarantineAction, Subject};
-use crate::ledger::kind::Kind;
+use crate::ledger::kind::{Kind, KindSet};
 use crate::shell::handle::LedgerHandle;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -31,6 +31,8 @@ const GREYLIST: Duration = Duration::from_secs(60 * 86_400);
 const COUNTS_EVERY: Duration = Duration::from_secs(5);
 /// Senders that may wait for that; when there are more, they go out at once.
 const COUNTS: usize = 50_000;
+/// Lessons read at a time: 8 KB each.
+const LESSONS: u32 = 100;
 const HEALTH_EVERY: Duration = Duration::from_secs(10);
 /// Octets of a header or an address, and recipients, that go into an entry: a row has 16 KB.
 const HEADER: usize = 1000;
@@ -43,6 +45,7 @@ const TROUBLE: usize = 8;
 pub(super) struct Outgoing {
     pub(super) ledger: LedgerHandle,
     pub(super) database: Database,
+    pub(super) kinds: KindSet,
     pub(super) changes: mpsc::Receiver<Change>,
     pub(super) own_bans: mpsc::Receiver<BanChange>,
     pub(super) probe: Box<dyn Fn() -> Probe + Send + Sync>,
@@ -55,6 +58,7 @@ impl Outgoing {
         let (mut flush, mut health) = (tokio::time::interval(COUNTS_EVERY), tokio::time::interval(HEALTH_EVERY));
         let mut bans_open = true;
         self.tell_what_is_held().await;
+        self.tell_lessons().await;
         loop {
             tokio::select! {
                 change = self.changes.recv() => match change {
@@ -72,7 +76,10 @@ impl Outgoing {
                     None => bans_open = false,
                 },
                 _ = flush.tick() => self.tell_counts(&mut counts),
-                _ = health.tick() => self.tell_health(since),
+                _ = health.tick() => {
+                    self.tell_health(since);
+                    self.tell_lessons().await;
+                }
             }
         }
     }
@@ -80,7 +87,7 @@ impl Outgoing {
     /// What must reach the peers waits for the ledger; what is only useful does not.
     async fn tell(&self, change: Change) {
         match change {
-            Change::GreylistPass { client, passed } => self.ledger.post(Fact::GreylistPass(client, GreylistPass { passed }), GREYLIST),
+            Change::GreylistPass { client, passed } => self.post(Fact::GreylistPass(client, GreylistPass { passed }), GREYLIST),
             Change::Quarantined(entry) => self.write(entry_fact(&entry), entry.expires.since(now()) + AFTER_EXPIRY).await,
             Change::QuarantineRaised { to: QuarantineState::Held, .. } => {}
             Change::QuarantineRaised { mail, to, by, at } => {
@@ -110,7 +117,7 @@ impl Outgoing {
     fn tell_counts(&self, counts: &mut HashMap<(Subject, u16), u64>) {
         for ((subject, day), mails) in counts.drain() {
             let key = CellKey { subject, day, life: self.ledger.life() };
-            self.ledger.post(Fact::Reputation(key, Counts { good: mails, bad: 0 }), LONGEST);
+            self.post(Fact::Reputation(key, Counts { good: mails, bad: 0 }), LONGEST);
         }
     }
 
@@ -118,7 +125,7 @@ impl Outgoing {
         let Probe { queued, free, trouble } = (self.probe)();
         let trouble = trouble.iter().take(TROUBLE).map(|t| cut(t, 64)).collect();
         let health = Health { at: now(), version: env!("CARGO_PKG_VERSION").to_owned(), since, queued, free, trouble };
-        self.ledger.post(Fact::Health((), health), HOUR);
+        self.post(Fact::Health((), health), HOUR);
     }
 
     /// Mails that were in quarantine before this node had a cluster, or that were not told when it ended.
@@ -146,7 +153,31 @@ impl Outgoing {
         }
     }
 
+    fn post(&self, fact: Fact, keep: Duration) {
+        if self.kinds.contains(fact.kind()) {
+            self.ledger.post(fact, keep);
+        }
+    }
+
+    /// What `postern learn` taught beside this node.
+    async fn tell_lessons(&self) {
+        while let Ok(lessons) = self.database.tokens().untold(LESSONS).await
+            && !lessons.is_empty()
+            && self.kinds.contains(Kind::Lesson)
+        {
+            for (lesson, at) in lessons {
+                let told = self.ledger.write(lesson_fact(&lesson, at), LONGEST).await.is_ok();
+                if !told || self.database.tokens().told(lesson.mail, at).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+
     async fn write(&self, fact: Fact, keep: Duration) {
+        if !self.kinds.contains(fact.kind()) {
+            return;
+        }
         let kind = fact.kind().name();
         if let Err(error) = self.ledger.write(fact, keep.max(DAY)).await {
             tracing::warn!(kind, %error, "peers are not told");

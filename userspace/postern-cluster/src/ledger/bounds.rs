@@ -10,6 +10,9 @@ pub const COMMIT_AFTER: Duration = Duration::from_millis(10);
 pub const PUSH_AFTER: Duration = Duration::from_millis(50);
 /// Two peers compare their vectors this often.
 pub const CHECK_EVERY: Duration = Duration::from_secs(5);
+/// Checks of an unchanged vector that go without an answer between two with one: should an answer be lost where messages can
+/// be, the peer knows after a minute that its rows are here.
+pub const ANSWER_AGAIN: u32 = 11;
 /// A page that did not come in this time is not waited for: the next comparison asks again.
 pub const PAGE_TIMEOUT: Duration = Duration::from_secs(5);
 /// An origin whose rows lie in the future is not asked for again before this.

@@ -114,6 +114,11 @@ impl KindSet {
         Self(self.0 & !(1 << kind.number()))
     }
 
+    /// A bit for each kind of the table that is in it.
+    pub fn bits(self) -> u32 {
+        Kind::ALL.iter().filter(|kind| self.contains(**kind)).fold(0, |bits, kind| bits | 1 << kind.number())
+    }
+
     pub fn contains(self, kind: Kind) -> bool {
         self.0 & (1 << kind.number()) != 0
     }

@@ -20,7 +20,7 @@ pub enum Message {
     Check {
         digest: Digest,
     },
-    /// The answer when ours is the same.
+    /// The answer when ours is the same; left out while the asker knows that.
     InSync,
     /// The sender's vector.
     Vector {

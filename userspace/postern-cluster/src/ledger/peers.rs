@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::bounds::{CHECK_EVERY, FAN_OUT, FULL_MESH, ORIGINS, OUTBOX_OCTETS};
+use super::bounds::{ANSWER_AGAIN, CHECK_EVERY, FAN_OUT, FULL_MESH, ORIGINS, OUTBOX_OCTETS};
 use super::machine::{Ledger, Now};
 use super::message::{Digest, Message, Turn, Want};
 use super::oddity::Oddity;
@@ -24,6 +24,9 @@ pub(super) struct Peer {
     pub(super) reading: usize,
     /// Own rows up to here are known to be with it.
     covers: u64,
+    /// What it was last told to be in sync at, and its checks of that since.
+    agreed: Option<Digest>,
+    unanswered: u32,
 }
 
 /// How much of a peer's outbox a message may fill: what can be had again later leaves room for what asks for it.
@@ -157,12 +160,18 @@ impl Ledger {
     }
 
     pub(super) fn on_check(&mut self, from: NodeId, digest: Digest) {
-        if digest == self.digest() {
-            self.on_in_sync(from);
-            self.post(from, Share::Control, &Message::InSync);
-        } else {
-            self.post_vector(from, Turn::Yours);
+        if digest != self.digest() {
+            return self.post_vector(from, Turn::Yours);
         }
+        self.on_in_sync(from);
+        // Told once, it knows: while nothing changes, silence says the same.
+        let Some(peer) = self.peers.get_mut(&from) else { return };
+        if peer.agreed == Some(digest) && peer.unanswered < ANSWER_AGAIN {
+            peer.unanswered += 1;
+            return;
+        }
+        (peer.agreed, peer.unanswered) = (Some(digest), 0);
+        self.post(from, Share::Control, &Message::InSync);
     }
 
     pub(super) fn on_in_sync(&mut self, from: NodeId) {

@@ -27,6 +27,7 @@ use crate::kinds::{self, Kinds};
 use crate::ledger::fact::Fact;
 use crate::ledger::members::{Members, Standing};
 use crate::ledger::output::Applied;
+use crate::pulse::Pulses;
 use crate::shadow::{self, Pace, Restored, Shadow, ShadowParts};
 use crate::shell::handle::LedgerHandle;
 use crate::shell::news::News;
@@ -43,6 +44,7 @@ pub(super) struct Membership {
     pub ledger: LedgerHandle,
     pub kinds: Kinds,
     pub shadow: Shadow,
+    pulses: Pulses,
     stop: CancellationToken,
 }
 
@@ -57,6 +59,7 @@ const LOOKS: u32 = 12;
 pub(super) struct Outside {
     pub answerer: watch::Receiver<Option<Answerer>>,
     pub duty: watch::Receiver<&'static str>,
+    pub pulses: Pulses,
 }
 
 pub(super) fn now() -> Timestamp {
@@ -83,13 +86,15 @@ impl Membership {
     ) -> Result<(Arc<Self>, Restored), ClusterError> {
         let settings = parts.settings.load_full();
         let key = identity.key();
-        let running = postern_document::local::shared(&settings);
+        let generation = &parts.generation;
+        let document = document.with_schema(Arc::clone(&generation.schema));
+        let running = generation.schema.shared(&settings);
         let configuration = Configuration::start(&files.document(), document, running, Arc::clone(&parts.validate), now());
         let invitations = Arc::new(Invitations::open(&files.invitations()).map_err(internal)?);
 
         let roster = watch::Sender::new(Arc::new(configuration.with(|d| roster(d, key))));
         let members = configuration.with(members);
-        let beginning = Beginning { node: key.id(), members: members.clone(), path: files.ledger() };
+        let beginning = Beginning { node: key.id(), members: members.clone(), kinds: generation.kinds, path: files.ledger() };
         let ledger = shell::start(beginning).await.map_err(internal)?;
         let (shadow, restored, moves) = Shadow::start(ShadowParts {
             me: key.id(),
@@ -103,7 +108,8 @@ impl Membership {
         })
         .map_err(|e| internal(chain(&e)))?;
         let greeter = joining::greeter(Arc::clone(&invitations), configuration.clone());
-        let options = LinkOptions::new(identity, settings.node.cluster_listen.clone());
+        let listen = settings.node.cluster_listen.clone();
+        let options = LinkOptions { identity, listen, versions: generation.protocols.clone() };
         let (link, events) = match Link::start(options, roster.subscribe(), greeter).await {
             Ok(started) => started,
             Err(e) => {
@@ -115,6 +121,7 @@ impl Membership {
         let kinds = Kinds::start(kinds::Parts {
             ledger: ledger.clone(),
             database: parts.database.clone(),
+            kinds: generation.kinds,
             own_bans: (parts.own_bans)(),
             peer_bans: parts.peer_bans.clone(),
             orders: parts.orders.clone(),
@@ -126,7 +133,7 @@ impl Membership {
             }),
         });
         let stop = CancellationToken::new();
-        let membership = Arc::new(Self { key, configuration, invitations, link, ledger, kinds, shadow, stop });
+        let membership = Arc::new(Self { key, configuration, invitations, link, ledger, kinds, shadow, pulses: outside.pulses, stop });
         membership.spawn(pass_on(moves, parts.moves.clone()));
         membership.spawn(membership.clone().hear());
         membership.spawn(membership.clone().say_who_is_away());
@@ -237,6 +244,7 @@ impl Membership {
                         old.cancel();
                     }
                     tokio::spawn(self.clone().keep_open(node, Purpose::Shadow, over.clone()));
+                    tokio::spawn(self.clone().keep_open(node, Purpose::Pulse, over.clone()));
                     // One side opens: two streams of one purpose would say everything twice.
                     if self.id() < node {
                         for purpose in [Purpose::Ledger, Purpose::Document] {
@@ -259,6 +267,10 @@ impl Membership {
                         let this = self.clone();
                         tokio::spawn(async move { this.shadow.serve(from, stream).await });
                     }
+                    Purpose::Pulse => {
+                        let (pulses, mut stream) = (self.pulses.clone(), stream);
+                        tokio::spawn(async move { pulses.listen(from, &mut stream.receiver).await });
+                    }
                     Purpose::Ask => {
                         let Ok(place) = Arc::clone(&questions).try_acquire_owned() else { continue };
                         let Some(answerer) = answerer.borrow().clone() else { continue };
@@ -279,6 +291,9 @@ impl Membership {
         const AGAIN: Duration = Duration::from_secs(1);
         let work = async {
             loop {
+                if purpose == Purpose::Pulse {
+                    self.pulses.wanted().await;
+                }
                 match self.link.open(node, purpose).await {
                     Ok(stream) => self.clone().use_stream(node, purpose, stream).await,
                     Err(e) => tracing::debug!(%node, error = %e, "a stream could not be opened"),
@@ -290,7 +305,7 @@ impl Membership {
     }
 
     /// Comes back when the stream is over.
-    async fn use_stream(self: Arc<Self>, node: NodeId, purpose: Purpose, stream: Stream) {
+    async fn use_stream(self: Arc<Self>, node: NodeId, purpose: Purpose, mut stream: Stream) {
         match purpose {
             Purpose::Document => {
                 if let Err(e) = self.configuration.clone().keep_in_step(stream).await {
@@ -298,6 +313,11 @@ impl Membership {
                 }
             }
             Purpose::Shadow => self.shadow.open(node, stream).await,
+            Purpose::Pulse => {
+                if let Err(e) = self.pulses.say(&mut stream.sender).await {
+                    tracing::debug!(%node, error = %e, "the pulse's stream ended");
+                }
+            }
             _ => {
                 let over = self.ledger.connected(node, stream).await;
                 let _ = over.await;

@@ -4,6 +4,7 @@
 
 mod asking;
 mod files;
+pub mod generation;
 mod joining;
 mod logins;
 mod membership;
@@ -31,13 +32,16 @@ use tokio::sync::{Notify, mpsc, watch};
 
 pub use asking::Answerer;
 use files::Files;
+use generation::Generation;
 use joining::Hello;
 use membership::{Membership, Outside, chain, now, writer};
 use view::{InvitationView, NewInvitation};
 
 use crate::configuration::{Configuration, ConfigurationError, Validate};
 use crate::kinds::{Probe, QuarantineOrder};
+use crate::pulse::Pulses;
 use crate::shadow::{self, HandedOver};
+use crate::steering::Roll;
 
 /// Why something about the cluster could not be done. The words are for people.
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +84,7 @@ pub struct ClusterParts {
     /// This node's name among its peers.
     pub hostname: String,
     pub version: &'static str,
+    pub generation: Generation,
     pub database: Database,
     pub spool: Spool,
     pub validate: Validate,
@@ -111,6 +116,7 @@ struct Inner {
     /// The shared settings to be put in force; `None` outside of a cluster.
     shared: watch::Sender<Option<Arc<Value>>>,
     duty: watch::Sender<&'static str>,
+    pulses: Pulses,
 }
 
 /// Mails that were queued when the node stopped, and may be another node's by now.
@@ -145,6 +151,7 @@ impl Cluster {
             answerer: watch::Sender::new(None),
             shared: watch::Sender::new(None),
             duty: watch::Sender::new("serving"),
+            pulses: Pulses::default(),
         }));
         if cluster.0.files.document().exists() {
             let identity = Identity::open_or_create(&cluster.0.files.key()).map_err(|e| ClusterError::Internal(chain(&e)))?;
@@ -159,7 +166,7 @@ impl Cluster {
 
     async fn begin(&self, identity: Identity, document: Document, restored: Vec<QueuedMail>) -> Result<shadow::Restored, ClusterError> {
         let inner = &self.0;
-        let outside = Outside { answerer: inner.answerer.subscribe(), duty: inner.duty.subscribe() };
+        let outside = Outside { answerer: inner.answerer.subscribe(), duty: inner.duty.subscribe(), pulses: inner.pulses.clone() };
         let (membership, restored) = Membership::start(&inner.parts, &inner.files, identity, document, outside, restored).await?;
         inner.membership.store(Some(Arc::clone(&membership)));
         membership.spawn(self.clone().tell_settings(membership.configuration.clone()));
@@ -209,7 +216,9 @@ impl Cluster {
         let founded = By { author: by, at: now(), message: "the cluster is founded" };
         let mut document =
             Document::create(ClusterId(rand::random()), name, writer(&identity), founded).map_err(|e| internal(e.to_string()))?;
-        let shared = postern_document::local::shared(&inner.parts.settings.load());
+        let schema = &inner.parts.generation.schema;
+        document = document.with_schema(Arc::clone(schema));
+        let shared = schema.shared(&inner.parts.settings.load());
         document.change(&shared, founded).map_err(|e| internal(e.to_string()))?;
         let own = Member {
             key: identity.key(),
@@ -342,7 +351,8 @@ impl Cluster {
     /// When the document cannot take it.
     pub async fn settings_changed(&self, before: &Settings, after: &Settings, author: &str, message: &str) -> Result<(), ClusterError> {
         let Some(member) = self.0.membership.load_full() else { return Ok(()) };
-        let (before, after) = (postern_document::local::shared(before), postern_document::local::shared(after));
+        let schema = &self.0.parts.generation.schema;
+        let (before, after) = (schema.shared(before), schema.shared(after));
         Ok(member.configuration.set(&before, &after, By { author, at: now(), message }).await?)
     }
 
@@ -411,6 +421,18 @@ impl Cluster {
         if let Some(membership) = self.0.membership.load_full().filter(|_| duty == "serving") {
             membership.shadow.resume();
         }
+    }
+
+    /// What nodes that share an address say of themselves.
+    pub fn pulses(&self) -> &Pulses {
+        &self.0.pulses
+    }
+
+    /// Who shares addresses; `None` outside of a cluster.
+    pub fn roll(&self) -> Option<Roll> {
+        let member = self.0.membership.load_full()?;
+        let read = |d: &Document| Roll { members: d.members().into_iter().map(|m| (m.key.id(), m.name)).collect(), seed: d.cluster().0 };
+        Some(member.configuration.with(read))
     }
 
     /// What only this node knows, in words.

@@ -19,13 +19,10 @@ const DUTIES: &[&str] = &["draining", "drained"];
 
 impl Cluster {
     /// Everything at a glance.
-    ///
-    /// # Errors
-    /// None today; a caller should be ready for one.
-    pub async fn view(&self) -> Result<ClusterView, ClusterError> {
-        let Some(member) = self.0.membership.load_full() else { return Ok(ClusterView::default()) };
-        let (id, name, removed, conflicts) =
-            member.configuration.with(|d| (d.cluster().to_string(), d.name(), removed(d), d.conflicts(now()).len()));
+    pub async fn view(&self) -> ClusterView {
+        let Some(member) = self.0.membership.load_full() else { return ClusterView::default() };
+        let (id, name, removed, conflicts, unknown_settings) =
+            member.configuration.with(|d| (d.cluster().to_string(), d.name(), removed(d), d.conflicts(now()).len(), d.unknown_settings()));
         let members = self.members_of(&member);
         let status = member.ledger.status().await;
         let rows = member.ledger.rows().await.unwrap_or(0);
@@ -54,7 +51,7 @@ impl Cluster {
             taken_over: counts.adopted,
             given_away: counts.withdrawn,
         };
-        Ok(ClusterView {
+        ClusterView {
             copies,
             member: true,
             id,
@@ -63,10 +60,11 @@ impl Cluster {
             members,
             removed,
             conflicts,
+            unknown_settings,
             refused,
             ledger,
             refusals: refusals.map(|(name, count)| CountView { name: name.to_owned(), count }).collect(),
-        })
+        }
     }
 
     /// The members by name, with their links and what they said last; none outside of a cluster. Reads no disk.
@@ -95,6 +93,7 @@ impl Cluster {
             match &peer.connection {
                 Some(connection) => {
                     view.connected = true;
+                    view.protocol = Some(connection.version);
                     view.address = connection.address;
                     view.round_trip_ms = connection.round_trip.map(|t| t.as_secs_f64() * 1000.0);
                 }
@@ -155,7 +154,7 @@ fn add_health(member: &Membership, members: &mut [MemberView]) {
     let health = member.kinds.health();
     for view in members {
         let Some(said) = health.get(&view.id) else { continue };
-        let is_fresh = now().since(said.at) < STALE;
+        let is_fresh = member.kinds.silent_for(view.id).is_some_and(|silence| silence < STALE);
         view.heard = Some(said.at);
         view.queued = said.queued;
         view.free = said.free;
@@ -187,6 +186,7 @@ fn shown_member(m: postern_document::Member, member: &Membership) -> MemberView 
         round_trip_ms: None,
         duty: "unknown".to_owned(),
         version: m.version,
+        protocol: None,
         heard: None,
         queued: 0,
         free: 0,

@@ -21,6 +21,8 @@ pub struct ClusterView {
     pub removed: Vec<RemovedView>,
     /// Settings that were set on two nodes at the same time.
     pub conflicts: usize,
+    /// Shared settings that a later version set and this node's does not know: kept and passed on, not in force here.
+    pub unknown_settings: Vec<String>,
     /// The shared settings cannot be used as they are now; the last good ones are in force.
     pub refused: Option<RefusedView>,
     pub copies: CopiesView,
@@ -49,6 +51,8 @@ pub struct MemberView {
     pub duty: String,
     /// Version of its software.
     pub version: String,
+    /// Version of the protocol that is spoken with it; none while it is not connected.
+    pub protocol: Option<u16>,
     /// When it last said how it is.
     pub heard: Option<Timestamp>,
     pub queued: u64,

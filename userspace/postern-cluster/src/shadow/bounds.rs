@@ -36,6 +36,8 @@ pub const ADOPT_BATCH: usize = 128;
 /// Mails copied again at once, and their octets a second: a moved queue must not take the disk from new mail.
 pub const MOVE_BATCH: usize = 64;
 pub const MOVE_RATE: u64 = 32 * 1024 * 1024;
+/// Quarantined mails copied again in one go.
+pub const KEPT_BATCH: usize = 16;
 /// Events the queue's side has not taken yet.
 pub const EVENTS: usize = 1024;
 /// Origins with copies here. A cluster is far smaller; a member that invents ids must not fill the disk with directories.
@@ -49,6 +51,8 @@ pub struct Pace {
     /// A holder that is gone is waited for this long before its copies are made elsewhere: a blink of the network must not
     /// copy the whole queue.
     pub move_after: Duration,
+    /// The same for copies of quarantined mails, which nobody waits for; and from a start until the first is made.
+    pub keep_after: Duration,
     /// A peer that was slow, full or refused is left alone this long.
     pub rest: Duration,
     /// Each holder waits so much longer than the one before it, and hears from that one meanwhile.
@@ -66,6 +70,7 @@ impl Default for Pace {
         Self {
             tick: Duration::from_secs(1),
             move_after: Duration::from_secs(10),
+            keep_after: Duration::from_secs(600),
             rest: Duration::from_secs(15),
             stagger: Duration::from_secs(5),
             slept: Duration::from_secs(15),

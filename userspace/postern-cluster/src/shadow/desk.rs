@@ -10,6 +10,7 @@ use postern_model::node::NodeId;
 use postern_model::queue::QueueChange;
 use postern_store::spool::CopyOutcome;
 
+use super::kept::Kept;
 use super::link::Link;
 use super::protocol::Message;
 use super::rendezvous;
@@ -52,7 +53,6 @@ impl Tracked {
     }
 }
 
-#[derive(Default)]
 pub struct Desk {
     pub links: BTreeMap<NodeId, Arc<Link>>,
     pub mails: HashMap<MailId, Tracked>,
@@ -60,6 +60,8 @@ pub struct Desk {
     pub copying: HashMap<MailId, Vec<QueueChange>>,
     /// Mails with fewer holders than wanted.
     pub lacking: BTreeSet<MailId>,
+    /// Those in quarantine.
+    pub kept: Kept,
     /// Mails being taken over: accepted here whatever the policy says, for nobody else answers for them.
     pub adopting: HashSet<MailId>,
     resting: BTreeMap<NodeId, Instant>,
@@ -68,6 +70,19 @@ pub struct Desk {
 }
 
 impl Desk {
+    pub fn new(kept: Kept) -> Self {
+        Self {
+            links: BTreeMap::new(),
+            mails: HashMap::new(),
+            copying: HashMap::new(),
+            lacking: BTreeSet::new(),
+            kept,
+            adopting: HashSet::new(),
+            resting: BTreeMap::new(),
+            gone: BTreeMap::new(),
+        }
+    }
+
     /// Peers that can take a copy, in our order.
     pub fn candidates(&self, me: NodeId, but: impl Fn(NodeId) -> bool) -> Vec<Arc<Link>> {
         let now = Instant::now();
@@ -85,17 +100,19 @@ impl Desk {
 
     pub fn came(&mut self, link: &Arc<Link>) {
         self.gone.remove(&link.peer);
+        self.kept.came(link.peer);
         self.resting.remove(&link.peer);
         if let Some(old) = self.links.insert(link.peer, Arc::clone(link)) {
             old.end();
         }
     }
 
-    pub fn went(&mut self, link: &Arc<Link>, lost_at: Instant) {
+    pub fn went(&mut self, link: &Arc<Link>, lost_at: Instant, kept_until: Instant) {
         link.end();
         if self.links.get(&link.peer).is_some_and(|l| Arc::ptr_eq(l, link)) {
             self.links.remove(&link.peer);
             self.gone.insert(link.peer, lost_at);
+            self.kept.went(link.peer, kept_until);
         }
     }
 
@@ -178,11 +195,13 @@ impl Desk {
             link.outbox.note(&Message::Quarantined { id });
         }
         self.copying.remove(&id);
+        self.kept.add(id, tracked);
         self.forget(id);
     }
 
-    /// Everybody is told: who holds copies of quarantined mails is not remembered.
-    pub fn unquarantined(&self, id: MailId) {
+    /// Everybody is told: after a start it is not known at once who holds copies of quarantined mails.
+    pub fn unquarantined(&mut self, id: MailId) {
+        self.kept.remove(id);
         self.links.values().for_each(|link| link.outbox.note(&Message::Unquarantined { id }));
     }
 

@@ -32,6 +32,7 @@ pub mod berth;
 pub mod bounds;
 mod desk;
 mod holder;
+mod kept;
 mod link;
 mod mover;
 mod origin;
@@ -66,6 +67,7 @@ pub use mover::HandedOver;
 use berth::Berth;
 use bounds::{EVENTS, ORIGINS, PAGE};
 use desk::{Desk, Touched, Tracked};
+use kept::Kept;
 use origin::{Counters, Shadowing};
 use protocol::Message;
 use restored::Gate;
@@ -161,7 +163,8 @@ impl Shadow {
         let berth_settings = berth_settings(spool_settings);
         let berths = open_berths(&dir, &berth_settings)?;
         let terms = Terms { me, after: settings.takeover_after.0, stagger: pace.stagger, slept: pace.slept, retry: pace.retry };
-        let mut desk = Desk::default();
+        let mut desk = Desk::new(Kept::new(Instant::now() + pace.keep_after));
+        spool.quarantine().ids().for_each(|id| desk.kept.add(id, Tracked::default()));
         for id in spool.ids() {
             desk.mails.insert(id, Tracked { touched: Touched::Yes, ..Tracked::default() });
             desk.lacking.insert(id);
@@ -235,6 +238,7 @@ impl Shadow {
             let mut desk = inner.desk.lock();
             let ids: Vec<MailId> = desk.mails.keys().copied().collect();
             desk.lacking.extend(ids);
+            desk.kept.look_again();
         }
         inner.moving.notify_one();
     }

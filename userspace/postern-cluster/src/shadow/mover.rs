@@ -1,4 +1,5 @@
-//! In the background: mails whose holder is gone, or that were accepted alone, are copied to a peer that is there. And the
+//! In the background: mails whose holder is gone, or that were accepted alone, are copied to a peer that is there; when none is
+//! left of those in the queue, those in quarantine ([`super::kept`]). And the
 //! end of it, on a node that drains: the peers are asked to deliver what they hold.
 
 use std::collections::BTreeMap;
@@ -37,7 +38,10 @@ pub async fn run(inner: Weak<Inner>) {
     loop {
         let Some(inner) = inner.upgrade() else { return };
         let start = Instant::now();
-        let octets = inner.move_some().await;
+        let octets = match inner.move_some().await {
+            None => inner.move_kept().await,
+            some => some,
+        };
         let pause = match octets {
             // Nothing to do, or nobody to do it with.
             None => inner.pace.tick,
@@ -131,7 +135,7 @@ impl Inner {
         Some(body.len() as u64)
     }
 
-    async fn put_again(&self, mail: &QueuedMail, body: &Bytes, link: &Arc<Link>) -> bool {
+    pub async fn put_again(&self, mail: &QueuedMail, body: &Bytes, link: &Arc<Link>) -> bool {
         let meta = postcard::to_stdvec(mail).unwrap_or_default();
         if meta.is_empty() || meta.len() > super::bounds::MAIL_OCTETS {
             return false;

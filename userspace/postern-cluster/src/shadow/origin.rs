@@ -16,11 +16,19 @@ use postern_store::spool::{Companion, CopyOutcome, Copying};
 
 use super::bounds::{MAIL_OCTETS, MESSAGE_OCTETS, PAGE, SLOWEST_RATE, TRIES};
 use super::desk::{Touched, Tracked};
+use super::kept::Copy;
 use super::link::Link;
 use super::outbox::Outbox;
 use super::protocol::{Answer, Message, More, Odd, Place};
 use super::takeover::Input;
 use super::{Inner, adopt};
+
+/// What a holder says it has, until it said all.
+#[derive(Default)]
+struct Listed {
+    queue: HashSet<MailId>,
+    quarantine: HashSet<MailId>,
+}
 
 /// Since the start.
 #[derive(Debug, Default)]
@@ -139,7 +147,7 @@ impl Inner {
         self.desk.lock().came(&link);
         let _present = Present::new(self, peer);
         let _ends_link = EndsLink { inner: self, link: &link };
-        let mut listed = HashSet::new();
+        let mut listed = Listed::default();
         loop {
             let message = tokio::select! {
                 () = stop.cancelled() => break,
@@ -166,15 +174,18 @@ impl Inner {
         }
     }
 
-    async fn hear(self: &Arc<Self>, link: &Arc<Link>, listed: &mut HashSet<MailId>, message: Message<'_>) {
+    async fn hear(self: &Arc<Self>, link: &Arc<Link>, listed: &mut Listed, message: Message<'_>) {
         match message {
             Message::Answers(answers) => link.answered(answers),
             Message::Taken { number, ids } => link.taken(number, ids),
             Message::Holding { place: Place::Queue, ids } => {
-                listed.extend(&ids);
+                listed.queue.extend(&ids);
                 self.reconcile(link, ids);
             }
-            Message::Holding { place: Place::Quarantine, ids } => self.reconcile_quarantine(link, ids),
+            Message::Holding { place: Place::Quarantine, ids } => {
+                listed.quarantine.extend(&ids);
+                self.reconcile_quarantine(link, ids);
+            }
             Message::Told { id, change } => {
                 if let Ok(change) = postcard::from_bytes::<QueueChange>(change)
                     && self.gate.told(id, &change)
@@ -185,7 +196,13 @@ impl Inner {
             }
             Message::Adopted { origin, ids, more } => adopt::heard(self, link.peer, origin, ids, more).await,
             Message::Ready => {
-                self.desk.lock().listed(link.peer, &std::mem::take(listed));
+                let Listed { queue, quarantine } = std::mem::take(listed);
+                {
+                    let mut desk = self.desk.lock();
+                    desk.listed(link.peer, &queue);
+                    // A mail that moves into its quarantine there just now is listed in neither place: it is in our list of the queue's.
+                    desk.kept.listed(link.peer, &quarantine.union(&queue).copied().collect());
+                }
                 link.is_ready.store(true, Ordering::Release);
                 self.gate.heard(link.peer);
                 self.moving.notify_one();
@@ -217,7 +234,7 @@ impl Inner {
             }
         }
         for id in unknown {
-            if self.spool.quarantine().contains(id) {
+            if self.is_wanted_in_quarantine(id, link.peer) {
                 link.outbox.note(&Message::Quarantined { id });
             } else {
                 link.outbox.note(&Message::Drop { id });
@@ -254,9 +271,16 @@ impl Inner {
     }
 
     fn reconcile_quarantine(&self, link: &Link, ids: Vec<MailId>) {
-        for id in ids.into_iter().filter(|id| !self.spool.quarantine().contains(*id) && !self.spool.contains(*id)) {
-            link.outbox.note(&Message::Unquarantined { id });
+        for id in ids {
+            if !self.is_wanted_in_quarantine(id, link.peer) && !self.spool.contains(id) {
+                link.outbox.note(&Message::Unquarantined { id });
+            }
         }
+    }
+
+    /// Counts the peer among the holders of a quarantined mail, when there is one and it has too few.
+    fn is_wanted_in_quarantine(&self, id: MailId, peer: NodeId) -> bool {
+        self.desk.lock().kept.held(id, peer, self.wanted()) == Copy::Wanted
     }
 
     /// A stream with a peer came or went; the first and the last are what the takeover looks at.
@@ -301,7 +325,8 @@ struct EndsLink<'a> {
 
 impl Drop for EndsLink<'_> {
     fn drop(&mut self) {
-        self.inner.desk.lock().went(self.link, Instant::now() + self.inner.pace.move_after);
+        let (now, pace) = (Instant::now(), &self.inner.pace);
+        self.inner.desk.lock().went(self.link, now + pace.move_after, now + pace.keep_after);
         self.inner.gate.heard(self.link.peer);
     }
 }

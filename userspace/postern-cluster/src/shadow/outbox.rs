@@ -12,6 +12,9 @@ use tokio_util::sync::CancellationToken;
 use super::bounds::{OUTBOX_NOTES, OUTBOX_OCTETS};
 use super::protocol::Message;
 
+/// Messages written in one go; what waits is bounded in octets, too.
+const TOGETHER: usize = 64;
+
 /// The stream is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gone;
@@ -20,6 +23,12 @@ struct Frame {
     octets: Vec<u8>,
     /// Held until it is written; `None` for a note.
     room: Option<OwnedSemaphorePermit>,
+}
+
+impl AsRef<[u8]> for Frame {
+    fn as_ref(&self) -> &[u8] {
+        &self.octets
+    }
 }
 
 pub struct Outbox {
@@ -63,13 +72,14 @@ impl Outbox {
 
 async fn write(mut sender: Sender, mut waiting: mpsc::UnboundedReceiver<Frame>, notes: Arc<AtomicUsize>, stop: CancellationToken) {
     let all = async {
-        while let Some(frame) = waiting.recv().await {
-            if frame.room.is_none() {
-                notes.fetch_sub(1, Ordering::Relaxed);
-            }
-            if sender.send(&frame.octets).await.is_err() {
+        let mut frames = Vec::with_capacity(TOGETHER);
+        while waiting.recv_many(&mut frames, TOGETHER).await > 0 {
+            notes.fetch_sub(frames.iter().filter(|f| f.room.is_none()).count(), Ordering::Relaxed);
+            if sender.send_together(&frames).await.is_err() {
                 break;
             }
+            // Gives the room back.
+            frames.clear();
         }
     };
     tokio::select! {

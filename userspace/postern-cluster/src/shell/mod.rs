@@ -54,6 +54,8 @@ const SHORTEST: Duration = Duration::from_millis(1);
 pub struct Beginning {
     pub node: NodeId,
     pub members: Members,
+    /// The kinds of rows it knows.
+    pub kinds: KindSet,
     /// `cluster/ledger.db` in the data directory.
     pub path: PathBuf,
 }
@@ -66,7 +68,7 @@ pub async fn start(beginning: Beginning) -> Result<LedgerHandle, OpenError> {
     let (store, found) = LedgerStore::open(&beginning.path).await?;
     let store = Arc::new(ArcSwap::from_pointee(store));
     let started = Instant::now();
-    let setup = setup(beginning.node, beginning.members.clone());
+    let setup = setup(beginning.node, beginning.members.clone(), beginning.kinds);
     let (life, now) = (setup.life, now(started));
     let ledger = Ledger::open(setup, kept(&store.load_full(), found).await, now);
     let (commands, inbox) = mpsc::channel(COMMANDS);
@@ -75,6 +77,7 @@ pub async fn start(beginning: Beginning) -> Result<LedgerHandle, OpenError> {
     let shell = Shell {
         node: beginning.node,
         members: beginning.members,
+        kinds: beginning.kinds,
         started,
         ledger,
         store: Arc::clone(&store),
@@ -119,6 +122,7 @@ enum Job {
 struct Shell {
     node: NodeId,
     members: Members,
+    kinds: KindSet,
     started: Instant,
     ledger: Ledger,
     store: Arc<ArcSwap<LedgerStore>>,
@@ -312,7 +316,7 @@ impl Shell {
         let kept = kept(&store, found).await;
         self.store.store(Arc::new(store));
         let now = now(self.started);
-        self.ledger = Ledger::open(setup(self.node, self.members.clone()), kept, now);
+        self.ledger = Ledger::open(setup(self.node, self.members.clone(), self.kinds), kept, now);
         let peers: Vec<NodeId> = self.links.keys().copied().collect();
         peers.into_iter().for_each(|peer| self.ledger.connected(now, peer));
         self.ledger.tick(now);
@@ -362,9 +366,9 @@ fn now(started: Instant) -> Now {
     Now { wall: Timestamp::from_system(SystemTime::now()), steady: started.elapsed() }
 }
 
-fn setup(node: NodeId, members: Members) -> Setup {
+fn setup(node: NodeId, members: Members, kinds: KindSet) -> Setup {
     let life = Life(rand::random_range(1..=u64::MAX));
-    Setup { node, incarnation: rand::random(), life, kinds: KindSet::ALL, members }
+    Setup { node, incarnation: rand::random(), life, kinds, members }
 }
 
 /// With the declarations of void lives, which the core wants to know from the first message on.

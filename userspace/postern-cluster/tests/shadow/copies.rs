@@ -1,5 +1,6 @@
 //! Copies while their origin lives.
 
+use postern_cluster::shadow::Pace;
 use postern_cluster::shadow::protocol::{MAIL_FORMAT, Message};
 use postern_link::stream::Stream;
 use postern_model::queue::{Disposition, QueueChange};
@@ -123,6 +124,51 @@ async fn quarantined_copies_follow_their_mail() {
     join_ready(&mut a, &mut b).await;
     until("what was deleted during a cut goes after it", || b.shadow.quarantined(id(1)).is_none()).await;
     assert!(b.shadow.quarantined(id(2)).is_some());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_quarantined_mail_whose_holder_is_lost_gets_another_one() {
+    let dir = tempdir().unwrap();
+    let mut a = Node::start(1, &dir.path().join("a"), Start::default());
+    let mut others: Vec<Node> = [2, 3].map(|n| Node::start(n, &dir.path().join(n.to_string()), Start::default())).into();
+    for other in &mut others {
+        join_ready(&mut a, other).await;
+    }
+    for n in 0..40 {
+        let mut mail = mail(n);
+        mail.disposition = Disposition::Quarantine;
+        let _ = a.accept(mail, format!("evil {n}\r\n").as_bytes()).await.unwrap();
+        a.spool.quarantine_move(id(n)).await.unwrap();
+    }
+    let kept = |node: &Node| (0..40).filter(|n| node.shadow.quarantined(id(*n)).is_some()).count();
+    until("a holder has all", || others.iter().any(|o| kept(o) == 40)).await;
+    let first = others.iter().position(|o| kept(o) == 40).unwrap();
+    assert_eq!(kept(&others[1 - first]), 0);
+    cut(&mut a, &mut others[first]);
+    assert!(a.spool.quarantine().delete(id(0)).unwrap());
+    until("the other one has what is left", || kept(&others[1 - first]) == 39).await;
+    assert_eq!(others[1 - first].shadow.quarantined(id(7)).unwrap().1.body(), b"evil 7\r\n");
+    until("and nothing of it in its queue", || others[1 - first].held() == 0).await;
+    // The first is back: its copies are not needed any more.
+    join_ready(&mut a, &mut others[first]).await;
+    until("it drops them", || kept(&others[first]) == 0).await;
+    assert_eq!(kept(&others[1 - first]), 39);
+
+    // After a start nobody is asked to copy again what a holder has.
+    let (a_dir, moved) = (a.dir.clone(), a.shadow.counts().moved);
+    assert_eq!(moved, 0, "those are mails of the queue");
+    cut(&mut a, &mut others[first]);
+    cut(&mut a, &mut others[1 - first]);
+    a.kill().await;
+    until_closed(&a_dir).await;
+    // Both are joined by then, on a machine that does other things as well.
+    let keep_after = std::time::Duration::from_secs(3);
+    let mut a = Node::start(1, &a_dir, Start { pace: Pace { keep_after, ..pace() }, ..Start::default() });
+    for other in &mut others {
+        join_ready(&mut a, other).await;
+    }
+    tokio::time::sleep(keep_after + pace().tick * 10).await;
+    assert_eq!((kept(&others[first]), kept(&others[1 - first])), (0, 39));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

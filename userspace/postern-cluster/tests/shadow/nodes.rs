@@ -8,26 +8,20 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use postern_cluster::shadow::{Event, Pace, Restored, Shadow, ShadowParts};
 use postern_link::stream::Stream;
-use postern_model::address::ReversePath;
-use postern_model::envelope::{BodyType, Client, Direction, Envelope, Recipient};
 use postern_model::id::MailId;
 use postern_model::node::NodeId;
-use postern_model::queue::{Disposition, HeaderEdits, QueueChange, QueuedMail, QueuedRecipient, RecipientStatus};
-use postern_model::reason::Reason;
-use postern_model::score::Score;
+use postern_model::queue::{QueueChange, QueuedMail, RecipientStatus};
 use postern_model::settings::cluster::{ClusterSettings, WithoutPeer};
 use postern_model::settings::delivery::SpoolSettings;
-use postern_model::time::{Span, Timestamp};
+use postern_model::time::Span;
 use postern_store::spool::{Accepted, Spool, SpoolError};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+pub use crate::mails::{id, mail};
+
 pub fn node(n: u8) -> NodeId {
     NodeId([n; 16])
-}
-
-pub fn id(number: u64) -> MailId {
-    MailId::new(Timestamp(i64::try_from(number).unwrap() + 1), u128::from(number))
 }
 
 /// Deliveries: mail and recipient.
@@ -45,6 +39,7 @@ pub fn pace() -> Pace {
     Pace {
         tick: Duration::from_millis(20),
         move_after: Duration::from_millis(100),
+        keep_after: Duration::from_millis(200),
         rest: Duration::from_millis(300),
         stagger: Duration::from_millis(300),
         slept: Duration::from_secs(60),
@@ -70,11 +65,12 @@ pub struct Start {
     pub spool: SpoolSettings,
     pub members: Vec<NodeId>,
     pub delivered: Delivered,
+    pub pace: Pace,
 }
 
 impl Default for Start {
     fn default() -> Self {
-        Self { settings: settings(2), spool: spool_settings(), members: Vec::new(), delivered: Delivered::default() }
+        Self { settings: settings(2), spool: spool_settings(), members: Vec::new(), delivered: Delivered::default(), pace: pace() }
     }
 }
 
@@ -107,7 +103,7 @@ impl Node {
             settings: start.settings,
             restored,
             members: start.members,
-            pace: pace(),
+            pace: start.pace,
         };
         let (shadow, restored, events) = Shadow::start(parts).unwrap();
         let withdrawn = Arc::default();
@@ -222,39 +218,6 @@ pub async fn until_closed(dir: &Path) {
     let shadows = std::fs::read_dir(dir.join("shadows")).into_iter().flatten().flatten();
     for berth in shadows.filter(|b| b.path().join("lock").exists()) {
         until("the copies are closed", || Spool::open(berth.path(), spool_settings()).is_ok()).await;
-    }
-}
-
-pub fn mail(number: u64) -> QueuedMail {
-    let recipients: Vec<Recipient> =
-        ["one", "two"].iter().map(|name| Recipient::plain(format!("{name}{number}@example.org").parse().unwrap())).collect();
-    let address = "192.0.2.1:25".parse().unwrap();
-    QueuedMail {
-        id: id(number),
-        accepted: Timestamp(1_700_000_000_000),
-        size: 0,
-        hash: [0; 32],
-        disposition: Disposition::Deliver,
-        reason: Reason::Clean,
-        recipients: recipients.iter().cloned().map(|r| QueuedRecipient::new(r, Timestamp(0))).collect(),
-        envelope: Envelope {
-            direction: Direction::Inbound,
-            client: Client { address, local: address, helo: "mx.example.net".into(), esmtp: true, tls: None, reverse: None, login: None },
-            mail_from: ReversePath::Null,
-            recipients,
-            declared_size: None,
-            body: BodyType::SevenBit,
-            smtputf8: false,
-            require_tls: false,
-            dsn_return: None,
-            dsn_envelope_id: None,
-        },
-        edits: HeaderEdits::default(),
-        reroute: None,
-        subject: Some(format!("mail {number}")),
-        message_id: None,
-        from_header: None,
-        score: Score::new(1.5),
     }
 }
 

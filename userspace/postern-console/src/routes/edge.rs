@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use ipnet::IpNet;
 use postern_edge::client::{EdgeClient, EdgeClientError};
-use postern_model::control::{Ban, EdgeStatus, Sample, Trace};
+use postern_model::control::{Ban, EdgeStatus, Sample, Trace, TraceQuestion};
 use postern_model::reason::Reason;
 use postern_model::time::Span;
 use serde::{Deserialize, Serialize};
@@ -56,9 +56,20 @@ pub struct Unban {
 
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
-pub struct Whom {
+pub struct Packet {
+    /// Where it comes from.
     #[param(value_type = String)]
     address: IpAddr,
+    /// The port it comes from; 40000 unless given.
+    source_port: Option<u16>,
+    /// Where it goes to; unless given the first virtual address of the same family, where something is steered.
+    #[param(value_type = Option<String>)]
+    to: Option<IpAddr>,
+    /// The first SMTP port unless given.
+    port: Option<u16>,
+    /// It belongs to a connection that is open already.
+    #[serde(default)]
+    established: bool,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -75,7 +86,7 @@ pub struct Samples {
     samples: Vec<Sample>,
 }
 
-/// Interfaces, counters, feeds.
+/// Interfaces, counters, feeds, and who serves the virtual addresses.
 #[utoipa::path(get, path = "/edge", tag = "edge", responses((status = 200, body = Object), (status = 503, body = Problem)))]
 pub async fn status(State(console): State<Console>) -> Answer<Json<EdgeStatus>> {
     Ok(Json(client(&console).status().await?))
@@ -122,10 +133,11 @@ pub async fn samples(State(console): State<Console>, Asked(page): Asked<Page>) -
     Ok(Json(Samples { samples: client(&console).samples(limit(&page)).await? }))
 }
 
-/// What would happen to a packet from an address, and why.
-#[utoipa::path(get, path = "/edge/trace", tag = "edge", params(Whom), responses((status = 200, body = Object), (status = 503, body = Problem)))]
-pub async fn trace(State(console): State<Console>, Asked(whom): Asked<Whom>) -> Answer<Json<Trace>> {
-    Ok(Json(client(&console).trace(whom.address).await?))
+/// What would happen to a packet, and why.
+#[utoipa::path(get, path = "/edge/trace", tag = "edge", params(Packet), responses((status = 200, body = Object), (status = 503, body = Problem)))]
+pub async fn trace(State(console): State<Console>, Asked(packet): Asked<Packet>) -> Answer<Json<Trace>> {
+    let Packet { address, source_port, to, port, established } = packet;
+    Ok(Json(client(&console).trace(TraceQuestion { address, source_port, to, port, established }).await?))
 }
 
 /// Read the feeds again now.

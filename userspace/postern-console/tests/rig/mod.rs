@@ -12,6 +12,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::{HeaderMap, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use postern_cluster::kinds::Probe;
+use postern_cluster::node::generation::Generation;
 use postern_cluster::node::{Cluster, ClusterParts};
 use postern_console::listen::{bind_unix, serve_https, serve_unix};
 use postern_console::{Console, Duty, DutyView, LearnKind, SettingsHandle, State};
@@ -148,6 +149,7 @@ async fn cluster(dir: &std::path::Path, settings: &SettingsHandle, database: &Da
         settings: settings.live(),
         hostname: "rig.example".to_owned(),
         version: "0",
+        generation: Generation::current(),
         database: database.clone(),
         spool: spool.clone(),
         validate: Arc::new(|_| Ok(())),

@@ -12,6 +12,7 @@ use postern_ebpf_abi::allow::BITS_WORDS;
 use postern_ebpf_abi::ban::FILTER_WORDS;
 use postern_ebpf_abi::config::{Config, ports};
 use postern_ebpf_abi::front::Front;
+use postern_ebpf_abi::steer::address::FILTER_WORDS as DESTINATION_WORDS;
 
 use super::table::{TableError, shape_of};
 
@@ -19,6 +20,7 @@ const WORDS: usize = size_of::<Front>() / 8;
 const CONFIG: usize = offset_of!(Front, config) / 8;
 const CONFIG_WORDS: usize = size_of::<Config>() / 8;
 const PORTS: usize = offset_of!(Front, ports) / 8;
+const DESTINATIONS: usize = offset_of!(Front, destinations) / 8;
 const ALLOW: usize = offset_of!(Front, allow) / 8;
 const BANS: usize = offset_of!(Front, bans) / 8;
 
@@ -95,6 +97,15 @@ impl FrontMap {
             }
         }
         self.set(PORTS, &words);
+    }
+
+    pub fn destination_bits(&self, word: u32) -> u64 {
+        self.get(DESTINATIONS + (word % DESTINATION_WORDS) as usize)
+    }
+
+    /// Replaces the bits of destinations with a role.
+    pub fn set_destination_bits(&self, words: &[u64]) {
+        self.set(DESTINATIONS, &words[..words.len().min(DESTINATION_WORDS as usize)]);
     }
 
     pub fn allow_bits(&self, word: u32) -> u64 {

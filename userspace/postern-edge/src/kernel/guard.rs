@@ -2,21 +2,22 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use aya::maps::RingBuf;
+use aya::maps::{ProgramArray, RingBuf};
 use aya::programs::links::{FdLink, PinnedLink};
 use aya::programs::xdp::XdpLink;
 use aya::programs::{Xdp, XdpMode as Flavour};
 use aya::{Ebpf, EbpfLoader};
 use libbpf_sys as sys;
-use postern_ebpf_abi::config::Config;
+use postern_ebpf_abi::config::{Config, feature};
+use postern_ebpf_abi::handover::jump;
 use postern_ebpf_abi::sample::Sample;
 use postern_model::settings::edge::XdpMode;
 
 use super::maps::{KernelMaps, NAMES, duplicate, fits};
-use super::object::{OBJECT, PROGRAM};
+use super::object::{JUMPS, OBJECT, PROGRAM};
 use super::pins::{Pins, PinsError, Which};
 use super::run::{Runner, permitted};
 use super::table::{TableError, check, shape_of};
@@ -53,6 +54,8 @@ impl Mode {
 
 pub struct Guard {
     pins: Pins,
+    /// Where the programs that this one goes on to are pinned; none where it goes on to none.
+    jumps: Option<PathBuf>,
     maps: Arc<KernelMaps>,
     ebpf: Ebpf,
     features: u32,
@@ -73,7 +76,7 @@ impl Guard {
             pins.remove_maps(Which::ThisVersion)?;
         }
         let max_bans = max_bans.clamp(1, 1 << 24);
-        let mut ebpf = load(&pins, features, max_bans)?;
+        let (mut ebpf, jumps) = load(&pins, features, max_bans)?;
         let maps = KernelMaps::open(|name| {
             let error = |source| TableError { map: name.to_owned(), what: "is not in the object", source };
             duplicate(ebpf.map(name).ok_or_else(|| error(io::Error::from(io::ErrorKind::NotFound)))?).map_err(error)
@@ -85,7 +88,7 @@ impl Guard {
         }
         let samples = ebpf.take_map("SAMPLES").ok_or_else(|| GuardError::Load("the object has no map SAMPLES".into()))?;
         let samples = RingBuf::try_from(samples).map_err(|e| GuardError::Load(e.to_string()))?;
-        Ok(Self { pins, maps: Arc::new(maps), ebpf, features, max_bans, samples })
+        Ok(Self { pins, jumps, maps: Arc::new(maps), ebpf, features, max_bans, samples })
     }
 
     pub fn maps(&self) -> &Arc<KernelMaps> {
@@ -110,6 +113,7 @@ impl Guard {
         }
         let outcome = interfaces.iter().map(|name| self.guard_one(name, mode)).collect();
         self.pin_program()?;
+        self.forget_old_jumps()?;
         self.pins.remove_maps(Which::OtherVersions)?;
         Ok(outcome)
     }
@@ -122,8 +126,9 @@ impl Guard {
         if features == self.features {
             return Ok(());
         }
-        let fresh = load(&self.pins, features, self.max_bans)?;
+        let (fresh, jumps) = load(&self.pins, features, self.max_bans)?;
         let old = std::mem::replace(&mut self.ebpf, fresh);
+        self.jumps = jumps;
         self.features = features;
         for (interface, mode) in self.pins.pinned_links() {
             let path = self.pins.link(&interface, &mode);
@@ -134,6 +139,7 @@ impl Guard {
             self.replace(&path).map_err(|why| GuardError::Interface { interface, why })?;
         }
         self.pin_program()?;
+        self.forget_old_jumps()?;
         drop(old);
         Ok(())
     }
@@ -147,7 +153,8 @@ impl Guard {
             self.pins.remove(&self.pins.link(&interface, &mode))?;
         }
         self.pins.remove(&self.pins.program())?;
-        Ok(())
+        self.jumps = None;
+        self.forget_old_jumps()
     }
 
     /// Whether an interface's link is still alive: one whose interface was taken away is not.
@@ -233,7 +240,22 @@ impl Guard {
         let link: FdLink = PinnedLink::from_pin(pin).map_err(|e| chain(&e))?.into();
         let link: XdpLink = link.try_into().map_err(|e| chain(&e))?;
         let program = program_of(&mut self.ebpf).map_err(|e| e.to_string())?;
-        program.attach_to_link(link).map(drop).map_err(|e| chain(&e))
+        let id = program.attach_to_link(link).map_err(|e| chain(&e))?;
+        // The pin alone keeps the link: held by the program, too, it would outlive its pin.
+        program.take_link(id).map(drop).map_err(|e| chain(&e))
+    }
+
+    /// Unpins the programs that programs before this one went on to. The kernel empties a map of programs with its last pin: a packet
+    /// that is on its way through an old program must be through first.
+    fn forget_old_jumps(&self) -> Result<(), GuardError> {
+        let old: Vec<PathBuf> = self.pins.pinned_jumps().into_iter().filter(|path| Some(path) != self.jumps.as_ref()).collect();
+        if !old.is_empty() {
+            self.maps.wait_for_packets()?;
+        }
+        for path in old {
+            self.pins.remove(&path)?;
+        }
+        Ok(())
     }
 
     fn pin_program(&mut self) -> Result<(), GuardError> {
@@ -244,7 +266,8 @@ impl Guard {
     }
 }
 
-fn load(pins: &Pins, features: u32, max_bans: u32) -> Result<Ebpf, GuardError> {
+/// The program, and the pin of those that it goes on to. Each load has its own, so that a link gets all of them in one step.
+fn load(pins: &Pins, features: u32, max_bans: u32) -> Result<(Ebpf, Option<PathBuf>), GuardError> {
     let paths: Vec<_> = NAMES.iter().map(|name| (*name, pins.map(name))).collect();
     let mut loader = EbpfLoader::new();
     loader.override_global("FEATURES", &features, true);
@@ -256,7 +279,22 @@ fn load(pins: &Pins, features: u32, max_bans: u32) -> Result<Ebpf, GuardError> {
     }
     let mut ebpf = loader.load(OBJECT).map_err(|e| GuardError::Load(chain(&e)))?;
     program_of(&mut ebpf)?.load().map_err(|e| GuardError::Load(chain(&e)))?;
-    Ok(ebpf)
+    if features & (feature::STEER | feature::COOKIES) == 0 {
+        return Ok((ebpf, None));
+    }
+    let refused = |name: &str, e: &dyn std::error::Error| GuardError::Load(format!("{name}: {}", chain(e)));
+    let jumps = ebpf.take_map(JUMPS).ok_or_else(|| GuardError::Load(format!("the object has no map {JUMPS}")))?;
+    let mut jumps = ProgramArray::try_from(jumps).map_err(|e| refused(JUMPS, &e))?;
+    for (number, name) in jump::PROGRAMS.iter().enumerate() {
+        let program = ebpf.program_mut(name).and_then(|p| <&mut Xdp>::try_from(p).ok());
+        let program = program.ok_or_else(|| GuardError::Load(format!("the object has no XDP program {name}")))?;
+        program.load().map_err(|e| refused(name, &e))?;
+        let fd = program.fd().map_err(|e| refused(name, &e))?;
+        jumps.set(number as u32, fd, 0).map_err(|e| refused(name, &e))?;
+    }
+    let pin = pins.next_jumps();
+    jumps.pin(&pin).map_err(|e| refused(JUMPS, &e))?;
+    Ok((ebpf, Some(pin)))
 }
 
 /// Maps of an earlier process are used again only if all are there, with our layout.

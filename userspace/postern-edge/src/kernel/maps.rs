@@ -10,12 +10,15 @@ use postern_ebpf_abi::feed::v6::FeedsV6;
 use postern_ebpf_abi::front::Front;
 use postern_ebpf_abi::reason::Reason;
 use postern_ebpf_abi::sample::{Count, Sampling};
+use postern_ebpf_abi::steer::address::Address;
+use postern_ebpf_abi::steer::ring::PeerCount;
 
 use super::front::FrontMap;
+use super::steer::SteerMaps;
 use super::table::{Kind, Maps, PerCpuTable, Table, TableError, zeroed};
 
 /// Names of all maps, as in `ebpf/postern-ebpf`.
-pub const NAMES: [&str; 15] = [
+pub const NAMES: [&str; 19] = [
     "FRONT",
     "ALLOW",
     "BANS_V4",
@@ -31,6 +34,10 @@ pub const NAMES: [&str; 15] = [
     "COUNTERS",
     "SAMPLING",
     "SAMPLES",
+    "RING",
+    "CONNECTIONS",
+    "ADDRESSES",
+    "PEERS",
 ];
 
 #[derive(Debug)]
@@ -50,6 +57,7 @@ pub struct KernelMaps {
     pub rate_total: Table<u32, u64>,
     pub counters: PerCpuTable<Count>,
     pub sampling: PerCpuTable<Sampling>,
+    pub steer: SteerMaps,
     /// What the feeds' slots hold while nothing is loaded.
     empty: EmptyFeeds,
 }
@@ -106,6 +114,7 @@ impl KernelMaps {
             rate_total: table!("RATE_TOTAL"),
             counters: PerCpuTable::from_fd("COUNTERS", take("COUNTERS")?)?,
             sampling: PerCpuTable::from_fd("SAMPLING", take("SAMPLING")?)?,
+            steer: SteerMaps::open(take)?,
             empty,
         };
         Ok(maps)
@@ -131,6 +140,18 @@ impl KernelMaps {
             self.feeds_v6.put(0, self.empty.feeds_v6.fd())?;
         }
         Ok(())
+    }
+
+    /// Waits until every packet that is now on its way through a program has left it.
+    ///
+    /// # Errors
+    /// As the kernel says.
+    pub fn wait_for_packets(&self) -> Result<(), TableError> {
+        // The kernel waits for a grace period whenever a map in an array of maps is exchanged, be it by itself.
+        match self.feeds_v4.open(0)? {
+            Some(fd) => self.feeds_v4.put(0, fd.as_fd()),
+            None => Ok(()),
+        }
     }
 
     /// Empties a table and frees its memory. It must not belong to the generation in force.
@@ -200,7 +221,9 @@ pub(super) fn fits(name: &str, found: super::table::Shape) -> bool {
         "COUNTERS" => (4, size_of::<Count>()),
         "SAMPLING" => (4, size_of::<Sampling>()),
         "SAMPLES" => (0, 0),
-        "FEEDS_V4" | "FEED_TABLE_V4" | "FEEDS_V6" | "FEED_TABLE_V6" => (4, 4),
+        "ADDRESSES" => (size_of::<Address>(), 4),
+        "PEERS" => (4, size_of::<PeerCount>()),
+        "RING" | "CONNECTIONS" | "FEEDS_V4" | "FEED_TABLE_V4" | "FEEDS_V6" | "FEED_TABLE_V6" => (4, 4),
         _ => (4, 8),
     };
     (found.key_size as usize, found.value_size as usize) == (key, value)

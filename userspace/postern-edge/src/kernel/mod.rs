@@ -6,4 +6,5 @@ pub mod maps;
 pub mod object;
 pub mod pins;
 pub mod run;
+pub mod steer;
 pub mod table;

@@ -1,8 +1,9 @@
 //! The directory in bpffs where link, program and maps live on when edge is dead.
 //!
 //! ```text
-//! <dir>/maps-v3/FRONT, BANS_V4, …   maps of this layout (postern_ebpf_abi::VERSION)
+//! <dir>/maps-v4/FRONT, BANS_V4, …   maps of this layout (postern_ebpf_abi::VERSION)
 //! <dir>/program                      the program in force
+//! <dir>/jumps/1                      the programs that it goes on to
 //! <dir>/links/eth0:native            one link per guarded interface, with its mode
 //! ```
 //!
@@ -67,6 +68,7 @@ impl Pins {
     fn prepared(self) -> Result<Self, PinsError> {
         make(&self.maps())?;
         make(&self.links())?;
+        make(&self.jumps())?;
         Ok(self)
     }
 
@@ -84,6 +86,21 @@ impl Pins {
 
     pub fn program(&self) -> PathBuf {
         self.dir.join("program")
+    }
+
+    fn jumps(&self) -> PathBuf {
+        self.dir.join("jumps")
+    }
+
+    pub fn pinned_jumps(&self) -> Vec<PathBuf> {
+        std::fs::read_dir(self.jumps()).map_or_else(|_| Vec::new(), |entries| entries.filter_map(|e| Some(e.ok()?.path())).collect())
+    }
+
+    /// A pin that no program in force uses yet.
+    pub fn next_jumps(&self) -> PathBuf {
+        let number = |path: &PathBuf| path.file_name()?.to_str()?.parse::<u64>().ok();
+        let last = self.pinned_jumps().iter().filter_map(number).max().unwrap_or(0);
+        self.jumps().join((last + 1).to_string())
     }
 
     pub fn links(&self) -> PathBuf {

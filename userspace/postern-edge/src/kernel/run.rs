@@ -12,6 +12,11 @@ use super::table::{check, owned};
 
 pub const XDP_DROP: u32 = 1;
 pub const XDP_PASS: u32 = 2;
+pub const XDP_TX: u32 = 3;
+pub const XDP_REDIRECT: u32 = 4;
+
+/// Octets by which a program may lengthen a packet: the outer header of a tunnel.
+const MOST_ADDED: usize = 128;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ran {
@@ -55,7 +60,8 @@ impl Runner {
     }
 
     /// A program that writes a random IPv4 source address out of `addresses` into each packet and then goes on to `program`. Given one
-    /// packet many times, `program` sees another address each time: a fixed one would measure a warm cache only.
+    /// packet many times, `program` sees another address each time: a fixed one would measure a warm cache only. What a program that
+    /// forwards changes (MAC addresses, TTL, type of service) is put back as well.
     ///
     /// # Errors
     /// When the kernel refuses.
@@ -74,13 +80,18 @@ impl Runner {
             op(0x44, 0, 0, 0, addresses.fixed as i32),   // w0 |= the others
             op(0xdc, 0, 0, 0, 32),                       // to network order
             op(0x63, 7, 0, 26, 0),                       // the source address = r0
-            op(0xbf, 1, 6, 0, 0),                        // r1 = ctx
-            op(0x18, 2, 1, 0, jump.as_raw_fd()),         // r2 = map
-            op(0, 0, 0, 0, 0),                           // (second half)
-            op(0xb7, 3, 0, 0, 0),                        // r3 = 0
-            op(0x85, 0, 0, 0, 12),                       // bpf_tail_call(ctx, map, 0)
-            op(0xb7, 0, 0, 0, 0),                        // end: r0 = XDP_ABORTED
-            op(0x95, 0, 0, 0, 0),                        // return r0
+            op(0x62, 7, 0, 0, 0x0202_0202),              // MAC addresses: to 02:02:02:02:02:02,
+            op(0x62, 7, 0, 4, 0x0102_0202),              // from 02:01 and zeros
+            op(0x62, 7, 0, 8, 0),
+            op(0x72, 7, 0, 15, 0),               // type of service
+            op(0x72, 7, 0, 22, 64),              // TTL
+            op(0xbf, 1, 6, 0, 0),                // r1 = ctx
+            op(0x18, 2, 1, 0, jump.as_raw_fd()), // r2 = map
+            op(0, 0, 0, 0, 0),                   // (second half)
+            op(0xb7, 3, 0, 0, 0),                // r3 = 0
+            op(0x85, 0, 0, 0, 12),               // bpf_tail_call(ctx, map, 0)
+            op(0xb7, 0, 0, 0, 0),                // end: r0 = XDP_ABORTED
+            op(0x95, 0, 0, 0, 0),                // return r0
         ];
         let rotating = load(&code)?;
         let (slot, raw) = (0u32, program.as_raw_fd());
@@ -102,6 +113,21 @@ impl Runner {
         // SAFETY: the packet outlives the call.
         check(unsafe { sys::bpf_prog_test_run_opts(self.program.as_raw_fd(), &raw mut options) })?;
         Ok(Ran { action: options.retval, each: Duration::from_nanos(options.duration.into()) })
+    }
+
+    /// Gives `packet` to the program once; what it did, and the packet as it left it.
+    ///
+    /// # Errors
+    /// As for [`Runner::run`].
+    pub fn run_out(&self, packet: &[u8]) -> io::Result<(Ran, Vec<u8>)> {
+        let mut out = vec![0u8; packet.len() + MOST_ADDED];
+        let mut options = options(packet, 1);
+        options.data_out = out.as_mut_ptr().cast();
+        options.data_size_out = out.len() as u32;
+        // SAFETY: both packets outlive the call.
+        check(unsafe { sys::bpf_prog_test_run_opts(self.program.as_raw_fd(), &raw mut options) })?;
+        out.truncate(options.data_size_out as usize);
+        Ok((Ran { action: options.retval, each: Duration::from_nanos(options.duration.into()) }, out))
     }
 
     /// Sends `count` copies of `packet` as live frames of the interface with index `interface`: what the program passes goes

@@ -40,6 +40,8 @@ pub enum Kind {
     /// An array that userspace writes through memory; those of a kind may differ in size within an array of maps.
     Mapped,
     Hash,
+    /// A hash that makes room by dropping what was not used for longest.
+    Recent,
 }
 
 #[derive(Debug)]
@@ -73,12 +75,13 @@ impl<K: Plain, V: Plain> Table<K, V> {
         let map_type = match kind {
             Kind::Array | Kind::Mapped => sys::BPF_MAP_TYPE_ARRAY,
             Kind::Hash => sys::BPF_MAP_TYPE_HASH,
+            Kind::Recent => sys::BPF_MAP_TYPE_LRU_HASH,
         };
         let c_name = CString::new(name).unwrap_or_default();
         let (key, value) = (size_of::<K>() as u32, size_of::<V>() as u32);
         let mut options = sys::bpf_map_create_opts { sz: size_of::<sys::bpf_map_create_opts>() as _, ..Default::default() };
         options.map_flags = match kind {
-            Kind::Array => 0,
+            Kind::Array | Kind::Recent => 0,
             Kind::Mapped => sys::BPF_F_INNER_MAP | sys::BPF_F_MMAPABLE,
             Kind::Hash => sys::BPF_F_NO_PREALLOC,
         };

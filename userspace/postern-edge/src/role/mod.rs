@@ -1,11 +1,13 @@
 //! The role `edge`: a process with the rights to load programs and nothing else to do. It serves one unix socket
 //! ([`postern_model::control`]); when it dies the program goes on with the maps as they are.
 //!
-//! [`state`] is what it knows and does, [`server`] the socket, [`feeds`] the reading of feeds beside it.
+//! [`state`] is what it knows and does, [`server`] the socket, [`feeds`] the reading of feeds beside it, [`steering`] what keeps
+//! ring and virtual addresses.
 
 mod feeds;
 mod server;
 mod state;
+mod steering;
 
 use std::future::Future;
 use std::io;
@@ -56,6 +58,8 @@ struct Shared {
     state: Mutex<State>,
     /// Feeds are due: settings changed, or somebody asked.
     feeds: Notify,
+    /// There is a new plan of who serves the virtual addresses, or other settings.
+    steering: Notify,
 }
 
 /// Serves until `shutdown` is done. The program stays attached.
@@ -67,15 +71,19 @@ pub async fn run(options: RoleOptions, shutdown: impl Future<Output = ()>) -> Re
     let folder = options.data_dir.join("edge");
     let shared = tokio::task::spawn_blocking({
         let folder = folder.clone();
-        move || Arc::new(Shared { state: Mutex::new(State::start(&folder, &options.bpf_dir, options.settings)), feeds: Notify::new() })
+        move || {
+            let state = Mutex::new(State::start(&folder, &options.bpf_dir, options.settings));
+            Arc::new(Shared { state, feeds: Notify::new(), steering: Notify::new() })
+        }
     })
     .await?;
     let serving = tokio::spawn(server::serve(listener, Arc::clone(&shared)));
     let feeding = tokio::spawn(feeds::keep(Arc::clone(&shared), folder));
+    let steering = tokio::spawn(steering::keep(Arc::clone(&shared)));
     let ticking = tokio::spawn(tick(Arc::clone(&shared)));
     tracing::info!(socket = %options.socket.display(), "edge serves");
     shutdown.await;
-    for task in [serving, feeding, ticking] {
+    for task in [serving, feeding, steering, ticking] {
         task.abort();
     }
     tokio::task::spawn_blocking(move || save(&shared)).await?;

@@ -70,11 +70,15 @@ async fn converse(stream: UnixStream, shared: &Arc<Shared>) -> io::Result<()> {
         }
         let request: EdgeRequest = serde_json::from_slice(&line)?;
         let feeds_change = matches!(request, EdgeRequest::Apply { .. } | EdgeRequest::ReloadFeeds);
+        let steering_changes = matches!(request, EdgeRequest::Apply { .. } | EdgeRequest::Steer { .. });
         let shared_here = Arc::clone(shared);
         let reply = tokio::task::spawn_blocking(move || shared_here.state.lock().handle(request)).await;
         let reply = reply.unwrap_or_else(|e| EdgeReply::Refused { why: format!("edge failed at this request: {e}") });
         if feeds_change {
             shared.feeds.notify_one();
+        }
+        if steering_changes {
+            shared.steering.notify_one();
         }
         let mut answer = serde_json::to_vec(&reply)?;
         answer.push(b'\n');

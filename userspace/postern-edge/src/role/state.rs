@@ -10,8 +10,9 @@ use postern_ebpf_abi::address::Source;
 use postern_ebpf_abi::config::{Config, feature};
 use postern_ebpf_abi::reason::Reason as EdgeReason;
 use postern_ebpf_abi::sample::Sample as RawSample;
-use postern_model::control::{Ban, Counter, EdgeReply, EdgeRequest, EdgeStatus, InterfaceStatus, Sample, Trace};
+use postern_model::control::{Ban, Counter, EdgeReply, EdgeRequest, EdgeStatus, InterfaceStatus, Sample, Trace, TraceQuestion};
 use postern_model::settings::edge::EdgeSettings;
+use postern_model::steering::{SteerPlan, SteeringStatus};
 use postern_model::time::Timestamp;
 
 use crate::allow_list;
@@ -26,12 +27,14 @@ use crate::kernel::guard::Guard;
 use crate::kernel::maps::KernelMaps;
 use crate::kernel::pins::Pins;
 use crate::network;
-use crate::trace;
+use crate::trace::{self, Question};
 
 /// Samples kept for whoever looks.
 const SAMPLES: usize = 1000;
 /// Samples a second on each CPU: enough to see what goes on, too few to cost anything in a flood.
 const SAMPLES_PER_SECOND: u32 = 200;
+/// Answers "packet too big" a second: one teaches a client's path (RFC 1812 §4.3.2.8 wants a limit).
+const TOO_BIG_PER_SECOND: u32 = 100;
 /// Between two writings of the bans, at least; and at least twenty times as long as one takes.
 const SAVE_EVERY: Duration = Duration::from_secs(2);
 /// Between two looks after links of interfaces that came or went.
@@ -48,6 +51,9 @@ pub struct State {
     feeds: FeedSet,
     feeds_changed: bool,
     feeds_forced: bool,
+    steer_plan: Option<SteerPlan>,
+    steer_told: Instant,
+    steering: Option<SteeringStatus>,
     samples: VecDeque<Sample>,
     clocks: Clocks,
     looked_after: Instant,
@@ -67,6 +73,19 @@ pub struct FeedWork {
     pub maps: Arc<KernelMaps>,
     pub rules: Vec<Rule>,
     pub seed: u64,
+}
+
+/// Who shall serve the virtual addresses, and with what.
+pub struct SteeringOrder {
+    pub plan: Option<SteerPlan>,
+    pub told: Instant,
+    /// Where peers are met.
+    pub interface: Option<String>,
+    /// Interfaces with the program on them.
+    pub guarded: Vec<String>,
+    pub maps: Option<Arc<KernelMaps>>,
+    /// What was wrong at the last look.
+    pub trouble: Option<String>,
 }
 
 /// A copy of the bans on its way to disk.
@@ -120,6 +139,9 @@ impl State {
             feeds: FeedSet::default(),
             feeds_changed: false,
             feeds_forced: false,
+            steer_plan: None,
+            steer_told: now,
+            steering: None,
             samples: VecDeque::new(),
             clocks,
             looked_after: now,
@@ -151,9 +173,14 @@ impl State {
                 self.fetch_samples();
                 EdgeReply::Samples { samples: self.samples.iter().rev().take(limit).cloned().collect() }
             }
-            EdgeRequest::Trace { address } => self.trace(address),
+            EdgeRequest::Trace(asked) => self.trace(&asked),
             EdgeRequest::ReloadFeeds => {
                 self.feeds_forced = true;
+                EdgeReply::Done
+            }
+            EdgeRequest::Steer { plan } => {
+                self.steer_plan = plan.map(|p| *p);
+                self.steer_told = Instant::now();
                 EdgeReply::Done
             }
         }
@@ -207,7 +234,13 @@ impl State {
         let s = &self.settings;
         let mut wanted = feature::BANS | feature::SAMPLES;
         let rates = s.rates.syn_per_second > 0 || s.rates.total_syn_per_second > 0;
-        for (on, bit) in [(!s.allow.is_empty(), feature::ALLOW), (!s.feeds.is_empty(), feature::FEEDS), (rates, feature::RATES)] {
+        for (on, bit) in [
+            (!s.allow.is_empty(), feature::ALLOW),
+            (!s.feeds.is_empty(), feature::FEEDS),
+            (rates, feature::RATES),
+            (self.steering.is_some(), feature::STEER),
+            (s.steering.syn_cookies_above > 0, feature::COOKIES),
+        ] {
             wanted |= if on { bit } else { 0 };
         }
         match &mut self.kernel {
@@ -274,11 +307,20 @@ impl State {
         self.set_features()
     }
 
-    fn trace(&self, address: IpAddr) -> EdgeReply {
-        let port = self.settings.smtp_ports.first().copied().unwrap_or(25);
+    fn trace(&self, asked: &TraceQuestion) -> EdgeReply {
+        let address = asked.address;
+        let of_family = |a: &&IpAddr| a.is_ipv4() == address.is_ipv4();
+        let steered = || self.steer_plan.as_ref()?.addresses.iter().map(|a| &a.address).find(of_family).copied();
+        let question = Question {
+            source: address,
+            source_port: asked.source_port.unwrap_or(40_000),
+            destination: asked.to.or_else(steered),
+            port: asked.port.or(self.settings.smtp_ports.first().copied()).unwrap_or(25),
+            opens: !asked.established,
+        };
         let trace = match &self.kernel {
             Kernel::Guarding { guard, .. } => {
-                trace::trace(guard.maps(), guard.features(), address, port, &self.feeds.names()).map_err(|e| e.to_string())
+                trace::trace(guard.maps(), guard.features(), &question, &self.feeds.names()).map_err(|e| e.to_string())
             }
             Kernel::Without(why) => {
                 Ok(Trace { address, action: "pass".into(), reason: EdgeReason::Pass.name().into(), steps: vec![why.clone()] })
@@ -286,6 +328,12 @@ impl State {
         };
         match trace {
             Ok(mut trace) => {
+                for member in self.steering.iter().flat_map(|s| &s.members) {
+                    let number = member.number.map(|n| format!("peer {n},"));
+                    if number.is_some_and(|n| trace.steps.iter().any(|step| step.contains(&n))) {
+                        trace.steps.push(format!("that is {}, {}", member.name, member.state.name()));
+                    }
+                }
                 if !self.interfaces.iter().any(|i| i.attached) {
                     trace.steps.push("but no interface is guarded: every packet passes".into());
                 }
@@ -318,6 +366,13 @@ impl State {
             };
             status.counters = counted.into_iter().map(counter).collect();
             status.samples_lost = guard.maps().samples_lost().unwrap_or(0);
+            status.steering = self.steering.clone().map(|mut steering| {
+                for member in &mut steering.members {
+                    let count = member.number.and_then(|n| guard.maps().steer.peer_count(n.into()).ok()).unwrap_or_default();
+                    (member.sent, member.sent_octets, member.received) = (count.sent_packets, count.sent_octets, count.received_packets);
+                }
+                steering
+            });
         }
         status
     }
@@ -366,6 +421,29 @@ impl State {
         }
     }
 
+    pub fn steering_order(&self) -> SteeringOrder {
+        let maps = match &self.kernel {
+            Kernel::Guarding { guard, .. } => Some(Arc::clone(guard.maps())),
+            Kernel::Without(_) => None,
+        };
+        SteeringOrder {
+            plan: self.steer_plan.clone(),
+            told: self.steer_told,
+            interface: self.settings.steering_interface().map(str::to_owned),
+            guarded: self.interfaces.iter().filter(|i| i.attached).map(|i| i.name.clone()).collect(),
+            maps,
+            trouble: self.steering.as_ref().and_then(|s| s.trouble.clone()),
+        }
+    }
+
+    /// What became of the last order.
+    pub fn steered(&mut self, status: Option<SteeringStatus>) {
+        self.steering = status;
+        if let Err(why) = self.set_features() {
+            tracing::error!("the program does not steer: {why}");
+        }
+    }
+
     pub fn save_is_due(&self) -> bool {
         self.dirty && Instant::now() >= self.next_save
     }
@@ -409,6 +487,8 @@ fn fill(maps: &KernelMaps, s: &EdgeSettings) -> Result<(), String> {
         // A second's worth may come at once.
         total_burst: total,
         sample_every: s.sample_every,
+        cookies_above: s.steering.syn_cookies_above,
+        too_big_per_second: TOO_BIG_PER_SECOND,
         samples_per_second: SAMPLES_PER_SECOND,
         ..maps.front.config()
     };

@@ -1,10 +1,12 @@
 //! Frames written as words: `ip4:192.0.2.1 tcp:25 syn`. The words are explained in tests/packets/README.md.
 
-#![allow(dead_code)]
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub mod inner;
 pub mod kernel;
+pub mod network;
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 #[derive(Default)]
 struct Words {
@@ -21,6 +23,13 @@ struct Words {
     /// Next header value, octets after the two first.
     extensions: Vec<(u8, Vec<u8>)>,
     transport: Vec<u8>,
+    to: Option<IpAddr>,
+    /// MAC addresses: destination and source.
+    macs: [[u8; 6]; 2],
+    class: u8,
+    ttl: u8,
+    quote: inner::Quote,
+    outer: inner::Outer,
     flags: u8,
     data_offset: Option<u8>,
     data: usize,
@@ -31,8 +40,9 @@ struct Words {
 
 /// Builds the frame that `text` describes; what cannot be understood is named.
 pub fn build(text: &str) -> Result<Vec<u8>, String> {
-    let mut w = Words::default();
+    let mut w = Words { macs: [OWN_MAC, ROUTER_MAC], ttl: 64, ..Words::default() };
     let mut port = None;
+    let mut from_port = 40_000;
     for word in text.split_ascii_whitespace() {
         let (name, value) = word.split_once([':', '=']).unwrap_or((word, ""));
         let number = || value.parse::<usize>().map_err(|_| format!("{word}: not a number"));
@@ -43,6 +53,15 @@ pub fn build(text: &str) -> Result<Vec<u8>, String> {
             "type" => w.kind = Some(u16::from_str_radix(value, 16).map_err(|_| format!("{word}: not hexadecimal"))?),
             "ip4" => w.v4 = Some(value.parse().map_err(|_| format!("{word}: no IPv4 address"))?),
             "ip6" => w.v6 = Some(word[4..].parse().map_err(|_| format!("{word}: no IPv6 address"))?),
+            "to" => w.to = Some(word[3..].parse().map_err(|_| format!("{word}: no address"))?),
+            "mac" => w.macs[0] = mac(value)?,
+            "by" => w.macs[1] = mac(value)?,
+            "hop" => w.class |= mark(number()?)? << 2,
+            "class" => w.class |= u8::from_str_radix(value, 16).map_err(|_| format!("{word}: not hexadecimal"))?,
+            "ttl" => w.ttl = number()? as u8,
+            "sport" => from_port = number()? as u16,
+            _ if w.quote.reads(name, &word[(name.len() + 1).min(word.len())..])? => {}
+            _ if w.outer.reads(name, &word[(name.len() + 1).min(word.len())..])? => {}
             "opts" => w.options = number()?,
             "frag" => w.fragment |= number()? as u16,
             "mf" => w.fragment |= 0x2000,
@@ -86,18 +105,69 @@ pub fn build(text: &str) -> Result<Vec<u8>, String> {
     if let Some(port) = port {
         let offset = w.data_offset.unwrap_or(5);
         let mut tcp = vec![0; 20.max(usize::from(offset) * 4)];
-        tcp[0..2].copy_from_slice(&40_000u16.to_be_bytes());
+        tcp[0..2].copy_from_slice(&from_port.to_be_bytes());
         tcp[2..4].copy_from_slice(&port.to_be_bytes());
         tcp[12] = offset << 4;
         tcp[13] = w.flags;
         tcp.extend(vec![0; w.data]);
         w.transport = tcp;
     }
+    if w.quote.is_some() {
+        w.protocol = w.protocol.or(Some(if w.v6.is_some() { 58 } else { 1 }));
+        w.transport = w.quote.message(w.v6.is_some());
+    }
     Ok(frame(w))
 }
 
+/// The guard's own address on layer 2, and that of the router which brings packets from outside.
+pub const OWN_MAC: [u8; 6] = [2; 6];
+pub const ROUTER_MAC: [u8; 6] = [2, 0, 0, 0, 2, 1];
+
+/// `own`, `router`, `all`, the number of a peer, or the address in hexadecimal.
+pub fn mac(text: &str) -> Result<[u8; 6], String> {
+    match text {
+        "own" => return Ok(OWN_MAC),
+        "router" => return Ok(ROUTER_MAC),
+        "all" => return Ok([0xff; 6]),
+        _ => {}
+    }
+    if text.len() == 12 {
+        let bits = u64::from_str_radix(text, 16).map_err(|_| format!("{text}: no MAC address"))?.to_be_bytes();
+        return Ok(std::array::from_fn(|i| bits[i + 2]));
+    }
+    let number: u8 = text.parse().map_err(|_| format!("{text}: no number of a peer"))?;
+    Ok([2, 0, 0, 0, 1, number])
+}
+
+/// DSCP of a packet that was forwarded so often.
+fn mark(hop: usize) -> Result<u8, String> {
+    match hop {
+        0 => Ok(0),
+        1 => Ok(0b00_0011),
+        2 => Ok(0b00_0111),
+        _ => Err(format!("hop {hop}: 0 to 2")),
+    }
+}
+
+/// The internet checksum.
+pub fn sum(octets: &[u8]) -> u16 {
+    let words = octets.chunks(2).map(|c| u32::from(c[0]) << 8 | c.get(1).map_or(0, |o| u32::from(*o)));
+    let mut sum: u32 = words.sum();
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    !(sum as u16)
+}
+
+/// Puts the checksum into an IPv4 header.
+fn seal(header: &mut [u8]) {
+    header[10..12].fill(0);
+    let sum = sum(header).to_be_bytes();
+    header[10..12].copy_from_slice(&sum);
+}
+
 fn frame(w: Words) -> Vec<u8> {
-    let mut f = vec![2; 12];
+    let mut f = w.macs.concat();
     for tag in &w.tags {
         f.extend(tag.to_be_bytes());
         f.extend([0, 7]);
@@ -117,10 +187,13 @@ fn frame(w: Words) -> Vec<u8> {
         ip[0] = w.version.unwrap_or(4) << 4 | w.header.unwrap_or((header / 4) as u8);
         ip[2..4].copy_from_slice(&w.total.unwrap_or((header + w.transport.len()) as u16).to_be_bytes());
         ip[6..8].copy_from_slice(&w.fragment.to_be_bytes());
-        ip[8] = 64;
+        ip[1] = w.class;
+        ip[8] = w.ttl;
         ip[9] = protocol;
         ip[12..16].copy_from_slice(&source.octets());
-        ip[16..20].copy_from_slice(&[203, 0, 113, 25]);
+        let to = if let Some(IpAddr::V4(to)) = w.to { to.octets() } else { [203, 0, 113, 25] };
+        ip[16..20].copy_from_slice(&to);
+        seal(&mut ip);
         f.extend(ip);
         f.extend(&w.transport);
     } else if let Some(source) = w.v6 {
@@ -140,14 +213,17 @@ fn frame(w: Words) -> Vec<u8> {
         ip[0] = w.version.unwrap_or(6) << 4;
         ip[4..6].copy_from_slice(&w.total.unwrap_or(chain.len() as u16).to_be_bytes());
         ip[6] = w.extensions.first().map_or(protocol, |(kind, _)| *kind);
-        ip[7] = 64;
+        (ip[0], ip[1]) = (ip[0] | w.class >> 4, w.class << 4);
+        ip[7] = w.ttl;
         ip[8..24].copy_from_slice(&source.octets());
-        ip[24..40].copy_from_slice(&"2001:db8:25::25".parse::<Ipv6Addr>().unwrap_or(Ipv6Addr::LOCALHOST).octets());
+        let to = if let Some(IpAddr::V6(to)) = w.to { to } else { "2001:db8:25::25".parse().unwrap_or(Ipv6Addr::LOCALHOST) };
+        ip[24..40].copy_from_slice(&to.octets());
         f.extend(ip);
         f.extend(chain);
     } else {
         f.extend(vec![0; 46]);
     }
+    w.outer.wrap(&mut f, 14 + 4 * w.tags.len());
     f.extend(vec![0; w.pad]);
     f.truncate(w.keep.unwrap_or(f.len()).min(f.len() - w.cut.min(f.len())));
     f

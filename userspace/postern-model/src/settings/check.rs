@@ -1,6 +1,9 @@
 //! Contradictions that a single field cannot see.
 
+use std::net::IpAddr;
+
 use super::delivery::RecipientCheck;
+use super::edge::EdgeSettings;
 use super::{Problem, Settings};
 
 /// Everything that is wrong with settings whose every field is well-formed.
@@ -130,6 +133,7 @@ pub fn check(s: &Settings) -> Vec<Problem> {
             say(format!("edge.feeds[{i}].url"), "write an http:// or https:// address".into());
         }
     }
+    steering(&s.edge, &mut say);
     if s.edge.sample_every == 0 {
         say("edge.sample_every".into(), "0 is no rate: write 1 for every dropped packet".into());
     }
@@ -141,4 +145,35 @@ pub fn check(s: &Settings) -> Vec<Problem> {
         say("dns_lists.lists".into(), "lists need name resolution but dns.enabled is false".into());
     }
     found
+}
+
+/// Places in the kernel's table of them.
+const VIRTUAL_ADDRESSES: usize = 64;
+
+fn steering(edge: &EdgeSettings, say: &mut impl FnMut(String, String)) {
+    let s = &edge.steering;
+    for (i, address) in s.addresses.iter().enumerate() {
+        let path = format!("edge.steering.addresses[{i}]");
+        if address.is_unspecified() || address.is_multicast() || address.is_loopback() || is_link_local(address) {
+            say(path, format!("{address} cannot be reached from elsewhere: write a unicast address of the segment"));
+        } else if s.addresses[..i].contains(address) {
+            say(path, format!("{address} stands twice"));
+        }
+    }
+    if s.addresses.len() > VIRTUAL_ADDRESSES {
+        say("edge.steering.addresses".into(), format!("{} addresses: at most {VIRTUAL_ADDRESSES}", s.addresses.len()));
+    }
+    if !(1..=1000).contains(&s.weight) {
+        say("edge.steering.weight".into(), format!("{}: write 1 to 1000", s.weight));
+    }
+    if s.ramp_up.0 > std::time::Duration::from_secs(3600) {
+        say("edge.steering.ramp_up".into(), format!("{}: write one hour or less", s.ramp_up));
+    }
+}
+
+fn is_link_local(address: &IpAddr) -> bool {
+    match address {
+        IpAddr::V4(a) => a.is_link_local(),
+        IpAddr::V6(a) => a.is_unicast_link_local(),
+    }
 }

@@ -1,5 +1,6 @@
 //! `[edge]`: what the XDP program does.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use ipnet::IpNet;
@@ -35,6 +36,8 @@ pub struct EdgeSettings {
     pub feeds: Vec<Feed>,
     pub rates: RateSettings,
     pub bans: BanSettings,
+    /// One address for the whole cluster.
+    pub steering: SteeringSettings,
     /// One of so many dropped packets is shown as a sample.
     pub sample_every: u32,
 }
@@ -50,6 +53,7 @@ impl Default for EdgeSettings {
             feeds: Vec::new(),
             rates: RateSettings::default(),
             bans: BanSettings::default(),
+            steering: SteeringSettings::default(),
             sample_every: 64,
         }
     }
@@ -130,5 +134,56 @@ impl Default for BanSettings {
             failed_logins: 10,
             protocol_errors: 30,
         }
+    }
+}
+
+/// What decides which node serves a connection to a virtual address.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum SteerBy {
+    /// The client's address (IPv6: its /64): a client always meets the same node, and fragments and ICMP errors find it.
+    #[default]
+    Source,
+    /// Address and ports: spreads the connections of few large clients, too. Fragments of such connections are lost.
+    Connection,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SteeringSettings {
+    /// Virtual addresses that all nodes of the cluster serve together; empty: no steering. None of them may be configured on a
+    /// machine: the nodes put them there.
+    #[schemars(with = "Vec<String>")]
+    pub addresses: Vec<IpAddr>,
+    pub by: SteerBy,
+    /// A node that comes (back) gets its share of new connections step by step over this time.
+    pub ramp_up: Span,
+    /// New connections a second to this node's SMTP ports above which they are answered with SYN cookies at the network card; 0: never
+    /// (the kernel has cookies of its own when a port's queue overflows).
+    pub syn_cookies_above: u32,
+    /// The interface where this node meets its peers and announces virtual addresses; empty: the first guarded one. Node-local.
+    pub interface: String,
+    /// This node's share beside the others' weights, 1 to 1000. Node-local.
+    pub weight: u32,
+}
+
+impl Default for SteeringSettings {
+    fn default() -> Self {
+        Self {
+            addresses: Vec::new(),
+            by: SteerBy::Source,
+            ramp_up: Span::seconds(60),
+            syn_cookies_above: 0,
+            interface: String::new(),
+            weight: 100,
+        }
+    }
+}
+
+impl EdgeSettings {
+    /// Where peers are met: the interface that is named for it, else the first guarded one.
+    pub fn steering_interface(&self) -> Option<&str> {
+        let named = Some(self.steering.interface.as_str()).filter(|i| !i.is_empty());
+        named.or(self.interfaces.first().map(String::as_str))
     }
 }

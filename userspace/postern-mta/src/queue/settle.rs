@@ -167,6 +167,15 @@ impl Queue {
             .map(|(_, s)| s)
             .filter(|s| s.status == RecipientStatus::Failed && s.recipient.notify.is_none_or(|n| n.failure))
             .collect();
+        let succeeded: Vec<QueuedRecipient> = states
+            .iter()
+            .map(|(_, s)| s)
+            .filter(|s| !report.passes_dsn && s.status == RecipientStatus::Delivered && s.recipient.notify.is_some_and(|n| n.success))
+            .cloned()
+            .collect();
+        if !failed.is_empty() || !succeeded.is_empty() {
+            self.note_delivered(mail, states);
+        }
         if !failed.is_empty()
             && let Err(e) = self.send_notice(mail, Notice::Failed, &failed).await
         {
@@ -177,18 +186,19 @@ impl Queue {
                 state.next_attempt = at + settings.delivery.retry_first.0;
             }
         }
-        if report.passes_dsn {
-            return;
-        }
-        let succeeded: Vec<&QueuedRecipient> = states
-            .iter()
-            .map(|(_, s)| s)
-            .filter(|s| s.status == RecipientStatus::Delivered && s.recipient.notify.is_some_and(|n| n.success))
-            .collect();
         if !succeeded.is_empty() {
             let notice = if report.is_final_hop { Notice::Delivered } else { Notice::Relayed };
-            if let Err(e) = self.send_notice(mail, notice, &succeeded).await {
+            if let Err(e) = self.send_notice(mail, notice, &succeeded.iter().collect::<Vec<_>>()).await {
                 tracing::error!(mail = %mail.id, error = %e, "a delivery notification could not be made");
+            }
+        }
+    }
+
+    /// Before something that takes its time: what a mail server has must not be sent again when this process ends meanwhile.
+    fn note_delivered(&self, mail: &QueuedMail, states: &[(u32, QueuedRecipient)]) {
+        for (index, state) in states.iter().filter(|(_, s)| s.status == RecipientStatus::Delivered) {
+            if let Err(e) = self.0.spool.note(mail.id, QueueChange::Recipient { index: *index, state: state.clone() }) {
+                tracing::error!(mail = %mail.id, error = %e, "a delivery could not be written down: it may be repeated after a restart");
             }
         }
     }

@@ -103,6 +103,27 @@ impl Database {
         Ok(rows.into_iter().filter_map(mark).collect())
     }
 
+    /// This node knows these kinds of rows, a bit each. When it knew fewer until now, marks are forgotten: an earlier version passed over
+    /// rows that mean something to this one.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub async fn know_ledger_kinds(&self, kinds: u32) -> Result<(), DatabaseError> {
+        let shared = &self.shared;
+        let failed = || shared.failed("note which kinds of rows this version knows");
+        let mut tx = shared.writer().begin_with("BEGIN IMMEDIATE").await.map_err(failed())?;
+        let before: Option<i64> = sqlx::query_scalar("SELECT kinds FROM ledger_kinds").fetch_optional(&mut *tx).await.map_err(failed())?;
+        if before.is_none_or(|before| i64::from(kinds) & !before != 0) {
+            sqlx::query("DELETE FROM ledger_marks").execute(&mut *tx).await.map_err(failed())?;
+        }
+        sqlx::query("INSERT OR REPLACE INTO ledger_kinds (only, kinds) VALUES (0, ?)")
+            .bind(i64::from(kinds))
+            .execute(&mut *tx)
+            .await
+            .map_err(failed())?;
+        tx.commit().await.map_err(failed())
+    }
+
     /// Notes that an origin's rows were applied up to this one; `None`: they come again from the beginning.
     ///
     /// # Errors

@@ -13,6 +13,8 @@ pub const ALL: &[(&str, &str)] = &[
     ("0003-administration", include_str!("migrations/0003-administration.sql")),
     ("0004-tokens", include_str!("migrations/0004-tokens.sql")),
     ("0005-cluster", include_str!("migrations/0005-cluster.sql")),
+    ("0006-ledger-kinds", include_str!("migrations/0006-ledger-kinds.sql")),
+    ("0007-untold-lessons", include_str!("migrations/0007-untold-lessons.sql")),
 ];
 
 /// Applies what is missing; all of it in one transaction.

@@ -68,7 +68,7 @@ impl Tokens<'_> {
     pub async fn learn(&self, lessons: &[Lesson], at: Timestamp) -> Result<Vec<Outcome>, DatabaseError> {
         let shared = &self.0.shared;
         let told: Vec<(&Lesson, Timestamp)> = lessons.iter().map(|lesson| (lesson, at)).collect();
-        let done = self.learn_all(&told, Rule::Later).await.map_err(shared.failed("learn mails"))?;
+        let done = self.learn_all(&told, Rule::Later, Peers::Hear).await.map_err(shared.failed("learn mails"))?;
         for (lesson, (outcome, at)) in lessons.iter().zip(&done) {
             if *outcome != Outcome::Known {
                 shared.outlet.tell(|| Change::Learned { lesson: Box::new(lesson.clone()), at: *at });
@@ -77,22 +77,76 @@ impl Tokens<'_> {
         Ok(done.into_iter().map(|(outcome, _)| outcome).collect())
     }
 
+    /// The same beside a node that does not run, or runs in another process: its peers are told when it runs.
+    ///
+    /// # Errors
+    /// When the database cannot be written; nothing is learned then.
+    pub async fn learn_untold(&self, lessons: &[Lesson], at: Timestamp) -> Result<Vec<Outcome>, DatabaseError> {
+        let told: Vec<(&Lesson, Timestamp)> = lessons.iter().map(|lesson| (lesson, at)).collect();
+        let done = self.learn_all(&told, Rule::Later, Peers::Wait).await.map_err(self.0.shared.failed("learn mails"))?;
+        Ok(done.into_iter().map(|(outcome, _)| outcome).collect())
+    }
+
+    /// Some lessons that peers were not told yet.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn untold(&self, limit: u32) -> Result<Vec<(Lesson, Timestamp)>, DatabaseError> {
+        let shared = &self.0.shared;
+        let rows: Vec<(Vec<u8>, bool, i64, Vec<u8>)> = sqlx::query_as("SELECT mail, spam, at, features FROM untold_lessons LIMIT ?")
+            .bind(limit)
+            .fetch_all(&shared.readers())
+            .await
+            .map_err(shared.failed("read lessons that peers do not have"))?;
+        let lesson = |(mail, is_spam, at, octets): (Vec<u8>, bool, i64, Vec<u8>)| {
+            let mail = mail.as_slice().try_into().ok()?;
+            Some((Lesson { mail, is_spam, features: features(&octets).collect() }, Timestamp(at)))
+        };
+        Ok(rows.into_iter().filter_map(lesson).collect())
+    }
+
+    /// Peers have this one, unless it was given again since.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub async fn told(&self, mail: [u8; 16], at: Timestamp) -> Result<(), DatabaseError> {
+        let shared = &self.0.shared;
+        let gone = sqlx::query("DELETE FROM untold_lessons WHERE mail = ? AND at = ?").bind(mail.as_slice()).bind(at.0);
+        gone.execute(&shared.writer()).await.map_err(shared.failed("note that peers have a lesson"))?;
+        Ok(())
+    }
+
     /// Learns what peers learned, and nobody is told again. Of two lessons on one mail the later counts, of two at once spam.
     ///
     /// # Errors
     /// When the database cannot be written; nothing is learned then.
     pub async fn merge(&self, lessons: &[(Lesson, Timestamp)]) -> Result<Vec<Outcome>, DatabaseError> {
         let told: Vec<(&Lesson, Timestamp)> = lessons.iter().map(|(lesson, at)| (lesson, *at)).collect();
-        let done = self.learn_all(&told, Rule::AsTold).await.map_err(self.0.shared.failed("learn what peers learned"))?;
+        let done = self.learn_all(&told, Rule::AsTold, Peers::Hear).await.map_err(self.0.shared.failed("learn what peers learned"))?;
         Ok(done.into_iter().map(|(outcome, _)| outcome).collect())
     }
 
-    async fn learn_all(&self, lessons: &[(&Lesson, Timestamp)], rule: Rule) -> Result<Vec<(Outcome, Timestamp)>, sqlx::Error> {
+    async fn learn_all(
+        &self,
+        lessons: &[(&Lesson, Timestamp)],
+        rule: Rule,
+        peers: Peers,
+    ) -> Result<Vec<(Outcome, Timestamp)>, sqlx::Error> {
         let mut tx = sqlite::begin(&self.0.shared.writer()).await?;
         let mut outcomes = Vec::with_capacity(lessons.len());
         let mut back = Sums::default();
         for (lesson, at) in lessons {
-            outcomes.push(learn_one(&mut tx, lesson, *at, rule, &mut back).await?);
+            let (outcome, at) = learn_one(&mut tx, lesson, *at, rule, &mut back).await?;
+            if peers == Peers::Wait && outcome != Outcome::Known {
+                sqlx::query("INSERT OR REPLACE INTO untold_lessons (mail, spam, at, features) VALUES (?, ?, ?, ?)")
+                    .bind(lesson.mail.as_slice())
+                    .bind(lesson.is_spam)
+                    .bind(at.0)
+                    .bind(octets(&lesson.features))
+                    .execute(&mut *tx)
+                    .await?;
+            }
+            outcomes.push((outcome, at));
         }
         if !back.is_empty() {
             let mut sums = read_pages(&mut tx).await?;
@@ -185,6 +239,15 @@ impl Tokens<'_> {
     }
 }
 
+/// When peers hear of a lesson.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Peers {
+    /// Now, by whoever listens to changes; or they have it already.
+    Hear,
+    /// When the node runs.
+    Wait,
+}
+
 /// When a lesson counts that says otherwise than one before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Rule {
@@ -204,7 +267,6 @@ async fn learn_one(
         .bind(lesson.mail.as_slice())
         .fetch_optional(&mut *tx)
         .await?;
-    let octets: Vec<u8> = lesson.features.iter().flat_map(|f| f.to_le_bytes()).collect();
     let outcome = match before {
         Some((id, was_spam, ..)) if was_spam == lesson.is_spam => {
             if rule == Rule::AsTold {
@@ -235,7 +297,7 @@ async fn learn_one(
         .bind(lesson.mail.as_slice())
         .bind(lesson.is_spam)
         .bind(at.0)
-        .bind(octets)
+        .bind(octets(&lesson.features))
         .execute(&mut *tx)
         .await?;
     Ok((outcome, at))
@@ -302,6 +364,10 @@ fn forget(sums: &mut Sums, max: usize) {
     for (_, feature) in &sizes[..out] {
         sums.remove(feature);
     }
+}
+
+fn octets(features: &[u64]) -> Vec<u8> {
+    features.iter().flat_map(|f| f.to_le_bytes()).collect()
 }
 
 fn features(octets: &[u8]) -> impl Iterator<Item = u64> + '_ {

@@ -66,9 +66,13 @@ impl Committer {
         Self { shared, active: None, carry: VecDeque::new(), batch, cuts: Vec::new(), retry_at: None, starved: false, arena: Vec::new() }
     }
 
-    /// Opens the first segment, so that a spool that cannot write fails at the start.
-    pub fn start(&mut self) -> Result<(), SpoolError> {
+    /// Opens the first segment, so that a spool that cannot write fails at the start, and puts down what was jotted in the last life.
+    pub fn start(&mut self, jotted: Vec<Job>) -> Result<(), SpoolError> {
         self.active = Some(self.next_segment()?);
+        self.carry.extend(jotted);
+        while self.retry_at.is_none() && !self.carry.is_empty() {
+            self.write_batch();
+        }
         Ok(())
     }
 

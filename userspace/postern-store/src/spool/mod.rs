@@ -7,8 +7,8 @@
 //! end of a segment stays, whatever has none is never believed. A segment whose write or sync failed is never written
 //! again. Segments are freed from the oldest on.
 //!
-//! On disk, below one directory: `lock`; `segment-N` (form in [`record`], life in [`segment`]); `spare-N`; `bodies/ID` for
-//! bodies above `inline_body`; `quarantine/`; `damaged/` for octets that failed their checksum.
+//! On disk, below one directory: `lock`; `segment-N` (form in [`record`], life in [`segment`]); `spare-N`; `jottings` for
+//! notes on their way into the log; `bodies/ID` for bodies above `inline_body`; `quarantine/`; `damaged/` for octets that failed their checksum.
 //!
 //! A [`Companion`] keeps copies elsewhere; without one the spool is alone.
 //!
@@ -19,6 +19,7 @@ mod commit;
 mod companion;
 mod failure;
 mod index;
+mod jottings;
 mod keeper;
 mod quarantine;
 mod queue;
@@ -51,6 +52,7 @@ pub use recover::Recovery;
 use commit::Committer;
 use companion::TakeBack;
 use failure::{Failure, io_error};
+use jottings::Jottings;
 use queue::{Answer, Job, Payload, Queue, Receipt};
 use record::Kind;
 use segment::{MAX_SEGMENT, MIN_SEGMENT, sync_dir};
@@ -114,7 +116,10 @@ impl Spool {
         sync_dir(&dir)?;
         let quarantine =
             Quarantine::open(dir.join("quarantine")).map_err(|e| SpoolError::Stopped(format!("its quarantine cannot be opened: {e}")))?;
-        let found = recover::recover(&dir, &bodies)?;
+        let mut found = recover::recover(&dir, &bodies)?;
+        let (jottings, jotted) = Jottings::open(&dir)?;
+        let jotted = jottings::replay(jotted, &found.index, &mut found.mails);
+        found.report.jotted = jotted.len() as u64;
         for damage in &found.report.damage {
             tracing::error!("the spool was damaged: {damage}");
         }
@@ -130,6 +135,7 @@ impl Spool {
             space: Space::new(dir.clone(), settings.reserve),
             index: Mutex::new(found.index),
             queue: Queue::default(),
+            jottings,
             bell: keeper::Bell::default(),
             supply: Mutex::new(Supply { ready: None, next_number: found.next_number, spares: found.spares }),
             recovery: found.report,
@@ -137,7 +143,7 @@ impl Spool {
             dir,
         });
         let mut committer = Committer::new(Arc::clone(&shared), found.last_batch);
-        committer.start()?;
+        committer.start(jotted)?;
         let keeper = Arc::clone(&shared);
         let threads = vec![
             spawn("spool-keeper", &shared.dir, move || keeper::run(&keeper))?,
@@ -254,17 +260,23 @@ impl Spool {
 
     async fn write(&self, id: MailId, change: &QueueChange) -> Result<(), SpoolError> {
         self.shared.trouble.check()?;
-        let (kind, meta) = self.encode_change(id, change)?;
+        if !self.contains(id) {
+            return Err(SpoolError::Unknown(id));
+        }
+        let (kind, meta) = encode_change(id, change)?;
         let (waiter, done) = oneshot::channel();
         let answer = Answer::Change(waiter);
         self.shared.queue.push(Job { kind, id, meta, body: Payload::None, body_sum: 0, answer });
         done.await.map_err(|_| Failure::closed().error())?.map_err(|f| f.error())
     }
 
-    /// Appends a change without waiting: losing it in a crash means at most a repeated attempt or delivery. It is on
-    /// disk with the next batch, at the latest after 100 ms; when the disk refuses, as soon as it does not.
+    /// Appends a change without waiting: losing it in a power cut means at most a repeated attempt or delivery. It survives the end
+    /// of this process at once ([`jottings`]), and is on disk with the next batch, at the latest after 100 ms; when the disk
+    /// refuses, as soon as it does not.
     pub fn note(&self, id: MailId, change: QueueChange) -> Result<(), SpoolError> {
-        let (kind, meta) = self.encode_change(id, &change)?;
+        let entry = self.shared.index.lock().mails.get(&id).copied().ok_or(SpoolError::Unknown(id))?;
+        let (kind, meta) = encode_change(id, &change)?;
+        self.shared.jottings.jot(id, entry.at, entry.change, &meta);
         self.quarantine.companion.tell(|c| c.changed(id, &change));
         if self.shared.queue.push_note(Job::note(id, kind, meta)) {
             Ok(())
@@ -307,21 +319,18 @@ impl Spool {
         self.shared.trouble.check()?;
         self.shared.space.check()
     }
+}
 
-    fn encode_change(&self, id: MailId, change: &QueueChange) -> Result<(Kind, Vec<u8>), SpoolError> {
-        if !self.contains(id) {
-            return Err(SpoolError::Unknown(id));
-        }
-        if *change == QueueChange::Done {
-            return Ok((Kind::Done, Vec::new()));
-        }
-        let meta = postcard::to_stdvec(change).map_err(|e| SpoolError::Io {
-            what: "cannot encode a change of",
-            path: id.to_string().into(),
-            source: std::io::Error::other(e),
-        })?;
-        Ok((Kind::Change, meta))
+fn encode_change(id: MailId, change: &QueueChange) -> Result<(Kind, Vec<u8>), SpoolError> {
+    if *change == QueueChange::Done {
+        return Ok((Kind::Done, Vec::new()));
     }
+    let meta = postcard::to_stdvec(change).map_err(|e| SpoolError::Io {
+        what: "cannot encode a change of",
+        path: id.to_string().into(),
+        source: std::io::Error::other(e),
+    })?;
+    Ok((Kind::Change, meta))
 }
 
 fn lock(dir: &Path) -> Result<File, SpoolError> {

@@ -143,6 +143,13 @@ impl Quarantine {
         }
     }
 
+    /// The ids of all, in no order, by the names of their files.
+    pub fn ids(&self) -> impl Iterator<Item = MailId> + use<> {
+        let shards = entries(&self.dir).into_iter().flatten();
+        let files = shards.flat_map(|shard| entries(&shard)).flatten();
+        files.filter_map(|path| path.file_name()?.to_str()?.parse().ok())
+    }
+
     /// Every quarantined mail, in no order, one at a time: for rebuilding an index. Reads no bodies.
     pub fn list(&self) -> impl Iterator<Item = Result<QueuedMail, QuarantineError>> + use<> {
         let shards = entries(&self.dir);

@@ -31,6 +31,8 @@ pub struct Recovery {
     pub records: u64,
     /// Segments whose last write was cut short by a crash; nobody had been answered for it.
     pub torn: u64,
+    /// Changes that were jotted and not in the log yet when the last process ended.
+    pub jotted: u64,
     /// Body files nothing refers to, removed.
     pub orphans: u64,
     /// Damage in the middle of what was durable, one line each; the octets are kept below `damaged/`.

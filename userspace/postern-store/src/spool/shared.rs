@@ -13,6 +13,7 @@ use postern_model::queue::{QueueChange, QueuedMail};
 
 use super::body::{Budget, MEMORY_LIMIT, StoredBody, body_path, hash_of};
 use super::index::{Entry, Index};
+use super::jottings::Jottings;
 use super::keeper::Bell;
 use super::queue::Queue;
 use super::record::{HEADER, Kind, MAIL_PREFIX, Place};
@@ -33,6 +34,7 @@ pub(super) struct Shared {
     pub space: Space,
     pub index: Mutex<Index>,
     pub queue: Queue,
+    pub jottings: Jottings,
     pub bell: Bell,
     pub supply: Mutex<Supply>,
     pub recovery: Recovery,

@@ -2,18 +2,16 @@
 
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
 
+mod mails;
+
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use postern_model::address::ReversePath;
-use postern_model::envelope::{BodyType, Client, Direction, Envelope, Recipient};
-use postern_model::id::MailId;
-use postern_model::queue::{Disposition, HeaderEdits, QueueChange, QueuedMail, QueuedRecipient, RecipientStatus};
-use postern_model::reason::Reason;
-use postern_model::score::Score;
+pub use mails::*;
+use postern_model::queue::{QueueChange, QueuedMail, RecipientStatus};
 use postern_model::settings::delivery::SpoolSettings;
-use postern_model::time::{Span, Timestamp};
+use postern_model::time::Span;
 use postern_store::spool::{Accepted, Body, Spool, SpoolError};
 
 pub const KIB: usize = 1024;
@@ -21,14 +19,6 @@ pub const KIB: usize = 1024;
 /// Segments of 64 KiB (the least), bodies above 16 KiB in files of their own.
 pub fn small() -> SpoolSettings {
     SpoolSettings { segment_size: 64 * 1024, inline_body: 16 * 1024, reserve: 0, group_commit: Span::millis(0) }
-}
-
-pub fn id(number: u64) -> MailId {
-    MailId::new(Timestamp(i64::try_from(number).unwrap() + 1), u128::from(number))
-}
-
-pub fn number(id: MailId) -> u64 {
-    u64::try_from(id.time().0).unwrap() - 1
 }
 
 /// Octets that follow from the number: no two mails share eight of them in a row.
@@ -43,45 +33,6 @@ pub fn content(number: u64, len: usize) -> Vec<u8> {
     }
     out.truncate(len);
     out
-}
-
-pub fn mail(number: u64) -> QueuedMail {
-    let recipients = vec![Recipient::plain(format!("user{number}@example.org").parse().unwrap()); 2];
-    QueuedMail {
-        id: id(number),
-        accepted: Timestamp(1_700_000_000_000),
-        size: 0,
-        hash: [0; 32],
-        disposition: Disposition::Deliver,
-        reason: Reason::Clean,
-        recipients: recipients.iter().cloned().map(|r| QueuedRecipient::new(r, Timestamp(0))).collect(),
-        envelope: Envelope {
-            direction: Direction::Inbound,
-            client: Client {
-                address: "192.0.2.1:40000".parse().unwrap(),
-                local: "192.0.2.2:25".parse().unwrap(),
-                helo: "mx.example.net".into(),
-                esmtp: true,
-                tls: None,
-                reverse: None,
-                login: None,
-            },
-            mail_from: ReversePath::Null,
-            recipients,
-            declared_size: None,
-            body: BodyType::SevenBit,
-            smtputf8: false,
-            require_tls: false,
-            dsn_return: None,
-            dsn_envelope_id: None,
-        },
-        edits: HeaderEdits { prepend: b"Received: here\r\n".to_vec(), remove: vec![(3, 9)] },
-        reroute: None,
-        subject: Some(format!("mail {number}")),
-        message_id: None,
-        from_header: None,
-        score: Score::new(1.5),
-    }
 }
 
 pub fn body(spool: &Spool, content: &[u8]) -> Result<Body, SpoolError> {

@@ -252,6 +252,7 @@ fn status(cluster: &Value) {
         ("id", string(&cluster["id"])),
         ("members", format!("{} of {} reached", up, all.len())),
         ("removed", list(cluster, "removed").iter().map(|r| string(&r["name"])).collect::<Vec<_>>().join(", ")),
+        ("settings of a later version", list(cluster, "unknown_settings").iter().map(string).collect::<Vec<_>>().join(", ")),
         ("conflicts", if cluster["conflicts"] == 0 { String::new() } else { string(&cluster["conflicts"]) }),
         (
             "SETTINGS REFUSED",

@@ -8,10 +8,12 @@ pub mod client;
 pub mod cluster;
 pub mod edge;
 pub mod journey;
+pub mod os;
 pub mod output;
 pub mod quarantine;
 pub mod queue;
 pub mod settings;
+pub mod setup;
 pub mod status;
 
 use std::path::PathBuf;
@@ -66,6 +68,11 @@ pub enum Command {
     /// Tokens for programs that use the API
     #[command(subcommand)]
     Token(account::TokenVerb),
+    /// The appliance around the roles: slots, health
+    #[command(subcommand)]
+    Os(os::Verb),
+    /// The console menu of the appliance
+    Setup,
     /// Who did what
     Audit(account::AuditArguments),
     /// Print the OpenAPI document
@@ -92,6 +99,7 @@ pub fn run(command: Command, globals: &Globals, whole: impl FnOnce() -> clap::Co
             output::text(&postern_filter::registry::markdown());
             Ok(())
         }
+        Command::Os(verb) if verb.is_local() => os::local(&verb),
         other => with_node(other, globals),
     };
     match done {
@@ -119,6 +127,8 @@ fn with_node(command: Command, globals: &Globals) -> Result<(), CommandError> {
             Command::Symbols(verb) => status::symbols(&node, verb).await,
             Command::Admin(verb) => account::admin(&node, verb).await,
             Command::Token(verb) => account::token(&node, verb).await,
+            Command::Setup => setup::run(&node).await,
+            Command::Os(verb) => os::run(&node, verb).await,
             Command::Audit(asked) => account::audit(&node, asked).await,
             Command::Openapi | Command::Completion { .. } => Ok(()),
         }

@@ -86,6 +86,8 @@ pub fn run(args: &LearnArgs, settings: &Settings, out: &mut dyn Write, problems:
 pub fn learn(folder: &Path, files: &[PathBuf], kind: Kind, settings: &Settings, problems: &mut dyn Write) -> anyhow::Result<Tally> {
     let limits = inputs::limits(&settings.filter);
     let mut tally = Tally::default();
+    // A node's data directory, and the node is in a cluster: it tells its peers.
+    let has_peers = folder.join("cluster/document").exists();
     database::block_on(async {
         let database = database::open(folder).await?;
         for batch in files.chunks(BATCH) {
@@ -102,7 +104,9 @@ pub fn learn(folder: &Path, files: &[PathBuf], kind: Kind, settings: &Settings, 
                 }
             })?;
             let now = Timestamp::from_system(std::time::SystemTime::now());
-            for outcome in database.tokens().learn(&lessons, now).await? {
+            let tokens = database.tokens();
+            let outcomes = if has_peers { tokens.learn_untold(&lessons, now).await? } else { tokens.learn(&lessons, now).await? };
+            for outcome in outcomes {
                 match outcome {
                     Outcome::New => tally.new += 1,
                     Outcome::Known => tally.known += 1,

@@ -1,5 +1,9 @@
 //! `postern edge`: the network card's guard.
 
+mod allow;
+mod show;
+mod top;
+
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
@@ -7,7 +11,7 @@ use postern_model::time::Span;
 use serde_json::{Value, json};
 
 use super::client::{CommandError, Node, query};
-use super::output::{self, list, octets, string, when};
+use super::output::{self, list, string, when};
 
 #[derive(Args, Debug)]
 pub struct Arguments {
@@ -20,8 +24,19 @@ pub struct Arguments {
 
 #[derive(Subcommand, Debug)]
 pub enum Verb {
-    /// Interfaces, counters, feeds
+    /// Interfaces, counters, feeds, steering
     Status,
+    /// What is dropped, passed and steered at this moment, and which sources are dropped most; every two seconds until Ctrl-C
+    Top {
+        /// Between two looks
+        #[arg(long, default_value = "2s", value_name = "SPAN")]
+        every: Span,
+        /// End after so many looks
+        #[arg(long, value_name = "N")]
+        looks: Option<u64>,
+    },
+    /// Who serves the virtual addresses, and how each node is reached
+    Ring,
     /// Bans in force, newest first
     Bans {
         #[arg(long, default_value_t = 100)]
@@ -39,23 +54,55 @@ pub enum Verb {
     },
     /// Lift a ban
     Unban { network: String },
+    /// Networks that are never dropped or banned: the list, or a change of it
+    Allow {
+        #[command(subcommand)]
+        change: Option<allow::Change>,
+    },
     /// Samples of dropped packets
     Samples {
         #[arg(long, default_value_t = 100)]
         limit: usize,
     },
-    /// What would happen to a packet from an address, and why
-    Trace { address: String },
-    /// Read the feeds again
-    ReloadFeeds,
+    /// What would happen to a packet from an address, and why; a new SMTP connection unless told otherwise
+    Trace {
+        address: String,
+        /// Where it goes to: a virtual address
+        #[arg(long, value_name = "ADDRESS")]
+        to: Option<String>,
+        #[arg(long)]
+        port: Option<u16>,
+        /// The port it comes from
+        #[arg(long, value_name = "PORT")]
+        source_port: Option<u16>,
+        /// It belongs to a connection that is open already
+        #[arg(long)]
+        established: bool,
+    },
+    /// Feeds of bad networks with their size and age
+    Feeds {
+        /// Read (and fetch) all of them again first
+        #[arg(long)]
+        reload: bool,
+    },
 }
 
 pub async fn run(node: &Node, arguments: Arguments) -> Result<(), CommandError> {
     let Some(verb) = arguments.verb else {
-        return Err(CommandError::Usage("which verb? status, bans, ban, unban, samples, trace or reload-feeds".into()));
+        return Err(CommandError::Usage("which verb? status, top, ring, bans, ban, unban, allow, feeds, samples or trace".into()));
     };
     let answer = match &verb {
+        Verb::Top { every, looks } => return top::run(node, every.0, *looks).await,
+        Verb::Allow { change } => return allow::run(node, change.as_ref()).await,
         Verb::Status => node.get("/edge").await?,
+        Verb::Ring => node.get("/edge").await?["steering"].clone(),
+        Verb::Feeds { reload } => {
+            if *reload {
+                node.post("/edge/feeds/reload", json!({})).await?;
+            }
+            let status = node.get("/edge").await?;
+            json!({ "feeds": status["feeds"] })
+        }
         Verb::Bans { limit } => node.get(&format!("/edge/bans?limit={limit}")).await?,
         Verb::Ban { network, duration, why } => {
             node.post("/edge/bans", json!({ "network": network, "duration": duration, "evidence": why })).await?;
@@ -66,10 +113,15 @@ pub async fn run(node: &Node, arguments: Arguments) -> Result<(), CommandError> 
             json!({ "unbanned": network })
         }
         Verb::Samples { limit } => node.get(&format!("/edge/samples?limit={limit}")).await?,
-        Verb::Trace { address } => node.get(&format!("/edge/trace{}", query(&[("address", Some(address.clone()))]))).await?,
-        Verb::ReloadFeeds => {
-            node.post("/edge/feeds/reload", json!({})).await?;
-            json!({ "reloaded": true })
+        Verb::Trace { address, to, port, source_port, established } => {
+            let asked = query(&[
+                ("address", Some(address.clone())),
+                ("to", to.clone()),
+                ("port", port.map(|p| p.to_string())),
+                ("source_port", source_port.map(|p| p.to_string())),
+                ("established", established.then(|| "true".to_owned())),
+            ]);
+            node.get(&format!("/edge/trace{asked}")).await?
         }
     };
     if node.json {
@@ -77,7 +129,7 @@ pub async fn run(node: &Node, arguments: Arguments) -> Result<(), CommandError> 
         return Ok(());
     }
     match verb {
-        Verb::Status => status(&answer),
+        Verb::Status => show::status(&answer),
         Verb::Bans { .. } => {
             let row = |b: &Value| {
                 vec![
@@ -108,27 +160,9 @@ pub async fn run(node: &Node, arguments: Arguments) -> Result<(), CommandError> 
         }
         Verb::Ban { network, .. } => output::text(&format!("{network} is banned")),
         Verb::Unban { network } => output::text(&format!("{network} is not banned any more")),
-        Verb::ReloadFeeds => output::text("the feeds are read again"),
+        Verb::Ring => show::ring(&answer),
+        Verb::Feeds { .. } => show::feeds(&answer),
+        Verb::Top { .. } | Verb::Allow { .. } => {}
     }
     Ok(())
-}
-
-fn status(s: &Value) {
-    let interfaces: Vec<String> =
-        list(s, "interfaces").iter().map(|i| format!("{} ({})", string(&i["name"]), string(&i["mode"]))).collect();
-    output::facts(&[
-        ("version", string(&s["version"])),
-        ("running since", when(&s["since"])),
-        ("interfaces", if interfaces.is_empty() { "none is guarded".into() } else { interfaces.join(", ") }),
-        ("bans", string(&s["bans"])),
-        ("allowed networks", string(&s["allowed"])),
-    ]);
-    let row = |c: &Value| vec![string(&c["name"]), string(&c["packets"]), octets(&c["octets"])];
-    output::text("");
-    output::table(&["COUNTER", "PACKETS", "OCTETS"], &list(s, "counters").iter().map(row).collect::<Vec<_>>());
-    if !list(s, "feeds").is_empty() {
-        let row = |f: &Value| vec![string(&f["name"]), string(&f["entries"]), when(&f["loaded"]), string(&f["error"])];
-        output::text("");
-        output::table(&["FEED", "ENTRIES", "LOADED", "TROUBLE"], &list(s, "feeds").iter().map(row).collect::<Vec<_>>());
-    }
 }

@@ -1,0 +1,163 @@
+//! What can be said about the image without building it: lock, plan, layout, units, boot menu, firewall.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use postern_image::cache::Cache;
+use postern_image::execute::{Builder, Reuse};
+use postern_image::lock::{Lock, Use};
+use postern_image::recipe::{self, Sources};
+
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn lock() -> Lock {
+    Lock::read(&folder().join("packages.lock")).unwrap()
+}
+
+/// Runs a tool, or says why not.
+fn tool(program: &str, arguments: &[&str]) -> Option<(bool, String)> {
+    match Command::new(program).args(arguments).output() {
+        Ok(ended) => Some((ended.status.success(), String::from_utf8_lossy(&[ended.stdout, ended.stderr].concat()).into_owned())),
+        Err(e) => {
+            println!("skipped: {program}: {e}");
+            None
+        }
+    }
+}
+
+#[test]
+fn the_lock_holds_what_is_wanted() {
+    let (lock, wanted) = (lock(), fs::read_to_string(folder().join("packages.wanted")).unwrap());
+    for line in wanted.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#')) {
+        match line.split_once(' ') {
+            None => assert!(lock.of(Use::Root).any(|p| p.name == line), "{line} is not in the lock: ./just image-lock"),
+            Some(("boot", name)) => assert!(lock.of(Use::Boot).any(|p| p.name == name), "{name} is not in the lock: ./just image-lock"),
+            Some((_, meta)) => assert!(lock.kernel().unwrap().name.contains("6.12"), "the kernel is not that of {meta}"),
+        }
+    }
+    let mut names: Vec<_> = lock.packages.iter().map(|p| (&p.name, p.used)).collect();
+    names.dedup();
+    assert_eq!(names.len(), lock.packages.len(), "a package stands twice in the lock");
+}
+
+#[test]
+fn the_plan_can_be_printed_and_depends_on_what_it_reads() {
+    let scratch = tempfile::tempdir().unwrap();
+    let at = |name: &str| scratch.path().join(name);
+    for name in ["postern", "init", "key"] {
+        fs::write(at(name), name).unwrap();
+    }
+    let sources = Sources {
+        cargo_lock: folder().join("../Cargo.lock"),
+        folder: folder(),
+        postern: at("postern"),
+        init: at("init"),
+        key: at("key"),
+        version: "1.2.3".into(),
+    };
+    let (lock, cache) = (lock(), Cache::open(&at("cache")).unwrap());
+    let plan = recipe::plan(&sources, &lock).unwrap();
+    let builder = Builder { sources: &sources, lock: &lock, cache: &cache, reuse: Reuse::Cached };
+    let mut printed = Vec::new();
+    builder.print(&plan, &mut printed).unwrap();
+    let printed = String::from_utf8(printed).unwrap();
+    for word in ["mmdebstrap", "mksquashfs", "veritysetup", "xorriso", "qemu-img", "to do", "postern-1.2.3.ova"] {
+        assert!(printed.contains(word), "{word} is not in the plan:\n{printed}");
+    }
+    assert!(!printed.contains(&format!("| cp {}", folder().display())), "no command depends on where the checkout lies");
+
+    let before = builder.fingerprints(&plan).unwrap();
+    fs::write(at("postern"), "another").unwrap();
+    let after = builder.fingerprints(&plan).unwrap();
+    let changed: Vec<&str> = before.iter().filter(|(step, print)| after[*step] != **print).map(|(step, _)| *step).collect();
+    assert_eq!(changed, ["disk", "iso", "ova", "qcow2", "raw", "result", "root", "slot", "update"]);
+}
+
+#[test]
+fn partitions_lie_one_behind_the_other_where_the_recipe_says() {
+    let table = fs::read_to_string(folder().join("boot/partitions.sfdisk")).unwrap();
+    let field = |line: &str, name: &str| {
+        let value = line.split(',').find_map(|f| f.trim().strip_prefix(name)?.strip_prefix('='));
+        value.unwrap_or_else(|| panic!("no {name} in {line}")).trim_matches('"').to_owned()
+    };
+    let partitions: Vec<(String, u64, u64)> = table
+        .lines()
+        .filter(|l| l.starts_with("start="))
+        .map(|l| (field(l, "name"), field(l, "start").parse().unwrap(), field(l, "size").parse().unwrap()))
+        .collect();
+    for pair in partitions.windows(2) {
+        assert_eq!(pair[0].1 + pair[0].2, pair[1].1, "{} and {}", pair[0].0, pair[1].0);
+    }
+    let find = |name: &str| partitions.iter().find(|(n, ..)| n == name).map(|(_, start, size)| (*start, *size)).unwrap();
+    assert_eq!(find("bios").0, recipe::BIOS_AT);
+    assert_eq!(find("esp"), (recipe::ESP_AT, recipe::ESP_MIB * 2048));
+    for (slot, boot, root) in recipe::SLOTS {
+        assert_eq!(find(&format!("boot-{slot}")), (boot, recipe::BOOT_MIB * 2048));
+        assert_eq!(find(&format!("root-{slot}")), (root, recipe::ROOT_MIB * 2048));
+    }
+}
+
+/// The bar of the issue, and where a role needs more than it allows: why.
+const EXPOSURE: &[(&str, u32, &str)] = &[
+    ("postern-node.service", 25, "no capability, no device, no write beyond its data"),
+    ("postern-edge.service", 45, "bpf() and CAP_NET_ADMIN are its work, and XDP acts on the machine's own network"),
+    ("postern-os.service", 45, "writes /etc and names the host, before anything else runs"),
+    ("postern-setup@.service", 45, "does what root may do about the machine, for who has its console"),
+    ("postern-ready.service", 45, "mounts the boot loader's partition to give the slot its tries back"),
+];
+
+#[test]
+fn units_stay_below_their_exposure() {
+    let units = folder().join("overlay/usr/lib/systemd/system");
+    for (unit, bar, why) in EXPOSURE {
+        let path = units.join(unit);
+        let bar_text = format!("--threshold={bar}");
+        let asked = ["security", "--offline=yes", "--no-pager", &bar_text, path.to_str().unwrap()];
+        let Some((is_below, said)) = tool("systemd-analyze", &asked) else { return };
+        let verdict = said.lines().rev().find(|l| l.contains("Overall exposure")).unwrap_or(&said).to_owned();
+        println!("{verdict} ({why})");
+        assert!(is_below, "{unit} is above {bar}:\n{said}");
+    }
+    for entry in fs::read_dir(&units).unwrap() {
+        let name = entry.unwrap().file_name().to_string_lossy().into_owned();
+        assert!(!name.ends_with(".service") || EXPOSURE.iter().any(|(unit, ..)| *unit == name), "{name} has no bar");
+    }
+}
+
+#[test]
+fn scripts_of_other_languages_parse() {
+    for (program, arguments, file) in [
+        ("bash", vec!["-n"], "finish-root"),
+        ("grub-script-check", vec![], "boot/grub.cfg"),
+        ("grub-script-check", vec![], "boot/live.cfg"),
+    ] {
+        let path = folder().join(file);
+        let Some((is_good, said)) = tool(program, &[&arguments[..], &[path.to_str().unwrap()]].concat()) else { continue };
+        assert!(is_good, "{file}: {said}");
+    }
+    let rules = folder().join("overlay/etc/nftables.conf");
+    if nix::unistd::geteuid().is_root()
+        && let Some((is_good, said)) = tool("nft", &["--check", "--file", rules.to_str().unwrap()])
+    {
+        assert!(is_good, "nftables.conf: {said}");
+    }
+}
+
+#[test]
+fn units_that_are_enabled_are_there() {
+    let overlay = folder().join("overlay/usr/lib/systemd");
+    let preset = fs::read_to_string(overlay.join("system-preset/00-postern.preset")).unwrap();
+    let ours = preset.lines().filter_map(|l| l.strip_prefix("enable ")).filter(|u| u.starts_with("postern"));
+    let ours = ours.filter_map(|u| u.split_whitespace().next());
+    let mut count = 0;
+    for unit in ours {
+        assert!(Path::new(&overlay.join("system").join(unit)).exists(), "{unit} is enabled and not there");
+        count += 1;
+    }
+    assert!(count >= 3);
+}

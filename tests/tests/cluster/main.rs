@@ -1,0 +1,12 @@
+//! Equal peers as their users have them: nodes on hosts of their own around a switch that can be cut, mail from a client, a mail
+//! server behind. Each scenario says step by step what it did and what it counted.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod agreement;
+mod disturbances;
+mod loss;
+mod membership;
+mod shared;
+mod upgrade;
+mod world;

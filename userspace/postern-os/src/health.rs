@@ -1,0 +1,127 @@
+//! Whether this machine does what it is for. A slot is called good by it, so each check asks the thing itself.
+
+use std::fs;
+use std::io::{self, Read};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// Long enough for the greeting's pause and a busy start.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+#[derive(Debug, thiserror::Error)]
+pub enum Unhealthy {
+    #[error("port 25 of {address}: {why}")]
+    Smtp { address: SocketAddr, why: String },
+    #[error("{path} cannot be written: {source}")]
+    Data {
+        path: String,
+        #[source]
+        source: io::Error,
+    },
+    #[error("units failed: {0}")]
+    Units(String),
+    #[error("systemctl: {0}")]
+    Systemctl(String),
+}
+
+/// A greeting on the port where mail comes in.
+///
+/// # Errors
+/// When there is none.
+pub fn smtp(address: SocketAddr) -> Result<(), Unhealthy> {
+    let failed = |why: String| Unhealthy::Smtp { address, why };
+    let mut stream = TcpStream::connect_timeout(&address, PATIENCE).map_err(|e| failed(e.to_string()))?;
+    stream.set_read_timeout(Some(PATIENCE)).map_err(|e| failed(e.to_string()))?;
+    let mut greeting = [0; 4];
+    stream.read_exact(&mut greeting).map_err(|e| failed(e.to_string()))?;
+    match &greeting {
+        b"220 " | b"220-" => Ok(()),
+        other => Err(failed(format!("says `{}` instead of 220", String::from_utf8_lossy(other).trim()))),
+    }
+}
+
+/// A file that reaches the disk.
+///
+/// # Errors
+/// When the disk is full, read-only or gone.
+pub fn data(folder: &Path) -> Result<(), Unhealthy> {
+    let path = folder.join("health");
+    let write = || -> io::Result<()> {
+        fs::write(&path, format!("{:?}\n", Instant::now()))?;
+        fs::File::open(&path)?.sync_all()
+    };
+    write().map_err(|source| Unhealthy::Data { path: path.display().to_string(), source })
+}
+
+/// No unit of systemd failed.
+///
+/// # Errors
+/// Their names.
+pub fn units() -> Result<(), Unhealthy> {
+    let said = Command::new("systemctl").args(["list-units", "--failed", "--plain", "--no-legend"]).output();
+    let said = said.map_err(|e| Unhealthy::Systemctl(e.to_string()))?;
+    if !said.status.success() {
+        return Err(Unhealthy::Systemctl(String::from_utf8_lossy(&said.stderr).trim().to_owned()));
+    }
+    let failed = failed_units(&String::from_utf8_lossy(&said.stdout));
+    if failed.is_empty() { Ok(()) } else { Err(Unhealthy::Units(failed.join(", "))) }
+}
+
+fn failed_units(listing: &str) -> Vec<String> {
+    listing.lines().filter_map(|l| l.split_whitespace().next()).map(str::to_owned).collect()
+}
+
+/// Cycles that systemd broke when it ordered this boot's units: each left one of them out.
+pub fn ordering_cycles(log: &str) -> usize {
+    log.lines().filter(|l| l.contains("ordering cycle")).count()
+}
+
+/// Seconds since the kernel started.
+pub fn uptime(text: &str) -> Option<f64> {
+    text.split_whitespace().next()?.parse().ok()
+}
+
+/// Memory that is not free for others, in MiB: MemTotal less MemAvailable.
+pub fn memory_in_use(meminfo: &str) -> Option<u64> {
+    let field = |name: &str| meminfo.lines().find_map(|l| l.strip_prefix(name)?.split_whitespace().next()?.parse::<u64>().ok());
+    Some(field("MemTotal:")?.saturating_sub(field("MemAvailable:")?) / 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use std::io::Write;
+    use std::net::TcpListener;
+
+    #[test]
+    fn a_greeting_is_220_and_nothing_else() {
+        for (says, is_good) in [("220 mail.example.org\r\n", true), ("220-mail.example.org\r\n", true), ("554 no\r\n", false), ("", false)]
+        {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let address = listener.local_addr().unwrap();
+            let server = std::thread::spawn(move || listener.accept().unwrap().0.write_all(says.as_bytes()).unwrap());
+            assert_eq!(smtp(address).is_ok(), is_good, "{says}");
+            server.join().unwrap();
+        }
+        let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        assert!(smtp(gone).unwrap_err().to_string().contains("port 25 of"));
+    }
+
+    #[test]
+    fn figures_of_the_kernel() {
+        assert_eq!(uptime("10.52 19.00\n"), Some(10.52));
+        assert_eq!(memory_in_use("MemTotal:  2048000 kB\nMemFree: 1 kB\nMemAvailable:  1024000 kB\n"), Some(1000));
+        assert_eq!(failed_units("a.service loaded failed failed A\nb.mount loaded failed failed B\n"), ["a.service", "b.mount"]);
+        assert_eq!(ordering_cycles("x: Found ordering cycle on y/start\nfine\n"), 1);
+    }
+
+    #[test]
+    fn data_that_cannot_be_written() {
+        let scratch = tempfile::tempdir().unwrap();
+        data(scratch.path()).unwrap();
+        assert!(data(&scratch.path().join("gone")).is_err());
+    }
+}

@@ -1,0 +1,78 @@
+//! Settings of machines as data: what is rendered from good ones, and what is said about bad ones.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use postern_os::apply;
+use postern_os::machine::Machine;
+use postern_os::plan::Plan;
+
+fn files(folder: &str, ending: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(folder);
+    let mut found: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();
+    found.retain(|p| p.extension().is_some_and(|e| e == ending));
+    found.sort();
+    found
+}
+
+fn shown(plan: &Plan) -> String {
+    let mut text = String::new();
+    for file in &plan.files {
+        write!(text, "=== {}\n{}", file.path.display(), file.text).unwrap();
+    }
+    text
+}
+
+/// `BLESS=1 cargo test` writes them anew; the diff is the review.
+#[test]
+fn good_machines_are_rendered_as_they_were() {
+    let good = files("machines", "toml");
+    assert!(good.len() >= 2);
+    for path in good {
+        let plan = Plan::new(&Machine::parse(&fs::read_to_string(&path).unwrap()).unwrap());
+        let golden = path.with_extension("plan");
+        if std::env::var_os("BLESS").is_some() {
+            fs::write(&golden, shown(&plan)).unwrap();
+        }
+        assert_eq!(shown(&plan), fs::read_to_string(&golden).unwrap(), "{}", path.display());
+    }
+}
+
+#[test]
+fn bad_machines_are_told_what_is_wrong() {
+    let bad = files("bad-machines", "toml");
+    assert!(bad.len() >= 15);
+    for path in bad {
+        let said = Machine::parse(&fs::read_to_string(&path).unwrap()).expect_err(&path.display().to_string()).to_string();
+        let expected = fs::read_to_string(path.with_extension("txt")).unwrap();
+        assert!(said.contains(expected.trim()), "{}: `{said}` lacks `{}`", path.display(), expected.trim());
+    }
+}
+
+#[test]
+fn a_second_plan_takes_away_what_the_first_left() {
+    let root = tempfile::tempdir().unwrap();
+    let zone = root.path().join("usr/share/zoneinfo/Europe");
+    fs::create_dir_all(&zone).unwrap();
+    fs::write(zone.join("Berlin"), "").unwrap();
+    let others = root.path().join("etc/systemd/network/90-other.network");
+    fs::create_dir_all(others.parent().unwrap()).unwrap();
+    fs::write(&others, "").unwrap();
+    let plan = |name: &str| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/machines").join(name);
+        Plan::new(&Machine::parse(&fs::read_to_string(path).unwrap()).unwrap())
+    };
+    let (first, second) = (plan("static-two-cards.toml"), plan("vlans-on-a-bond.toml"));
+    assert!(!apply::files(&first, root.path()).unwrap().0.is_empty());
+    assert_eq!(apply::files(&first, root.path()).unwrap(), apply::Changes::default(), "twice is once");
+    apply::files(&second, root.path()).unwrap();
+    let at = |name: &str| root.path().join("etc/systemd/network").join(name);
+    assert!(!at("10-outside.network").exists() && at("10-bond0.netdev").exists() && others.exists());
+    assert_eq!(fs::read_link(root.path().join("etc/localtime")).unwrap(), Path::new("/usr/share/zoneinfo/UTC"));
+    fs::remove_file(zone.join("Berlin")).unwrap();
+    assert!(apply::files(&first, root.path()).unwrap_err().to_string().contains("Europe/Berlin"));
+    assert!(!at("10-outside.network").exists(), "nothing is written when something is wrong");
+}

@@ -1,0 +1,311 @@
+//! `postern setup`: the console menu of the appliance. The words are `postern_os::setup`'s; this reads lines, and does what was chosen
+//! through the node's API and `postern os`.
+//!
+//! Before the first boot's questions were answered, whoever stands before the console may answer them. From then on the menu wants
+//! the admin's password.
+
+use std::fs;
+use std::io::{self, Write};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use postern_os::machine::Machine;
+use postern_os::setup::{self, Choice, Question, Route, Wizard};
+use serde_json::{Value, json};
+
+use super::client::{CommandError, Node};
+use super::os;
+
+/// There when the questions were answered.
+const ANSWERED: &str = "/var/lib/postern-os/machine.toml";
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Between two wrong passwords.
+const WRONG: Duration = Duration::from_secs(3);
+
+/// The terminal is gone, or somebody ended the line.
+struct Gone;
+
+type Said<T> = Result<T, String>;
+
+pub async fn run(node: &Node) -> Result<(), CommandError> {
+    if dialogue(node).await.is_err() {
+        say("");
+    }
+    Ok(())
+}
+
+async fn dialogue(node: &Node) -> Result<(), Gone> {
+    say("\nPostern mail security gateway");
+    if !Path::new(ANSWERED).exists() {
+        ask("Press Enter to set this machine up.")?;
+        wizard(node).await?;
+    }
+    loop {
+        log_in(node).await?;
+        menu(node).await?;
+    }
+}
+
+fn say(text: &str) {
+    let mut out = io::stdout().lock();
+    for line in text.lines() {
+        let _ = write!(out, "{}\r\n", super::output::plain(line, false));
+    }
+    if text.is_empty() {
+        let _ = out.write_all(b"\r\n");
+    }
+    let _ = out.flush();
+}
+
+fn ask(question: &str) -> Result<String, Gone> {
+    say(question);
+    let mut out = io::stdout().lock();
+    let _ = out.write_all(b"> ");
+    let _ = out.flush();
+    drop(out);
+    let mut line = String::new();
+    match io::stdin().read_line(&mut line) {
+        Ok(1..) => Ok(line.trim_end_matches(['\r', '\n']).to_owned()),
+        _ => Err(Gone),
+    }
+}
+
+/// Without showing what is typed.
+fn ask_secretly(question: &str) -> Result<String, Gone> {
+    // Of coreutils, on the terminal that is our standard input; a pipe has no echo, and its refusal does not matter.
+    let echo = |how: &str| drop(Command::new("stty").arg(how).stderr(Stdio::null()).status());
+    echo("-echo");
+    let line = ask(question);
+    echo("echo");
+    say("");
+    line
+}
+
+async fn wizard(node: &Node) -> Result<(), Gone> {
+    let Some((card, mac)) = card() else {
+        say("There is no network card: add one and start again.");
+        return Ok(());
+    };
+    loop {
+        let mut wizard = Wizard::new(&card, &mac);
+        while let Some(question) = wizard.question() {
+            let line = if question == Question::Password { ask_secretly(question.text())? } else { ask(question.text())? };
+            if let Err(why) = wizard.answer(&line) {
+                say(&why);
+            }
+        }
+        say(&wizard.summary());
+        if ask("Write this? yes or no:")? != "yes" {
+            continue;
+        }
+        let answers = wizard.finish();
+        let done = async {
+            if let Some(password) = &answers.password {
+                set_password(node, password).await?;
+            }
+            if let Some(route) = &answers.route {
+                add_route(node, route).await?;
+            }
+            put_machine(&answers.machine)
+        };
+        match done.await {
+            Ok(()) => {
+                say("Done. The web console: https://THIS-MACHINE:8443");
+                return Ok(());
+            }
+            Err(why) => say(&format!("It could not be written: {why}")),
+        }
+    }
+}
+
+async fn log_in(node: &Node) -> Result<(), Gone> {
+    loop {
+        let password = ask_secretly("Password of the admin:")?;
+        let asked = node.post("/session", json!({ "name": "admin", "password": password })).await;
+        match asked {
+            Ok(_) => return Ok(()),
+            // Without a node nobody can tell a right password from a wrong one, and who has the console has the power switch.
+            Err(e @ (CommandError::NotRunning { .. } | CommandError::Answer(_))) => say(&format!("The node does not answer: {e}")),
+            Err(_) => say("That is not it."),
+        }
+        tokio::time::sleep(WRONG).await;
+    }
+}
+
+async fn menu(node: &Node) -> Result<(), Gone> {
+    loop {
+        say(&setup::menu());
+        let line = ask("A number, or nothing to leave:")?;
+        if line.is_empty() {
+            return Ok(());
+        }
+        let done = match setup::choose(&line) {
+            Ok(choice) => carry_out(node, choice).await?,
+            Err(why) => Err(why),
+        };
+        match done {
+            Ok(text) => say(&text),
+            Err(why) => say(&format!("Not done: {why}")),
+        }
+    }
+}
+
+async fn carry_out(node: &Node, choice: Choice) -> Result<Said<String>, Gone> {
+    let done = |done: Said<()>| done.map(|()| "Done.".to_owned());
+    Ok(match choice {
+        Choice::Status => os::status(node).await.map(|()| String::new()).map_err(|e| e.to_string()),
+        Choice::Network => {
+            let line = ask(Question::Network.text().trim_start_matches("2 of 6. "))?;
+            done(change(|machine| setup::network(machine, line.trim())))
+        }
+        Choice::Hostname => {
+            let line = ask(Question::Hostname.text().trim_start_matches("1 of 6. "))?;
+            done(change(|machine| {
+                machine.hostname = line.trim().to_ascii_lowercase();
+                Ok(())
+            }))
+        }
+        Choice::TimeZone => {
+            let line = ask(Question::TimeZone.text().trim_start_matches("4 of 6. "))?;
+            done(change(|machine| {
+                machine.time_zone = line.trim().into();
+                Ok(())
+            }))
+        }
+        Choice::Password => {
+            let typed = ask_secretly("New password, 12 characters or more:")?;
+            let again = ask_secretly("The same again:")?;
+            match setup::password(&typed) {
+                Err(why) => Err(why),
+                Ok(None) => Err("nothing was typed".into()),
+                Ok(Some(_)) if again != typed => Err("these are two different ones".into()),
+                Ok(Some(password)) => done(set_password(node, &password).await),
+            }
+        }
+        Choice::Domain => match setup::route(&ask("Domain and mail server, as in example.org 192.0.2.25:")?) {
+            Ok(route) => done(add_route(node, &route).await),
+            Err(why) => Err(why),
+        },
+        Choice::CreateCluster => {
+            let name = ask("Name of the cluster:")?;
+            let made = async {
+                node.post("/cluster", json!({ "name": name.trim() })).await?;
+                node.post("/cluster/invitations", json!({})).await
+            };
+            made.await.map(|invited| format!("Type this on the next node:\n{}", text(&invited["token"]))).map_err(|e| e.to_string())
+        }
+        Choice::JoinCluster => {
+            let token = ask("The token that another node printed:")?;
+            done(node.post("/cluster/join", json!({ "token": token.trim() })).await.map(drop).map_err(|e| e.to_string()))
+        }
+        Choice::Diagnostics => Ok(diagnostics(&ask("A host whose port 25 is tried; Enter for none:")?)),
+        Choice::SupportBundle => support_bundle(),
+        Choice::FactoryReset => match ask("All settings, keys and mails on this machine are lost. Type RESET:")?.as_str() {
+            "RESET" => os::reset_at_next_boot().map_err(|e| e.to_string()).and_then(|()| systemctl("reboot")),
+            _ => Err("nothing was changed".into()),
+        },
+        Choice::Reboot => systemctl("reboot"),
+        Choice::PowerOff => systemctl("poweroff"),
+    })
+}
+
+fn text(value: &Value) -> String {
+    super::output::string(value)
+}
+
+/// The first card, and its permanent address.
+fn card() -> Option<(String, String)> {
+    let mut names: Vec<String> =
+        fs::read_dir("/sys/class/net").ok()?.flatten().map(|e| e.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names.into_iter().find_map(|name| {
+        let folder = Path::new("/sys/class/net").join(&name);
+        let mac = fs::read_to_string(folder.join("address")).ok()?;
+        folder.join("device").exists().then(|| (name, mac.trim().to_owned()))
+    })
+}
+
+fn put_machine(machine: &Machine) -> Said<()> {
+    os::put_machine(&setup::rendered(machine)?).map(drop).map_err(|e| e.to_string())
+}
+
+fn change(edit: impl FnOnce(&mut Machine) -> Said<()>) -> Said<()> {
+    let text = fs::read_to_string(ANSWERED).map_err(|e| format!("{ANSWERED}: {e}"))?;
+    let mut machine = Machine::parse(&text).map_err(|e| e.to_string())?;
+    edit(&mut machine)?;
+    put_machine(&machine)
+}
+
+async fn set_password(node: &Node, password: &str) -> Said<()> {
+    node.put("/admins/admin/password", json!({ "password": password })).await.map(drop).map_err(|e| e.to_string())
+}
+
+async fn add_route(node: &Node, route: &Route) -> Said<()> {
+    let settings = node.get("/settings").await.map_err(|e| e.to_string())?;
+    let mut domains = settings["settings"]["domains"].as_array().cloned().unwrap_or_default();
+    domains.retain(|d| d["name"] != route.domain.as_str());
+    domains.push(json!({ "name": route.domain, "backends": [{ "host": route.host, "port": route.port }] }));
+    let body = json!({ "path": "domains", "value": domains, "message": "console menu" });
+    node.send(hyper::Method::PATCH, "/settings", Some(("application/json", body.to_string().into())), &[])
+        .await
+        .map(drop)
+        .map_err(|e| e.to_string())
+}
+
+/// What a person at a console can do something about.
+fn diagnostics(host: &str) -> String {
+    let mut lines = Vec::new();
+    let mut tool = |what: &str, program: &str, arguments: &[&str]| {
+        let said = Command::new(program).args(arguments).output();
+        let said = said.map_or_else(|e| e.to_string(), |o| String::from_utf8_lossy(&[o.stdout, o.stderr].concat()).trim().to_owned());
+        lines.push(format!("{what}:\n{said}"));
+    };
+    tool("Network cards", "ip", &["-brief", "address"]);
+    tool("Ways", "ip", &["route"]);
+    tool("Disk", "df", &["-h", "/var"]);
+    let servers = fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+    let servers: Vec<&str> = servers.lines().filter_map(|l| l.strip_prefix("nameserver ")).collect();
+    lines.push(format!("Name servers: {}", if servers.is_empty() { "none".into() } else { servers.join(" ") }));
+    if !host.trim().is_empty() {
+        lines.push(port_25(host.trim()));
+    }
+    lines.join("\n")
+}
+
+fn port_25(host: &str) -> String {
+    let addresses: Vec<SocketAddr> = match (host, 25).to_socket_addrs() {
+        Ok(found) => found.collect(),
+        Err(e) => return format!("{host}: {e}"),
+    };
+    let tried = addresses.iter().map(|to| match TcpStream::connect_timeout(to, PATIENCE) {
+        Ok(_) => format!("{to}: connects"),
+        Err(e) => format!("{to}: {e}"),
+    });
+    tried.collect::<Vec<_>>().join("\n")
+}
+
+/// Log and versions, without mails, keys and passwords.
+fn support_bundle() -> Said<String> {
+    const BUNDLE: &str = "/var/lib/postern-os/support.txt";
+    let mut bundle = String::new();
+    let asked: [(&str, &[&str]); 5] = [
+        ("systemctl", &["list-units", "--all", "--no-pager"]),
+        ("journalctl", &["--boot", "--no-pager", "--lines=5000"]),
+        ("ip", &["address"]),
+        ("df", &["-h"]),
+        ("cat", &["/proc/cmdline", "/proc/meminfo", "/usr/share/postern/version", ANSWERED]),
+    ];
+    for (program, arguments) in asked {
+        let said = Command::new(program).args(arguments).output().map_err(|e| format!("{program}: {e}"))?;
+        bundle += &format!("=== {program} {}\n{}\n", arguments.join(" "), String::from_utf8_lossy(&said.stdout));
+    }
+    fs::write(BUNDLE, bundle).map_err(|e| format!("{BUNDLE}: {e}"))?;
+    Ok(format!("It is in {BUNDLE}."))
+}
+
+fn systemctl(verb: &str) -> Said<String> {
+    let ended = Command::new("systemctl").arg(verb).status().map_err(|e| e.to_string())?;
+    if ended.success() { Ok(String::new()) } else { Err(format!("systemctl {verb}: {ended}")) }
+}
