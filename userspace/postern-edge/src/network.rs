@@ -13,6 +13,12 @@ pub fn canonical(address: IpAddr) -> IpAddr {
     }
 }
 
+/// What a person wrote: an address (its own network) or a network, host bits cleared. `None`: it is neither.
+pub fn parse(text: &str) -> Option<IpNet> {
+    let parsed = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(|a| IpNet::from(a.to_canonical())));
+    parsed.ok().map(|n| n.trunc())
+}
+
 pub fn source(address: IpAddr) -> Source {
     match canonical(address) {
         IpAddr::V4(a) => Source::V4(a.to_bits()),

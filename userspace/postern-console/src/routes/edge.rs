@@ -174,8 +174,7 @@ fn limit(page: &Page) -> usize {
 
 fn network(text: &str) -> Answer<IpNet> {
     let text = text.trim();
-    let parsed = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(|a| IpNet::from(a.to_canonical())));
-    parsed.map(|n| n.trunc()).map_err(|_| {
+    postern_edge::network::parse(text).ok_or_else(|| {
         let title = "This is no network";
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "bad-network", title, format!("`{text}` is neither an address nor a network"))
             .advise("Write 192.0.2.66, 192.0.2.0/24 or 2001:db8::/32.")

@@ -117,13 +117,14 @@ impl Keeper {
             self.withdraw(order).await;
             return None;
         };
+        let digest = plan.digest();
         let mut status = SteeringStatus {
-            digest: format!("{:016x}", plan.digest()),
+            digest: format!("{digest:016x}"),
             stale: order.told.elapsed() > LEASE,
             interface: order.interface.clone().unwrap_or_default(),
             ..SteeringStatus::default()
         };
-        let trouble = match self.put_in_force(plan, order, &mut status).await {
+        let trouble = match self.put_in_force(plan, digest, order, &mut status).await {
             Ok(()) => None,
             Err(why) => {
                 if order.trouble.as_deref() != Some(why.as_str()) {
@@ -137,19 +138,25 @@ impl Keeper {
         Some(status)
     }
 
-    async fn put_in_force(&mut self, plan: &SteerPlan, order: &SteeringOrder, status: &mut SteeringStatus) -> Result<(), String> {
+    async fn put_in_force(
+        &mut self,
+        plan: &SteerPlan,
+        digest: u64,
+        order: &SteeringOrder,
+        status: &mut SteeringStatus,
+    ) -> Result<(), String> {
         let name = order.interface.as_deref().ok_or("no interface to meet peers on: set edge.steering.interface or edge.interfaces")?;
         let maps = order.maps.as_ref().ok_or("the XDP program is not loaded")?;
         let link = self.wire.link(name).await.map_err(|e| e.to_string())?;
         self.numbers.assign(&plan.members);
         let around = self.look_around(plan).await.map_err(|e| e.to_string())?;
-        let slots = self.slots(plan).await?;
+        let slots = self.slots(plan, digest).await?;
         let resolved = resolve(plan, &slots, self.version + 1, &link, &around, &self.numbers);
-        self.planned = Some((plan.digest(), slots));
+        self.planned = Some((digest, slots));
         self.ask(&resolved, &around).await;
         status.members.clone_from(&resolved.members);
         status.segments = (!resolved.outer.is_empty()).then(|| link.mtu.saturating_sub(TUNNEL_HEADERS));
-        self.fill(plan, resolved, maps)?;
+        self.fill(plan, digest, resolved, maps)?;
         if !order.guarded.iter().any(|g| g == name) {
             return Err(format!("interface {name} is not guarded, so nothing that comes in there is steered: add it to edge.interfaces"));
         }
@@ -167,9 +174,9 @@ impl Keeper {
         Ok(around)
     }
 
-    async fn slots(&mut self, plan: &SteerPlan) -> Result<Vec<Slot>, String> {
+    async fn slots(&mut self, plan: &SteerPlan, digest: u64) -> Result<Vec<Slot>, String> {
         match self.planned.take() {
-            Some((digest, slots)) if digest == plan.digest() => Ok(slots),
+            Some((planned, slots)) if planned == digest => Ok(slots),
             _ => {
                 let (seed, seats) = (plan.seed, seats(plan));
                 task::spawn_blocking(move || ring::plan(seed, &seats)).await.map_err(|e| format!("the ring could not be planned: {e}"))
@@ -189,10 +196,10 @@ impl Keeper {
         }
     }
 
-    fn fill(&mut self, plan: &SteerPlan, resolved: Resolved, maps: &KernelMaps) -> Result<(), String> {
+    fn fill(&mut self, plan: &SteerPlan, digest: u64, resolved: Resolved, maps: &KernelMaps) -> Result<(), String> {
         let mut addresses: Vec<(IpAddr, Role)> = plan.addresses.iter().map(|a| (a.address, Role::Virtual)).collect();
         addresses.extend(resolved.outer.iter().map(|a| (*a, Role::Outer)));
-        let wanted = InForce { digest: plan.digest(), peers: resolved.ring.peers.to_vec(), routers: resolved.ring.routers, addresses };
+        let wanted = InForce { digest, peers: resolved.ring.peers.to_vec(), routers: resolved.ring.routers, addresses };
         if self.in_force.as_ref() == Some(&wanted) {
             return Ok(());
         }
@@ -209,7 +216,7 @@ impl Keeper {
             maps.steer.put_ring(resolved.ring).map_err(|e| e.to_string())?;
             self.version += 1;
             let members: Vec<String> = plan.members.iter().map(|m| format!("{} {} {}", m.name, m.state.name(), m.weight)).collect();
-            tracing::info!(digest = format!("{:016x}", wanted.digest), members = members.join(", "), "a ring is in force");
+            tracing::info!(digest = format!("{digest:016x}"), members = members.join(", "), "a ring is in force");
         }
         maps.steer.set_addresses(&maps.front, &wanted.addresses).map_err(|e| e.to_string())?;
         self.yielded.clear();
@@ -223,8 +230,7 @@ impl Keeper {
             answer_for_own_addresses_only(name)?;
         }
         let loopback = self.wire.link("lo").await.map_err(|e| e.to_string())?.index;
-        let mine: BTreeSet<IpAddr> =
-            plan.addresses.iter().filter(|a| a.owned && !stale && !self.yielded.contains(&a.address)).map(|a| a.address).collect();
+        let mine: BTreeSet<IpAddr> = plan.addresses.iter().filter(|a| self.is_ours(a, stale)).map(|a| a.address).collect();
         let mut wanted: BTreeSet<Placed> = plan.addresses.iter().map(|a| Placed { interface: loopback, address: a.address }).collect();
         wanted.extend(mine.iter().map(|a| Placed { interface: link.index, address: *a }));
         let there: BTreeSet<Placed> = self.wire.placed().await.map_err(|e| e.to_string())?.into_iter().collect();
@@ -250,6 +256,11 @@ impl Keeper {
             });
         }
         self.announce()
+    }
+
+    /// Whether packets to an address are to come in here.
+    fn is_ours(&self, address: &VirtualAddress, stale: bool) -> bool {
+        address.owned && !stale && !self.yielded.contains(&address.address)
     }
 
     fn announce(&mut self) -> Result<(), String> {
@@ -318,7 +329,7 @@ impl Keeper {
             let owned = self.owned.get(&a.address);
             VirtualAddressStatus {
                 address: a.address,
-                owned: a.owned && !stale && !self.yielded.contains(&a.address),
+                owned: self.is_ours(a, stale),
                 conflicts: owned.map_or(0, |o| o.conflicts),
                 rival: owned.and_then(|o| o.rival).map(|r| mac_text(r.mac)),
             }

@@ -3,8 +3,8 @@
 use clap::Subcommand;
 use hyper::Method;
 use ipnet::IpNet;
+use postern_edge::network;
 use serde_json::{Value, json};
-use std::net::IpAddr;
 
 use crate::command::client::{CommandError, Node};
 use crate::command::output;
@@ -34,9 +34,9 @@ pub async fn run(node: &Node, change: Option<&Change>) -> Result<(), CommandErro
         Change::Add { network } => (network, true),
         Change::Remove { network } => (network, false),
     };
-    let network = parse(wanted)?;
-    let text = network.to_string();
-    let stands = |v: &Value| v.as_str().and_then(|s| parse(s).ok()) == Some(network);
+    let changed = parse(wanted)?;
+    let text = changed.to_string();
+    let stands = |v: &Value| v.as_str().and_then(|s| parse(s).ok()) == Some(changed);
     let message = match (is_added, allowed.iter().any(stands)) {
         (true, true) => return said(node, &format!("{text} is on the list already"), false),
         (false, false) => return Err(CommandError::Usage(format!("{text} is not on the list: `postern edge allow` shows it"))),
@@ -66,8 +66,7 @@ fn said(node: &Node, message: &str, changed: bool) -> Result<(), CommandError> {
 }
 
 fn parse(text: &str) -> Result<IpNet, CommandError> {
-    let parsed = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(|a| IpNet::from(a.to_canonical())));
-    parsed.map(|n| n.trunc()).map_err(|_| {
+    network::parse(text).ok_or_else(|| {
         CommandError::Usage(format!("`{text}` is neither an address nor a network: write 192.0.2.66, 192.0.2.0/24 or 2001:db8::/32"))
     })
 }
