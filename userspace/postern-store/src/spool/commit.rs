@@ -19,7 +19,7 @@ use postern_model::id::MailId;
 
 use super::index::{Entry, Segment};
 use super::queue::{Answer, Job, NOTES_MAX, Payload, Receipt, len32};
-use super::record::{HEADER, Header, Kind, Place, SEGMENT_HEADER};
+use super::record::{Header, Kind, NOTE, Place, SEGMENT_HEADER};
 use super::segment::{SegmentFile, segment_path};
 use super::{Failure, Shared, SpoolError, io_error};
 
@@ -228,14 +228,15 @@ impl Committer {
 
     fn place(&mut self, layout: &mut Layout, active: &Active, job: Job, previous: Place) -> Place {
         let body = job.body.bytes();
+        let note = job.note.to_le_bytes();
         let header = Header {
             kind: job.kind,
             external: matches!(job.body, Payload::External(_)),
             id: job.id,
             batch: self.batch,
             previous,
-            meta_len: len32(job.meta.len()),
-            meta_sum: crc32c::crc32c(&job.meta),
+            meta_len: len32(job.meta.len() + NOTE),
+            meta_sum: crc32c::crc32c_append(crc32c::crc32c(&job.meta), &note),
             body_len: len32(body.len()),
             body_sum: job.body_sum,
         };
@@ -243,8 +244,8 @@ impl Committer {
         let from = self.arena.len();
         self.arena.extend_from_slice(&header.encode(active.file.tag));
         self.arena.extend_from_slice(&job.meta);
-        let length = HEADER + job.meta.len() + body.len();
-        let padding = usize::try_from(header.extent()).unwrap_or(length) - length;
+        self.arena.extend_from_slice(&note);
+        let padding = usize::try_from(header.extent() - header.length()).unwrap_or(0);
         if body.is_empty() {
             self.arena.resize(self.arena.len() + padding, 0);
             match layout.pieces.last_mut() {

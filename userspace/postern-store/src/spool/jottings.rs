@@ -4,42 +4,37 @@
 //! forget what it had delivered, and deliver again. So each note is also written at once into a small ring file, with one
 //! `write` and no sync: the kernel keeps what was written when the process goes. A power cut loses jottings, as it loses notes.
 //!
-//! A jotting names the mail's place in the log and the last change it saw there. At the next opening it counts only if the log
-//! still ends there for this mail: one that reached the log, or is older than something in it, has no effect. Places are
-//! never given twice, so nothing has to be erased, and a jotting that is lost or torn means a delivery repeated, never a mail
-//! lost.
+//! Notes are numbered in the order in which they get into the log, and each record there carries the number of the last note
+//! before it. At the next opening a jotting counts only if its mail lives and its number is above all of that mail's records: one
+//! that reached the log, or belongs to an earlier life of the id, has no effect. Numbers are never given twice, so nothing
+//! has to be erased, and a jotting that is lost or torn means a delivery repeated, never a mail lost.
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use ahash::AHashSet;
+use ahash::AHashMap;
 use postern_model::id::MailId;
 use postern_model::queue::{QueueChange, QueuedMail};
 
-use super::index::Index;
 use super::queue::Job;
-use super::record::{Kind, Place, u32_at, u64_at};
+use super::record::{Kind, u32_at, u64_at};
 use super::{SpoolError, io_error};
 
 /// One jotting. A longer change (a reply of many lines) is not jotted; a mail that is done as a whole needs no more than the head.
 const SLOT: usize = 1024;
-const HEAD: usize = 48;
-/// Notes of one batch under the greatest load are some hundreds.
+const HEAD: usize = 32;
+/// More than [`super::queue::NOTES_URGENT`], for those that come while a batch is written.
 const SLOTS: u64 = 2048;
 
 pub(super) struct Jottings {
     file: File,
-    next: AtomicU64,
 }
 
 /// As it was read back.
 pub(super) struct Jotting {
-    number: u64,
+    pub number: u64,
     id: MailId,
-    at: Place,
-    seen: Place,
     /// A `QueueChange` as postcard; empty: it is done.
     meta: Vec<u8>,
 }
@@ -53,24 +48,18 @@ impl Jottings {
         let octets = std::fs::read(&path).map_err(io_error("cannot read", &path))?;
         let mut found: Vec<Jotting> = octets.chunks(SLOT).filter_map(decode).collect();
         found.sort_unstable_by_key(|j| j.number);
-        let next = found.last().map_or(0, |j| j.number + 1);
-        Ok((Self { file, next: AtomicU64::new(next) }, found))
+        Ok((Self { file }, found))
     }
 
-    /// `at` and `seen`: where the mail and its last change are in the log. What cannot be written is not: the log is the truth.
-    pub fn jot(&self, id: MailId, at: Place, seen: Place, meta: &[u8]) {
+    /// What cannot be written is not: the log is the truth.
+    pub fn jot(&self, number: u64, id: MailId, meta: &[u8]) {
         if meta.len() > SLOT - HEAD {
             return;
         }
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
         let mut slot = [0; SLOT];
         slot[4..8].copy_from_slice(&u32::try_from(meta.len()).unwrap_or(0).to_le_bytes());
         slot[8..16].copy_from_slice(&number.to_le_bytes());
-        slot[16..20].copy_from_slice(&at.segment.to_le_bytes());
-        slot[20..24].copy_from_slice(&at.offset.to_le_bytes());
-        slot[24..28].copy_from_slice(&seen.segment.to_le_bytes());
-        slot[28..32].copy_from_slice(&seen.offset.to_le_bytes());
-        slot[32..48].copy_from_slice(&id.to_bytes());
+        slot[16..HEAD].copy_from_slice(&id.to_bytes());
         slot[HEAD..HEAD + meta.len()].copy_from_slice(meta);
         let sum = crc32c::crc32c(&slot[4..HEAD + meta.len()]);
         slot[..4].copy_from_slice(&sum.to_le_bytes());
@@ -86,31 +75,32 @@ fn decode(slot: &[u8]) -> Option<Jotting> {
     if u32_at(slot, 0) != crc32c::crc32c(&slot[4..]) {
         return None;
     }
-    let place = |at| Place { segment: u32_at(slot, at), offset: u32_at(slot, at + 4) };
     let mut id = [0; 16];
-    id.copy_from_slice(&slot[32..48]);
-    Some(Jotting { number: u64_at(slot, 8), id: MailId::from_bytes(id), at: place(16), seen: place(24), meta: slot[HEAD..].to_vec() })
+    id.copy_from_slice(&slot[16..HEAD]);
+    Some(Jotting { number: u64_at(slot, 8), id: MailId::from_bytes(id), meta: slot[HEAD..].to_vec() })
 }
 
 /// Works into the mails, which are in the order of their ids, what the log does not know yet; the notes that have to be in the log for it.
-pub(super) fn replay(jottings: Vec<Jotting>, index: &Index, mails: &mut Vec<QueuedMail>) -> Vec<Job> {
+/// `noted`: the last note of each live mail in the log.
+pub(super) fn replay(jottings: Vec<Jotting>, mut noted: AHashMap<MailId, u64>, mails: &mut Vec<QueuedMail>) -> Vec<Job> {
     let mut notes = Vec::new();
-    let mut done: AHashSet<MailId> = AHashSet::new();
-    for Jotting { id, at, seen, meta, .. } in jottings {
-        let is_news = index.mails.get(&id).is_some_and(|entry| entry.at == at && entry.change == seen) && !done.contains(&id);
-        if !is_news {
+    let lived = noted.len();
+    for Jotting { number, id, meta } in jottings {
+        if noted.get(&id).is_none_or(|last| *last >= number) {
             continue;
         }
         if meta.is_empty() {
-            done.insert(id);
-            notes.push(Job::note(id, Kind::Done, meta));
+            noted.remove(&id);
+            notes.push(Job { note: number, ..Job::note(id, Kind::Done, meta) });
         } else if let Ok(change) = postcard::from_bytes::<QueueChange>(&meta)
             && let Ok(n) = mails.binary_search_by_key(&id, |mail| mail.id)
         {
             mails[n].apply(&change);
-            notes.push(Job::note(id, Kind::Change, meta));
+            notes.push(Job { note: number, ..Job::note(id, Kind::Change, meta) });
         }
     }
-    mails.retain(|mail| !done.contains(&mail.id));
+    if noted.len() < lived {
+        mails.retain(|mail| noted.contains_key(&mail.id));
+    }
     notes
 }

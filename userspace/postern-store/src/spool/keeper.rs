@@ -197,7 +197,7 @@ fn move_oldest(shared: &Arc<Shared>) -> Result<(), SpoolError> {
                     let at = u64::from(entry.at.offset);
                     set_aside(&shared.dir, &file, at..at + entry.extent())?;
                     shared.index.lock().counters.damaged += 1;
-                    shared.queue.push_note(Job::note(id, Kind::Done, Vec::new()));
+                    let _ = shared.queue.push_note(Job::note(id, Kind::Done, Vec::new()));
                 }
                 Err(error) => return Err(error),
             }
@@ -223,7 +223,7 @@ fn move_job(
     entry: Entry,
     done: mpsc::Sender<Result<(), super::Failure>>,
 ) -> Result<Job, SpoolError> {
-    let mail = shared.load(id, &entry)?;
+    let (mail, note) = shared.load(id, &entry)?;
     let header = scan::header(&file.file, file.tag, entry.at.offset).map_err(|_| SpoolError::Damaged(id))?;
     let body = if entry.is_external() {
         Payload::External(None)
@@ -236,7 +236,7 @@ fn move_job(
         Payload::Moved(StoredBody::memory(buffer, 0))
     };
     let meta = encode_mail(&mail)?;
-    Ok(Job { kind: Kind::Mail, id, meta, body, body_sum: header.body_sum, answer: Answer::Move { expected: entry, done } })
+    Ok(Job { kind: Kind::Mail, id, meta, body, body_sum: header.body_sum, note, answer: Answer::Move { expected: entry, done } })
 }
 
 /// The meta data of a mail record.

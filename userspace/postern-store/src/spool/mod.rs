@@ -118,7 +118,8 @@ impl Spool {
             Quarantine::open(dir.join("quarantine")).map_err(|e| SpoolError::Stopped(format!("its quarantine cannot be opened: {e}")))?;
         let mut found = recover::recover(&dir, &bodies)?;
         let (jottings, jotted) = Jottings::open(&dir)?;
-        let jotted = jottings::replay(jotted, &found.index, &mut found.mails);
+        let last_note = found.noted.values().copied().chain(jotted.last().map(|j| j.number)).max().unwrap_or(0);
+        let jotted = jottings::replay(jotted, found.noted, &mut found.mails);
         found.report.jotted = jotted.len() as u64;
         for damage in &found.report.damage {
             tracing::error!("the spool was damaged: {damage}");
@@ -134,7 +135,7 @@ impl Spool {
             budget: Arc::default(),
             space: Space::new(dir.clone(), settings.reserve),
             index: Mutex::new(found.index),
-            queue: Queue::default(),
+            queue: Queue::new(last_note),
             jottings,
             bell: keeper::Bell::default(),
             supply: Mutex::new(Supply { ready: None, next_number: found.next_number, spares: found.spares }),
@@ -213,7 +214,7 @@ impl Spool {
             (Payload::Inline(body), sum)
         };
         let (waiter, done) = oneshot::channel();
-        self.shared.queue.push(Job { kind: Kind::Mail, id, meta, body, body_sum, answer: Answer::Mail(waiter) });
+        self.shared.queue.push(Job { kind: Kind::Mail, id, meta, body, body_sum, note: 0, answer: Answer::Mail(waiter) });
         done.await.map_err(|_| Failure::closed().error())?.map_err(|f| f.error())
     }
 
@@ -226,7 +227,7 @@ impl Spool {
     pub async fn settle(&self) -> Result<(), SpoolError> {
         let (waiter, done) = oneshot::channel();
         let (id, answer) = (MailId::from_bytes([0; 16]), Answer::Change(waiter));
-        self.shared.queue.push(Job { kind: Kind::Cut, id, meta: Vec::new(), body: Payload::None, body_sum: 0, answer });
+        self.shared.queue.push(Job::change(id, Kind::Cut, Vec::new(), answer));
         done.await.map_err(|_| Failure::closed().error())?.map_err(|f| f.error())
     }
 
@@ -265,8 +266,7 @@ impl Spool {
         }
         let (kind, meta) = encode_change(id, change)?;
         let (waiter, done) = oneshot::channel();
-        let answer = Answer::Change(waiter);
-        self.shared.queue.push(Job { kind, id, meta, body: Payload::None, body_sum: 0, answer });
+        self.shared.queue.push(Job::change(id, kind, meta, Answer::Change(waiter)));
         done.await.map_err(|_| Failure::closed().error())?.map_err(|f| f.error())
     }
 
@@ -274,16 +274,20 @@ impl Spool {
     /// of this process at once ([`jottings`]), and is on disk with the next batch, at the latest after 100 ms; when the disk
     /// refuses, as soon as it does not.
     pub fn note(&self, id: MailId, change: QueueChange) -> Result<(), SpoolError> {
-        let entry = self.shared.index.lock().mails.get(&id).copied().ok_or(SpoolError::Unknown(id))?;
-        let (kind, meta) = encode_change(id, &change)?;
-        self.shared.jottings.jot(id, entry.at, entry.change, &meta);
-        self.quarantine.companion.tell(|c| c.changed(id, &change));
-        if self.shared.queue.push_note(Job::note(id, kind, meta)) {
-            Ok(())
-        } else {
-            self.shared.trouble.check()?;
-            Err(SpoolError::Stopped("too many changes wait for the disk".to_owned()))
+        if !self.contains(id) {
+            return Err(SpoolError::Unknown(id));
         }
+        let (kind, meta) = encode_change(id, &change)?;
+        let number = self.shared.queue.push_note(Job::note(id, kind, meta.clone()));
+        if let Some(number) = number {
+            self.shared.jottings.jot(number, id, &meta);
+        }
+        self.quarantine.companion.tell(|c| c.changed(id, &change));
+        if number.is_none() {
+            self.shared.trouble.check()?;
+            return Err(SpoolError::Stopped("too many changes wait for the disk".to_owned()));
+        }
+        Ok(())
     }
 
     /// Moves a mail into the quarantine store: durable there first, then done here. A crash in between leaves it in

@@ -9,14 +9,14 @@ use tokio::sync::oneshot;
 
 use super::body::{Body, BodyFile, Content, StoredBody};
 use super::index::Entry;
-use super::record::{Kind, extent};
+use super::record::{Kind, NOTE, extent};
 use super::shared::Shared;
 use super::{Failure, SpoolError};
 
 /// Notes wait for company at most this long.
 const NOTE_DELAY: Duration = Duration::from_millis(100);
 /// This many notes are reason enough for a batch.
-const NOTES_URGENT: usize = 4096;
+pub(super) const NOTES_URGENT: usize = 1024;
 /// Notes kept while the disk refuses; more are refused themselves (their loss means repeated deliveries, no lost mail).
 pub(super) const NOTES_MAX: usize = 1 << 20;
 
@@ -27,6 +27,8 @@ pub(super) struct Job {
     pub meta: Vec<u8>,
     pub body: Payload,
     pub body_sum: u32,
+    /// What the record says of notes ([`NOTE`]); given by the queue, and by whoever moves a mail.
+    pub note: u64,
     pub answer: Answer,
 }
 
@@ -81,18 +83,23 @@ impl Receipt {
 impl Drop for Receipt {
     fn drop(&mut self) {
         if let (Some(id), Some(shared)) = (self.id, self.shared.upgrade()) {
-            shared.queue.push_note(Job::note(id, Kind::Done, Vec::new()));
+            let _ = shared.queue.push_note(Job::note(id, Kind::Done, Vec::new()));
         }
     }
 }
 
 impl Job {
     pub fn note(id: MailId, kind: Kind, meta: Vec<u8>) -> Self {
-        Self { kind, id, meta, body: Payload::None, body_sum: 0, answer: Answer::Note }
+        Self::change(id, kind, meta, Answer::Note)
+    }
+
+    /// A record without a body.
+    pub fn change(id: MailId, kind: Kind, meta: Vec<u8>, answer: Answer) -> Self {
+        Self { kind, id, meta, body: Payload::None, body_sum: 0, note: 0, answer }
     }
 
     pub fn extent(&self) -> u64 {
-        extent(len32(self.meta.len()), len32(self.body.bytes().len()))
+        extent(len32(self.meta.len() + NOTE), len32(self.body.bytes().len()))
     }
 
     pub fn refuse(self, failure: &Failure) {
@@ -105,7 +112,6 @@ impl Job {
     }
 }
 
-#[derive(Default)]
 pub(super) struct Queue {
     waiting: Mutex<Waiting>,
     wake: Condvar,
@@ -117,26 +123,38 @@ struct Waiting {
     jobs: Vec<Job>,
     /// How many of `jobs` are notes: nobody waits for them.
     notes: usize,
+    /// Number of the last note; notes are numbered in the order in which they get into the log.
+    last_note: u64,
     first_note: Option<Instant>,
     stop: bool,
 }
 
 impl Queue {
-    pub fn push(&self, job: Job) {
+    /// Notes are numbered from `last_note` on.
+    pub fn new(last_note: u64) -> Self {
+        Self { waiting: Mutex::new(Waiting { last_note, ..Waiting::default() }), wake: Condvar::new() }
+    }
+
+    pub fn push(&self, mut job: Job) {
         let mut waiting = self.waiting.lock();
-        match job.answer {
-            Answer::Move { .. } => waiting.moves.push(job),
-            _ => waiting.jobs.push(job),
+        if matches!(job.answer, Answer::Move { .. }) {
+            waiting.moves.push(job);
+        } else {
+            job.note = waiting.last_note;
+            waiting.jobs.push(job);
         }
         self.wake.notify_one();
     }
 
-    /// False when too many wait already.
-    pub fn push_note(&self, job: Job) -> bool {
+    /// The note's number; `None` when too many wait already.
+    pub fn push_note(&self, mut job: Job) -> Option<u64> {
         let mut waiting = self.waiting.lock();
         if waiting.notes >= NOTES_MAX {
-            return false;
+            return None;
         }
+        waiting.last_note += 1;
+        let number = waiting.last_note;
+        job.note = number;
         waiting.jobs.push(job);
         waiting.notes += 1;
         if waiting.first_note.is_none() {
@@ -146,7 +164,7 @@ impl Queue {
         } else if waiting.notes == NOTES_URGENT {
             self.wake.notify_one();
         }
-        true
+        Some(number)
     }
 
     pub fn stop(&self) {

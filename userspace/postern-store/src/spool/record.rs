@@ -4,6 +4,7 @@
 //! file nor a forged record inside a mail's body (its sender cannot know the tag) is ever taken for a record.
 
 use postern_model::id::MailId;
+use serde::de::DeserializeOwned;
 
 /// The first octets of a segment. The digit is the version: it changes with the form of the records,
 /// and with the postcard form of `QueuedMail` and `QueueChange`, which `tests/spool_format.rs` pins.
@@ -19,6 +20,16 @@ pub(super) const HEADER: usize = 64;
 
 /// In front of a mail's postcard: BLAKE3 of the body, and its size.
 pub(super) const MAIL_PREFIX: usize = 40;
+
+/// Ends each record's meta data: the number of the last note ([`super::jottings`]) when it was queued; of a mail that was moved,
+/// of the last one worked in. Segments from before there were jottings have none.
+pub(super) const NOTE: usize = 8;
+
+/// What a mail's or change's meta data hold: the postcard, and the note's number behind it.
+pub(super) fn decode_meta<T: DeserializeOwned>(meta: &[u8]) -> Result<(T, u64), postcard::Error> {
+    let (value, rest) = postcard::take_from_bytes(meta)?;
+    Ok((value, rest.try_into().map_or(0, u64::from_le_bytes)))
+}
 
 pub(super) fn encode_segment_header(number: u32, tag: u64) -> [u8; SEGMENT_FIELDS] {
     let mut out = [0; SEGMENT_FIELDS];

@@ -17,7 +17,7 @@ use postern_model::queue::{QueueChange, QueuedMail};
 
 use super::body::body_path;
 use super::index::{Entry, Index, Segment};
-use super::record::{Header, Kind, MAIL_PREFIX, Place, SEGMENT_HEADER, decode_segment_header};
+use super::record::{Header, Kind, MAIL_PREFIX, Place, SEGMENT_HEADER, decode_meta, decode_segment_header};
 use super::scan::{self, Scan};
 use super::segment::{SegmentFile, number_of, segment_path, spare_path, sync_dir};
 use super::{SpoolError, io_error};
@@ -44,6 +44,8 @@ pub(super) struct Recovered {
     pub mails: Vec<QueuedMail>,
     pub next_number: u32,
     pub last_batch: u64,
+    /// The last note of each mail.
+    pub noted: AHashMap<MailId, u64>,
     pub spares: Vec<PathBuf>,
     pub report: Recovery,
 }
@@ -100,17 +102,18 @@ pub(super) fn recover(dir: &Path, bodies: &Path) -> Result<Recovered, SpoolError
             index.segments.insert(*number, segment);
         }
     }
-    let mut mails = Vec::with_capacity(found.len());
+    let (mut mails, mut noted) = (Vec::with_capacity(found.len()), AHashMap::with_capacity(found.len()));
     let mut found: Vec<(MailId, Found)> = found.into_iter().collect();
     found.sort_unstable_by_key(|(_, f)| f.at);
     let loaded = on_all_cores(&found, |(_, one)| load(&scanned, bodies, one));
     for ((id, one), (mail, damage)) in found.into_iter().zip(loaded) {
         let lost = mail.is_none();
-        if let Some(mail) = mail {
+        if let Some((mail, note)) = mail {
             let body_len = if one.header.external { Entry::EXTERNAL } else { one.header.body_len };
             let change = one.changes.last().map_or(Place::NONE, |(place, _)| *place);
             index.insert(id, Entry { at: one.at, meta_len: one.header.meta_len, body_len, change });
             mails.push(mail);
+            noted.insert(id, note);
         }
         for (place, length, what) in damage {
             let start = u64::from(place.offset);
@@ -126,7 +129,7 @@ pub(super) fn recover(dir: &Path, bodies: &Path) -> Result<Recovered, SpoolError
     report.records = scanned.values().map(|s| s.scan.records.len() as u64).sum();
     index.counters.damaged = report.damage.len() as u64;
     mails.sort_unstable_by_key(|m| m.id);
-    Ok(Recovered { index, mails, next_number: highest.saturating_add(1), last_batch, spares, report })
+    Ok(Recovered { index, mails, next_number: highest.saturating_add(1), last_batch, noted, spares, report })
 }
 
 fn list(dir: &Path) -> Result<Vec<(String, PathBuf)>, SpoolError> {
@@ -240,27 +243,30 @@ fn dispose(dir: &Path, number: u32, spares: &mut Vec<PathBuf>) -> Result<(), Spo
 /// Where something is damaged, how long it is, what is wrong with it.
 type Damage = (Place, u64, String);
 
-/// Decodes a mail and its changes. Without its last changes a mail is still worth an attempt too many.
-fn load(scanned: &BTreeMap<u32, Scanned>, bodies: &Path, one: &Found) -> (Option<QueuedMail>, Vec<Damage>) {
+/// Decodes a mail and its changes, and tells the last note among them. Without its last changes a mail is still worth an attempt too many.
+fn load(scanned: &BTreeMap<u32, Scanned>, bodies: &Path, one: &Found) -> (Option<(QueuedMail, u64)>, Vec<Damage>) {
     let meta = |place: &Place, header: &Header| {
         let segment = scanned.get(&place.segment).ok_or("its segment is gone".to_owned())?;
         scan::meta(&segment.file.file, place.offset, header).map_err(|e| e.to_string())
     };
     let mail = meta(&one.at, &one.header)
         .and_then(|m| decode_mail(&m).ok_or("it cannot be decoded".to_owned()))
-        .and_then(|mail| check_body_file(bodies, one, mail));
-    let mut mail = match mail {
+        .and_then(|(mail, note)| Ok((check_body_file(bodies, one, mail)?, note)));
+    let (mut mail, mut note) = match mail {
         Ok(mail) => mail,
         Err(what) => return (None, vec![(one.at, one.header.extent(), what)]),
     };
     let mut damage = Vec::new();
     for (place, header) in &one.changes {
-        match meta(place, header).and_then(|m| postcard::from_bytes::<QueueChange>(&m).map_err(|e| e.to_string())) {
-            Ok(change) => mail.apply(&change),
+        match meta(place, header).and_then(|m| decode_meta::<QueueChange>(&m).map_err(|e| e.to_string())) {
+            Ok((change, number)) => {
+                mail.apply(&change);
+                note = note.max(number);
+            }
             Err(what) => damage.push((*place, header.extent(), format!("a change: {what}"))),
         }
     }
-    (Some(mail), damage)
+    (Some((mail, note)), damage)
 }
 
 fn check_body_file(bodies: &Path, one: &Found, mail: QueuedMail) -> Result<QueuedMail, String> {
@@ -274,9 +280,9 @@ fn check_body_file(bodies: &Path, one: &Found, mail: QueuedMail) -> Result<Queue
     Ok(mail)
 }
 
-/// A mail record's meta data: hash and size of the body, then the mail.
-pub(super) fn decode_mail(meta: &[u8]) -> Option<QueuedMail> {
-    postcard::from_bytes(meta.get(MAIL_PREFIX..)?).ok()
+/// A mail record's meta data: hash and size of the body, then the mail and its last note.
+pub(super) fn decode_mail(meta: &[u8]) -> Option<(QueuedMail, u64)> {
+    decode_meta(meta.get(MAIL_PREFIX..)?).ok()
 }
 
 fn damaged_dir(dir: &Path) -> Result<PathBuf, SpoolError> {

@@ -16,7 +16,7 @@ use super::index::{Entry, Index};
 use super::jottings::Jottings;
 use super::keeper::Bell;
 use super::queue::Queue;
-use super::record::{HEADER, Kind, MAIL_PREFIX, Place};
+use super::record::{HEADER, Kind, MAIL_PREFIX, Place, decode_meta};
 use super::recover::{Recovery, decode_mail, set_aside};
 use super::segment::{SegmentFile, segment_path, spare_path};
 use super::space::Space;
@@ -125,9 +125,10 @@ impl Shared {
         self.index.lock().mails.get(&id).copied().ok_or(SpoolError::Unknown(id))
     }
 
-    /// The mail as it stands: its record, and the changes since, found backwards from the last one.
-    pub fn load(&self, id: MailId, entry: &Entry) -> Result<QueuedMail, SpoolError> {
+    /// The mail as it stands: its record, and the changes since, found backwards from the last one; and the last note worked in.
+    pub fn load(&self, id: MailId, entry: &Entry) -> Result<(QueuedMail, u64), SpoolError> {
         let mut chain = Vec::new();
+        let mut note = 0;
         let mut place = entry.change;
         while place != Place::NONE {
             // A segment that was freed held only changes that were folded into the mail when it was moved.
@@ -140,8 +141,11 @@ impl Shared {
                 Err(error) => return Err(error),
             };
             let change = scan::meta(&file.file, place.offset, &header).map_err(|e| self.damage_or_io(id, place, e));
-            match change.map(|meta| postcard::from_bytes::<QueueChange>(&meta)) {
-                Ok(Ok(change)) => chain.push(change),
+            match change.map(|meta| decode_meta::<QueueChange>(&meta)) {
+                Ok(Ok((change, number))) => {
+                    chain.push(change);
+                    note = note.max(number);
+                }
                 Ok(Err(_)) | Err(SpoolError::Damaged(_)) => {}
                 Err(error) => return Err(error),
             }
@@ -150,16 +154,16 @@ impl Shared {
         let file = self.file(id, entry.at)?;
         let read = scan::header(&file.file, file.tag, entry.at.offset).and_then(|h| scan::meta(&file.file, entry.at.offset, &h));
         let meta = read.map_err(|e| self.damage_or_io(id, entry.at, e))?;
-        let mut mail = decode_mail(&meta).ok_or(SpoolError::Damaged(id))?;
+        let (mut mail, first) = decode_mail(&meta).ok_or(SpoolError::Damaged(id))?;
         chain.iter().rev().for_each(|change| mail.apply(change));
-        Ok(mail)
+        Ok((mail, note.max(first)))
     }
 
     pub fn mail(&self, id: MailId) -> Result<QueuedMail, SpoolError> {
         // A move or a change in between shows as an entry that is another one by now.
         loop {
             let entry = self.lookup(id)?;
-            let loaded = self.load(id, &entry);
+            let loaded = self.load(id, &entry).map(|(mail, _)| mail);
             if self.lookup(id)? == entry {
                 return loaded;
             }
