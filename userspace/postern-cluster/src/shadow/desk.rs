@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use postern_model::id::MailId;
@@ -64,7 +63,6 @@ pub struct Desk {
     pub kept: Kept,
     /// Mails being taken over: accepted here whatever the policy says, for nobody else answers for them.
     pub adopting: HashSet<MailId>,
-    resting: BTreeMap<NodeId, Instant>,
     /// Peers whose stream ended, and when their copies count as lost.
     gone: BTreeMap<NodeId, Instant>,
 }
@@ -78,7 +76,6 @@ impl Desk {
             lacking: BTreeSet::new(),
             kept,
             adopting: HashSet::new(),
-            resting: BTreeMap::new(),
             gone: BTreeMap::new(),
         }
     }
@@ -86,22 +83,21 @@ impl Desk {
     /// Peers that can take a copy, in our order.
     pub fn candidates(&self, me: NodeId, but: impl Fn(NodeId) -> bool) -> Vec<Arc<Link>> {
         let now = Instant::now();
-        let fit = self.links.values().filter(|link| {
-            link.is_ready.load(Ordering::Acquire) && self.resting.get(&link.peer).is_none_or(|until| *until <= now) && !but(link.peer)
-        });
+        let fit = self.links.values().filter(|link| link.is_ready() && !link.rests(now) && !but(link.peer));
         let fit: BTreeMap<NodeId, &Arc<Link>> = fit.map(|link| (link.peer, link)).collect();
         let order = if fit.len() < 2 { fit.keys().copied().collect() } else { rendezvous::order(me, fit.keys().copied()) };
         order.iter().filter_map(|peer| fit.get(peer).map(|link| Arc::clone(link))).collect()
     }
 
-    pub fn rest(&mut self, peer: NodeId, until: Instant) {
-        self.resting.insert(peer, until);
+    /// When nobody else is there a resting peer is tried, with one mail at a time: the others do not wait for it, and are alone
+    /// no longer than it takes to answer.
+    pub fn probe(&self) -> Option<Arc<Link>> {
+        self.links.values().find(|link| link.is_ready() && link.probe()).map(Arc::clone)
     }
 
     pub fn came(&mut self, link: &Arc<Link>) {
         self.gone.remove(&link.peer);
         self.kept.came(link.peer);
-        self.resting.remove(&link.peer);
         if let Some(old) = self.links.insert(link.peer, Arc::clone(link)) {
             old.end();
         }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -18,8 +19,15 @@ pub struct Link {
     pub outbox: Outbox,
     waiting: Mutex<HashMap<u64, oneshot::Sender<Reply>>>,
     next: AtomicU64,
-    /// It said all it knows and takes copies.
-    pub is_ready: AtomicBool,
+    is_ready: AtomicBool,
+    rest: Mutex<Option<Rest>>,
+}
+
+/// The peer was slow, full or refused.
+struct Rest {
+    until: Instant,
+    /// A mail is tried with it meanwhile.
+    is_probed: bool,
 }
 
 enum Reply {
@@ -45,7 +53,35 @@ impl Drop for Waiting<'_> {
 
 impl Link {
     pub fn new(peer: NodeId, outbox: Outbox) -> Self {
-        Self { peer, outbox, waiting: Mutex::default(), next: AtomicU64::new(0), is_ready: AtomicBool::new(false) }
+        Self { peer, outbox, waiting: Mutex::default(), next: AtomicU64::new(0), is_ready: AtomicBool::new(false), rest: Mutex::default() }
+    }
+
+    /// The peer said all it knows and takes copies.
+    pub fn ready(&self) {
+        self.is_ready.store(true, Ordering::Release);
+    }
+
+    pub fn is_ready(&self) -> bool {
+        self.is_ready.load(Ordering::Acquire)
+    }
+
+    /// Others are asked until then.
+    pub fn rest(&self, until: Instant) {
+        *self.rest.lock() = Some(Rest { until, is_probed: false });
+    }
+
+    pub fn rests(&self, now: Instant) -> bool {
+        self.rest.lock().as_ref().is_some_and(|rest| rest.until > now)
+    }
+
+    /// Whether it may be tried although it rests: by one at a time.
+    pub fn probe(&self) -> bool {
+        self.rest.lock().as_mut().is_some_and(|rest| !std::mem::replace(&mut rest.is_probed, true))
+    }
+
+    /// It took a copy.
+    pub fn recovered(&self) {
+        *self.rest.lock() = None;
     }
 
     fn wait(&self) -> (Waiting<'_>, oneshot::Receiver<Reply>) {

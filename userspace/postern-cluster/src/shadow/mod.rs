@@ -7,7 +7,8 @@
 //! * A node that is gone for ever: when nobody heard of it for `takeover_after`, or at once when an admin removes it, its
 //!   holder delivers what is still open, to the recipients that are still open, under the same id.
 //! * A cut shorter than `takeover_after`: nobody takes over. Mail that comes in on a node without any peer is accepted by
-//!   it alone (and counted), or put off with 451, as the settings say; copies are made when a peer is back.
+//!   it alone (and counted), or put off with 451, as the settings say; copies are made when a peer is back. A node that
+//!   starts waits some seconds for a peer first.
 //! * A longer cut, with the node alive on its side: its holder cannot know that, and takes over. A mail that was queued may
 //!   be delivered twice, by each side once, never zero times. When they meet again, the node drops what was taken over.
 //!
@@ -265,7 +266,7 @@ impl Shadow {
 
     /// Peers that take copies now.
     pub fn ready_peers(&self) -> usize {
-        self.inner.desk.lock().links.values().filter(|link| link.is_ready.load(Ordering::Acquire)).count()
+        self.inner.desk.lock().links.values().filter(|link| link.is_ready()).count()
     }
 
     /// Takes copies again after a drain.

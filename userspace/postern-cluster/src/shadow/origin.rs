@@ -81,11 +81,15 @@ impl Inner {
             return CopyOutcome::Alone;
         }
         let meta = postcard::to_stdvec(mail).unwrap_or_default();
+        self.first_peer().await;
         let (mut held, mut tried) = (0, Vec::new());
         while !meta.is_empty() && meta.len() <= MAIL_OCTETS && held < wanted && tried.len() < TRIES {
             let asked: Vec<Arc<Link>> = {
                 let mut desk = self.desk.lock();
                 let mut fit = desk.candidates(self.me, |peer| tried.contains(&peer));
+                if fit.is_empty() && tried.is_empty() {
+                    fit.extend(desk.probe());
+                }
                 fit.truncate(wanted - held);
                 // Before it is sent: whoever takes the mail back has to know where it went.
                 if let Some(tracked) = desk.mails.get_mut(&id) {
@@ -118,11 +122,21 @@ impl Inner {
         outcome
     }
 
+    /// After a start peers need a moment to come: the first mails are not taken alone for that.
+    async fn first_peer(&self) {
+        let until = self.started + self.pace.word;
+        if Instant::now() < until {
+            let is_there = || self.desk.lock().links.values().any(|link| link.is_ready());
+            let _ = tokio::time::timeout_at(until.into(), self.gate.heard_enough(is_there)).await;
+        }
+    }
+
     /// Copies to one peer; true when it holds the mail. One that fails is left alone for a while.
     pub async fn put(&self, link: &Link, id: MailId, meta: &[u8], body: &Bytes, begun: impl FnOnce() + Send) -> bool {
         let limit = self.settings.load().copy_timeout.0 + Duration::from_secs(body.len() as u64 / SLOWEST_RATE);
         let answer = tokio::time::timeout(limit, link.copy(meta, body, begun)).await;
         if matches!(answer, Ok(Ok(Answer::HELD))) {
+            link.recovered();
             return true;
         }
         let mut desk = self.desk.lock();
@@ -130,7 +144,7 @@ impl Inner {
         // What is wrong with this mail is not wrong with the peer.
         if !matches!(answer, Ok(Ok(Answer::DAMAGED | Answer::MINE))) {
             tracing::warn!(peer = %link.peer, mail = %id, ?answer, "a peer does not take a copy: others are asked for a while");
-            desk.rest(link.peer, Instant::now() + self.pace.rest);
+            link.rest(Instant::now() + self.pace.rest);
         }
         false
     }
@@ -203,7 +217,7 @@ impl Inner {
                     // A mail that moves into its quarantine there just now is listed in neither place: it is in our list of the queue's.
                     desk.kept.listed(link.peer, &quarantine.union(&queue).copied().collect());
                 }
-                link.is_ready.store(true, Ordering::Release);
+                link.ready();
                 self.gate.heard(link.peer);
                 self.moving.notify_one();
             }

@@ -35,15 +35,20 @@ impl Gate {
     }
 
     pub async fn all_heard(&self) {
+        self.until(|state| state.waits_for.is_empty() || state.mails.as_ref().is_none_or(BTreeMap::is_empty)).await;
+    }
+
+    /// Until the condition holds, or every member is heard or known to be away.
+    pub async fn heard_enough(&self, is_enough: impl Fn() -> bool) {
+        self.until(|state| state.waits_for.is_empty() || is_enough()).await;
+    }
+
+    async fn until(&self, is_done: impl Fn(&State) -> bool) {
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            let waits = {
-                let state = self.state.lock();
-                !state.waits_for.is_empty() && state.mails.as_ref().is_some_and(|m| !m.is_empty())
-            };
-            if !waits {
+            if is_done(&self.state.lock()) {
                 return;
             }
             changed.await;

@@ -1,7 +1,7 @@
 //! Copies while their origin lives.
 
 use postern_cluster::shadow::Pace;
-use postern_cluster::shadow::protocol::{MAIL_FORMAT, Message};
+use postern_cluster::shadow::protocol::{Answer, MAIL_FORMAT, Message};
 use postern_link::stream::Stream;
 use postern_model::queue::{Disposition, QueueChange};
 use postern_model::settings::cluster::{ClusterSettings, WithoutPeer};
@@ -49,6 +49,58 @@ async fn another_holder_then_alone_or_put_off() {
     // The first is back: it gets what it lacks, and drops what is held elsewhere.
     join_ready(&mut a, &mut others[first]).await;
     until("all three are held", || a.shadow.counts().lacking == 0 && others[first].held() == 3).await;
+}
+
+/// A node that is started again hears mail at once, its peers a moment later.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_mail_after_a_start_waits_for_a_peer_that_may_come() {
+    let dir = tempdir().unwrap();
+    let mut a = Node::start(1, &dir.path().join("a"), Start { members: vec![node(1), node(2), node(3)], ..Start::default() });
+    let mut b = Node::start(2, &dir.path().join("b"), Start::default());
+    let early = tokio::time::timeout(std::time::Duration::from_millis(100), a.accept_small(0)).await;
+    assert!(early.is_err(), "it waits");
+    let mut body = a.spool.body().unwrap();
+    body.write(b"early\r\n").unwrap();
+    let (spool, body) = (a.spool.clone(), body.finish().unwrap());
+    let waiting = tokio::spawn(async move { spool.accept(mail(1), body).await.unwrap() });
+    join_ready(&mut a, &mut b).await;
+    let _ = waiting.await.unwrap();
+    assert_eq!((b.held(), a.shadow.counts().unshadowed), (1, 0));
+    // Nobody waits for those who are known to be away.
+    cut(&mut a, &mut b);
+    a.shadow.unreachable(node(3));
+    let _ = a.accept_small(2).await;
+    assert_eq!(a.shadow.counts().unshadowed, 1);
+}
+
+/// Its only peer did not answer in time once: it is tried again with one mail at a time, and takes all as soon as it answers.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_resting_peer_is_tried_when_there_is_no_other() {
+    let dir = tempdir().unwrap();
+    let pace = Pace { rest: std::time::Duration::from_secs(600), ..pace() };
+    let a = Node::start(1, &dir.path().join("a"), Start { pace, ..Start::default() });
+    let (here, mut there) = Stream::pair(64 * 1024);
+    let shadow = a.shadow.clone();
+    tokio::spawn(async move { shadow.open(node(2), here).await });
+    there.sender.send(&Message::Ready.encode()).await.unwrap();
+    until("it is ready", || a.shadow.ready_peers() == 1).await;
+    let _ = a.accept_small(0).await;
+    assert_eq!(a.shadow.counts().unshadowed, 1, "no answer within copy_timeout");
+    let answering = tokio::spawn(take_copies(there));
+    for n in 1..4 {
+        let _ = a.accept_small(n).await;
+    }
+    assert_eq!((a.shadow.counts().shadowed, a.shadow.counts().unshadowed), (3, 1));
+    answering.abort();
+}
+
+/// A holder that says yes to all.
+async fn take_copies(mut stream: Stream) {
+    while let Ok(Some(octets)) = stream.receiver.receive(1 << 20).await {
+        if let Ok(Message::Copy { number, .. }) = Message::decode(&octets) {
+            stream.sender.send(&Message::Answers(vec![(number, Answer::HELD)]).encode()).await.unwrap();
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -212,7 +264,7 @@ async fn garbage_and_lies_end_the_stream_or_the_copy_and_nothing_else() {
             answers.extend(some);
         }
     }
-    assert!(answers.iter().all(|(_, a)| *a == postern_cluster::shadow::protocol::Answer::DAMAGED), "{answers:?}");
+    assert!(answers.iter().all(|(_, a)| *a == Answer::DAMAGED), "{answers:?}");
     assert_eq!(b.held(), 0);
     drop(here);
     serving.await.unwrap();

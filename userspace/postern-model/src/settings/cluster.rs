@@ -23,7 +23,8 @@ pub struct ClusterSettings {
     pub copies: usize,
     /// How long an answer of the node that is asked to hold a copy is waited for, before the next one is asked.
     pub copy_timeout: Span,
-    /// What becomes of a mail while no live peer takes a copy.
+    /// What becomes of a mail while no live peer takes a copy. For five seconds after a start mail waits for peers that may come; a
+    /// peer that was slow or full is tried with one mail at a time while there is no other.
     pub without_peer: WithoutPeer,
     /// How long nothing may be heard of a node until those that hold copies of its mails deliver them. After a longer cut a
     /// mail that was still queued may be delivered twice.
