@@ -11,3 +11,4 @@ pub mod process;
 pub mod report;
 pub mod rspamd;
 pub mod sink;
+pub mod tables;

@@ -28,7 +28,7 @@ use postern_edge::kernel::run::{Rotation, Runner, XDP_DROP, XDP_PASS};
 use postern_edge::kernel::steer::{Role, empty_ring};
 use postern_model::control::Ban;
 use postern_model::reason::Reason;
-use postern_tests::bench::report;
+use postern_tests::bench::{report, tables};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::json;
@@ -51,7 +51,15 @@ struct Options {
     /// Leave nftables out.
     #[arg(long)]
     without_nftables: bool,
+    /// The memory of the tables alone.
+    #[arg(long)]
+    only_memory: bool,
 }
+
+/// Bans and rules in force at once, and the most memory their tables may take.
+const BANS: usize = 1_000_000;
+const RULES: usize = 10_000_000;
+const MEMORY_BAR: u64 = 1_300_000_000;
 
 /// All of it in 10.0.0.0/11: every even address, so that none can be joined with its neighbour.
 const DENSE: Rotation = Rotation { fixed: 0x0a00_0000, varying: 0x001f_fffe };
@@ -84,6 +92,10 @@ fn main() -> anyhow::Result<()> {
     let options = Options::parse();
     unshare(CloneFlags::CLONE_NEWNET).context("a network namespace of its own (are you root?)")?;
     let scratch = tempfile::Builder::new().prefix("postern-bench").tempdir()?;
+    let memory = memory()?;
+    if options.only_memory {
+        return report::write(&options.out, "edge-memory", memory);
+    }
 
     let mut rows = vec![row("empty program", Runner::empty(XDP_DROP)?, Rotation::ALL, &frame(0x10))?];
     let parsing = loaded(&[], 0)?;
@@ -150,7 +162,33 @@ fn main() -> anyhow::Result<()> {
     drop(tables);
 
     let path = if options.without_nftables { json!(null) } else { whole_path(&options, scratch.path())? };
-    report::write(&options.out, "edge", json!({"lookup": results, "loading": loading, "path": path}))
+    report::write(&options.out, "edge", json!({"lookup": results, "loading": loading, "path": path, "memory": memory}))
+}
+
+/// Every table the edge has, filled as an appliance's may be.
+fn memory() -> anyhow::Result<serde_json::Value> {
+    let before = tables::memory()?;
+    let ours = || -> anyhow::Result<Vec<(String, u64)>> {
+        Ok(tables::memory()?.into_iter().filter(|(id, _)| !before.contains_key(id)).map(|(_, map)| map).collect())
+    };
+    let sum = |maps: &[(String, u64)]| maps.iter().map(|(_, octets)| octets).sum::<u64>();
+    let empty = loaded_with(&[], 0, feature::ALL)?;
+    let when_empty = sum(&ours()?);
+    drop(empty);
+    eprintln!("loading {RULES} rules and {BANS} bans");
+    let full = loaded_with(&random_rules(RULES), BANS, feature::ALL)?;
+    let mut maps = ours()?;
+    drop(full);
+    let when_full = sum(&maps);
+    maps.sort_by_key(|(_, octets)| std::cmp::Reverse(*octets));
+    let mib = |octets: u64| format!("{:.1}", octets as f64 / f64::from(1 << 20));
+    let mut lines = vec![
+        vec!["nothing in them".into(), mib(when_empty), String::new()],
+        vec![format!("{RULES} IPv4 rules and {BANS} bans"), mib(when_full), if when_full <= MEMORY_BAR { "met" } else { "MISSED" }.into()],
+    ];
+    lines.extend(maps.iter().take(8).map(|(name, octets)| vec![format!("of that {name}"), mib(*octets), String::new()]));
+    report::table("Memory of the kernel's tables (MiB; bar 1.3 GB)", &["", "MiB", ""], &lines);
+    Ok(json!({"empty": when_empty, "full": when_full, "bar": MEMORY_BAR, "maps": maps}))
 }
 
 /// The whole way of a packet that is dropped: frames made by the kernel, dropped by XDP, or turned into a socket buffer and dropped by
@@ -211,6 +249,10 @@ fn row(name: &str, program: Runner, addresses: Rotation, frame: &[u8]) -> anyhow
 
 /// A guard as it stands in an office: a few allowed networks, a thousand bans, these feeds.
 fn loaded(rules: &[Rule], features: u32) -> anyhow::Result<Loaded> {
+    loaded_with(rules, 1000, features)
+}
+
+fn loaded_with(rules: &[Rule], bans: usize, features: u32) -> anyhow::Result<Loaded> {
     let dir = tempfile::tempdir()?;
     let guard = Guard::open(Pins::private(dir.path())?, features, 1_000_000)?;
     let maps = guard.maps();
@@ -230,7 +272,7 @@ fn loaded(rules: &[Rule], features: u32) -> anyhow::Result<Loaded> {
         by: "node".into(),
         evidence: String::new(),
     };
-    let bans: Vec<Ban> = (0..1000).map(|_| ban(random.random_range(0x2000_0000..0xdf00_0000))).collect();
+    let bans: Vec<Ban> = (0..bans).map(|_| ban(random.random_range(0x2000_0000..0xdf00_0000))).collect();
     KernelBans::recover(maps.clone(), bans.iter(), &clocks)?;
     let started = Instant::now();
     let planned = plan(rules, config.seed)?;
