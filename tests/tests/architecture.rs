@@ -21,6 +21,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("postern-cluster", 3),
     ("postern-mta", 3),
     ("postern-os", 2),
+    ("postern-sandbox", 2),
     ("postern-console", 4),
     ("postern", 5),
 ];
@@ -33,7 +34,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("axum", &["postern-console"]),
     ("utoipa", &["postern-console"]),
     ("mail-auth", &["postern-mail"]),
-    ("mail-parser", &["postern-mail"]),
+    ("mail-parser", &["postern-mail", "postern-sandbox"]),
     ("hickory-resolver", &["postern-mail"]),
     ("html5ever", &["postern-mail"]),
     ("psl", &["postern-suffix"]),

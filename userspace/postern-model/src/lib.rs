@@ -19,6 +19,7 @@ pub mod patience;
 pub mod quarantine;
 pub mod queue;
 pub mod reason;
+pub mod sandbox;
 pub mod score;
 pub mod settings;
 pub mod steering;

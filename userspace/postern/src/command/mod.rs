@@ -12,6 +12,7 @@ pub mod os;
 pub mod output;
 pub mod quarantine;
 pub mod queue;
+pub mod sandbox;
 pub mod settings;
 pub mod setup;
 pub mod status;
@@ -71,6 +72,9 @@ pub enum Command {
     /// The appliance around the roles: slots, health
     #[command(subcommand)]
     Os(os::Verb),
+    /// Attachments taken apart in a cell
+    #[command(subcommand)]
+    Sandbox(sandbox::Verb),
     /// The console menu of the appliance
     Setup,
     /// Who did what
@@ -99,6 +103,7 @@ pub fn run(command: Command, globals: &Globals, whole: impl FnOnce() -> clap::Co
             output::text(&postern_filter::registry::markdown());
             Ok(())
         }
+        Command::Sandbox(verb) => sandbox::run(verb, globals.json),
         Command::Os(verb) if verb.is_local() => os::local(&verb),
         other => with_node(other, globals),
     };
@@ -130,7 +135,7 @@ fn with_node(command: Command, globals: &Globals) -> Result<(), CommandError> {
             Command::Setup => setup::run(&node).await,
             Command::Os(verb) => os::run(&node, verb).await,
             Command::Audit(asked) => account::audit(&node, asked).await,
-            Command::Openapi | Command::Completion { .. } => Ok(()),
+            Command::Openapi | Command::Completion { .. } | Command::Sandbox(_) => Ok(()),
         }
     })
 }

@@ -209,7 +209,9 @@ async fn watch(node: &Node) -> Result<(), CommandError> {
         say(&hint);
     }
     let Medium::Slot(_) = report.medium else { return Ok(()) };
-    while began.elapsed() < PROBATION {
+    // From now on, not from the start of the wait: a boot that took long to become ready has its two minutes, too.
+    let ready = Instant::now();
+    while ready.elapsed() < PROBATION {
         tokio::time::sleep(LOOK_AGAIN).await;
         if let Err(why) = health(node).await {
             say(&format!("POSTERN NOT HEALTHY {why}; this start does not count as a good one"));

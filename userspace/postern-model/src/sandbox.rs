@@ -1,0 +1,160 @@
+//! What the sandbox says of an attachment: plain data, made by a process that nobody trusts.
+
+use serde::{Deserialize, Serialize};
+
+/// A report as it comes out of a cell. Every text in it is the sender's: it is shown as text, nothing else.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// In the order they were opened: the first is the attachment itself, each other one lies in an earlier one.
+    pub parts: Vec<Part>,
+    pub findings: Vec<Finding>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// The number of the part it lies in.
+    pub inside: Option<u32>,
+    /// As it is called there.
+    pub name: String,
+    pub kind: Kind,
+    pub size: u64,
+    /// BLAKE3 of the content, as of bodies.
+    pub hash: [u8; 32],
+}
+
+/// What something is by its content, whatever its name says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Kind {
+    Zip,
+    Gzip,
+    Bzip2,
+    Xz,
+    Zstandard,
+    Tar,
+    SevenZip,
+    Rar,
+    Cabinet,
+    DiskImage,
+    /// Office as ZIP and XML.
+    OfficeXml,
+    /// A compound file: Word, Excel and PowerPoint until 2003, Outlook's mails, installers.
+    Compound,
+    Rtf,
+    OneNote,
+    Pdf,
+    Html,
+    Svg,
+    Mail,
+    Shortcut,
+    WindowsProgram,
+    LinuxProgram,
+    Script,
+    Image,
+    Text,
+    #[default]
+    Unknown,
+}
+
+/// Something an admin would want to know. The name is stable: rules and scores refer to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    pub name: FindingName,
+    /// The part's number.
+    pub part: u32,
+    /// What was seen, at most [`EVIDENCE_MOST`] octets.
+    pub evidence: String,
+}
+
+pub const EVIDENCE_MOST: usize = 300;
+
+macro_rules! findings {
+    ($($(#[doc = $text:literal])+ $variant:ident = $name:literal,)+) => {
+        /// Every name a finding can have.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        pub enum FindingName { $($(#[doc = $text])+ $variant,)+ }
+
+        impl FindingName {
+            pub const ALL: &[Self] = &[$(Self::$variant,)+];
+
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+
+            /// In a sentence, for people.
+            pub fn text(self) -> &'static str {
+                match self { $(Self::$variant => concat!($($text),+).trim_ascii(),)+ }
+            }
+        }
+    };
+}
+
+findings! {
+    /// The name promises another kind of file than the content is.
+    TypeMismatch = "TYPE_MISMATCH",
+    /// A program for Windows or Linux.
+    Program = "PROGRAM",
+    /// A script that the receiver's system would run when it is opened.
+    Script = "SCRIPT",
+    /// A shortcut, which starts what it names.
+    Shortcut = "SHORTCUT",
+    /// The content is encrypted and no password of the mail opens it.
+    Encrypted = "ENCRYPTED",
+    /// The content is encrypted, and the mail itself holds the password.
+    PasswordInMail = "PASSWORD_IN_MAIL",
+    /// Containers lie in containers beyond the limit; the innermost ones were not opened.
+    TooDeep = "TOO_DEEP",
+    /// More files than the limit; the rest were not opened.
+    TooMany = "TOO_MANY",
+    /// More octets come out than the limit, in all or for what goes in: a bomb, or as good as one.
+    TooLarge = "TOO_LARGE",
+    /// A container that cannot be read to its end.
+    Damaged = "DAMAGED",
+    /// A container whose format is known and not taken apart here.
+    NotOpened = "NOT_OPENED",
+    /// A name that leads out of the folder it is unpacked in.
+    PathEscape = "PATH_ESCAPE",
+    /// The document holds macros (VBA).
+    Macros = "MACROS",
+    /// A macro starts by itself when the document is opened or closed.
+    MacroAutostart = "MACRO_AUTOSTART",
+    /// A macro starts programs, loads from the network or makes objects that do.
+    MacroSuspicious = "MACRO_SUSPICIOUS",
+    /// The document loads its template or an object from elsewhere when it is opened.
+    ExternalTarget = "EXTERNAL_TARGET",
+    /// A file is packed into the document and is opened by a click on its picture.
+    EmbeddedObject = "EMBEDDED_OBJECT",
+    /// A script in the page makes a file out of its own text and hands it to the reader.
+    HtmlSmuggling = "HTML_SMUGGLING",
+    /// The page holds a program, an archive or a document as text.
+    HtmlFile = "HTML_FILE",
+    /// The page asks for a password.
+    HtmlPasswordForm = "HTML_PASSWORD_FORM",
+    /// The page leads to another one by itself.
+    HtmlRedirect = "HTML_REDIRECT",
+    /// The PDF holds a script.
+    PdfScript = "PDF_SCRIPT",
+    /// The PDF does something when it is opened.
+    PdfAutostart = "PDF_AUTOSTART",
+    /// The PDF starts a program or sends a form.
+    PdfLaunch = "PDF_LAUNCH",
+    /// What a shortcut starts.
+    ShortcutCommand = "SHORTCUT_COMMAND",
+    /// The worker broke a rule of its cell and was killed.
+    CellBroken = "CELL_BROKEN",
+    /// The worker crashed or ended without a report.
+    CellFailed = "CELL_FAILED",
+    /// The worker did not end in time and was killed.
+    CellTimeout = "CELL_TIMEOUT",
+}
+
+impl Finding {
+    pub fn new(name: FindingName, part: u32, evidence: impl Into<String>) -> Self {
+        let mut evidence = evidence.into();
+        let mut end = EVIDENCE_MOST.min(evidence.len());
+        while !evidence.is_char_boundary(end) {
+            end -= 1;
+        }
+        evidence.truncate(end);
+        Self { name, part, evidence }
+    }
+}

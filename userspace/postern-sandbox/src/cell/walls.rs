@@ -1,0 +1,139 @@
+//! The walls of a cell, which its worker puts up around itself, from the outside in, before it reads a single octet of content.
+//!
+//! 1. New user, mount, network, IPC, UTS, cgroup and process namespaces: no other process, no interface, no host file has a name.
+//! 2. An empty, read-only root: nothing can be opened, for nothing is there.
+//! 3. Limits on memory, CPU, files and processes: bombs end in the worker.
+//! 4. No capabilities, no way to gain any.
+//! 5. Landlock: no file may be opened in any way, whatever is mounted.
+//! 6. seccomp: some twenty calls; any other one kills.
+//!
+//! A wall that cannot be put up ends the worker with a word; there is no cell with fewer of them (Landlock apart, where the
+//! kernel has none: the others do not depend on it).
+
+use std::fs;
+use std::io;
+
+use landlock::{ABI, Access, AccessFs, CompatLevel, Compatible, Ruleset, RulesetAttr};
+use nix::errno::Errno;
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::signal::Signal;
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::{ForkResult, chdir, fork, getgid, getuid, pivot_root, sethostname};
+
+use super::seccomp;
+use crate::limits::Limits;
+
+/// Ended before the walls stood: nothing was read yet.
+pub const NO_WALLS: i32 = 70;
+
+#[derive(Debug, thiserror::Error)]
+#[error("the cell's {wall} cannot be put up: {why}")]
+pub struct WallError {
+    wall: &'static str,
+    why: String,
+}
+
+fn wall<E: std::fmt::Display>(wall: &'static str) -> impl FnOnce(E) -> WallError {
+    move |why| WallError { wall, why: why.to_string() }
+}
+
+/// Puts up the walls that need another process: returns in the process inside of them. The one outside waits for it and ends as it ends.
+///
+/// To be called while this process has one thread.
+///
+/// # Errors
+/// The wall that could not be put up.
+pub fn enclose() -> Result<(), WallError> {
+    die_with_parent().map_err(wall("tie to the supervisor"))?;
+    let (user, group) = (getuid(), getgid());
+    let kinds = CloneFlags::CLONE_NEWUSER
+        | CloneFlags::CLONE_NEWNS
+        | CloneFlags::CLONE_NEWNET
+        | CloneFlags::CLONE_NEWIPC
+        | CloneFlags::CLONE_NEWUTS
+        | CloneFlags::CLONE_NEWCGROUP
+        | CloneFlags::CLONE_NEWPID;
+    unshare(kinds).map_err(wall("namespaces"))?;
+    let map = |file: &str, line: String| fs::write(format!("/proc/self/{file}"), line);
+    map("setgroups", "deny".to_owned()).map_err(wall("user namespace"))?;
+    map("uid_map", format!("0 {user} 1")).map_err(wall("user namespace"))?;
+    map("gid_map", format!("0 {group} 1")).map_err(wall("user namespace"))?;
+    // SAFETY: one thread, so nothing is locked in the child.
+    match unsafe { fork() }.map_err(wall("process namespace"))? {
+        ForkResult::Parent { child } => loop {
+            match waitpid(child, None) {
+                Ok(WaitStatus::Exited(_, code)) => std::process::exit(code),
+                // Told on in the shell's way: a signal would be this process' own.
+                Ok(WaitStatus::Signaled(_, signal, _)) => std::process::exit(128 + signal as i32),
+                Err(Errno::EINTR) | Ok(_) => {}
+                Err(_) => std::process::exit(NO_WALLS),
+            }
+        },
+        ForkResult::Child => {}
+    }
+    die_with_parent().map_err(wall("tie to the supervisor"))?;
+    empty_root().map_err(wall("root"))?;
+    sethostname("cell").map_err(wall("host name"))
+}
+
+/// Puts up the walls after which nothing can be arranged any more.
+///
+/// # Errors
+/// The wall that could not be put up.
+pub fn close(limits: &Limits) -> Result<(), WallError> {
+    // Takes a file for a moment, so before there are no more.
+    no_files().map_err(wall("Landlock"))?;
+    let limit = |what, value| setrlimit(what, value, value).map_err(wall("limits"));
+    limit(Resource::RLIMIT_AS, limits.memory)?;
+    limit(Resource::RLIMIT_CPU, limits.cpu.as_secs().max(1))?;
+    limit(Resource::RLIMIT_FSIZE, 0)?;
+    limit(Resource::RLIMIT_NPROC, 0)?;
+    limit(Resource::RLIMIT_NOFILE, 3)?;
+    limit(Resource::RLIMIT_CORE, 0)?;
+    no_capabilities().map_err(wall("loss of capabilities"))?;
+    seccomp::apply().map_err(wall("list of system calls"))
+}
+
+fn die_with_parent() -> nix::Result<()> {
+    nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)
+}
+
+/// An empty file system, read-only, and nothing behind it.
+fn empty_root() -> nix::Result<()> {
+    let none: Option<&str> = None;
+    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)?;
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    mount(Some("cell"), "/tmp", Some("tmpfs"), flags, Some("size=4k,nr_inodes=2,mode=0555"))?;
+    chdir("/tmp")?;
+    // The old root is mounted over the new one, and taken off (pivot_root(2), "pivot_root(".", ".")").
+    pivot_root(".", ".")?;
+    umount2(".", MntFlags::MNT_DETACH)?;
+    chdir("/")?;
+    mount(none, "/", none, flags | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY | MsFlags::MS_BIND, none)
+}
+
+fn no_capabilities() -> io::Result<()> {
+    // SAFETY: plain numbers.
+    let dropped = |code: libc::c_int, argument: libc::c_ulong| unsafe { libc::prctl(code, argument, 0, 0, 0) };
+    // Bounding set: until the kernel knows no further one.
+    (0..64).take_while(|capability| dropped(libc::PR_CAPBSET_DROP, *capability) == 0).for_each(drop);
+    if dropped(libc::PR_SET_NO_NEW_PRIVS, 1) != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // _LINUX_CAPABILITY_VERSION_3, this process; three empty sets of two words.
+    let header = [0x2008_0522_u32, 0];
+    let none = [0_u32; 6];
+    // SAFETY: both outlive the call.
+    if unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), none.as_ptr()) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+fn no_files() -> Result<(), landlock::RulesetError> {
+    let rules = Ruleset::default().set_compatibility(CompatLevel::BestEffort);
+    rules.handle_access(AccessFs::from_all(ABI::V5))?.create()?.restrict_self()?;
+    Ok(())
+}

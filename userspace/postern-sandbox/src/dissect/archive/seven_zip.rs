@@ -1,0 +1,75 @@
+//! 7z (7zFormat.txt), with AES: the key is derived by half a million rounds of SHA-256, so few passwords are tried.
+//!
+//! Block by block, with one thread: the library's own reader asks the machine for its cores, which a cell does not answer.
+
+use std::io::{Cursor, Read};
+
+use postern_model::sandbox::FindingName;
+use sevenz_rust2::{Archive, BlockDecoder, Error, Password};
+
+use super::super::{Waiting, Walk};
+
+const PASSWORDS: usize = 8;
+/// Memory for a decoder's dictionary, in KiB: 7-Zip's "ultra" takes 64 MiB.
+const MEMORY: usize = 256 * 1024;
+
+pub fn open(walk: &mut Walk<'_>, part: &Waiting) {
+    let octets = part.content.as_slice();
+    let room = walk.room(octets.len() as u64);
+    let password = match first_entry(octets, "", room) {
+        Ok(()) => String::new(),
+        Err(Error::PasswordRequired | Error::MaybeBadPassword(_)) => {
+            let opens = |word: &&String| first_entry(octets, word, room).is_ok();
+            let Some(word) = walk.job.passwords.iter().take(PASSWORDS).find(opens).cloned() else {
+                return walk.find(FindingName::Encrypted, part.number, "7z");
+            };
+            walk.find(FindingName::PasswordInMail, part.number, &word);
+            word
+        }
+        Err(error) => return walk.find(FindingName::Damaged, part.number, error.to_string()),
+    };
+    let mut names = 0;
+    let read = entries(octets, &password, &mut |name, from| {
+        if walk.is_full || walk.left == 0 {
+            return false;
+        }
+        names += 1;
+        // Of a solid archive no entry tells what it was packed to.
+        let content = walk.unpack(part, name, from, octets.len() as u64);
+        walk.add(Some(part), name, content);
+        true
+    });
+    if let Err(error) = read {
+        walk.find(FindingName::Damaged, part.number, format!("after {names} entries: {error}"));
+    }
+}
+
+/// Gives every file to `each`, until that says no.
+fn entries(octets: &[u8], password: &str, each: &mut dyn FnMut(&str, &mut dyn Read) -> bool) -> Result<(), Error> {
+    let password = Password::from(password);
+    let mut source = Cursor::new(octets);
+    let archive = Archive::read_with_memory_limit(&mut source, &password, MEMORY)?;
+    for block in 0..archive.blocks.len() {
+        let decoder = BlockDecoder::new_with_memory_limit(1, MEMORY, block, &archive, &password, &mut source);
+        let goes_on = decoder.for_each_entries(&mut |entry, from| Ok(entry.is_directory() || each(entry.name(), from)))?;
+        if !goes_on {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Whether names and first content can be read.
+fn first_entry(octets: &[u8], password: &str, room: u64) -> Result<(), Error> {
+    let mut read = Ok(0);
+    entries(octets, password, &mut |_, from| {
+        read = from.take(room).read_to_end(&mut Vec::new());
+        false
+    })?;
+    match read {
+        Ok(_) => Ok(()),
+        // Of a wrong key comes noise, which is no packed stream.
+        Err(error) if password.is_empty() => Err(Error::Io(error, "the first entry".into())),
+        Err(_) => Err(Error::PasswordRequired),
+    }
+}

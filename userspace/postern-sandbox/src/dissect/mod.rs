@@ -1,0 +1,141 @@
+//! Takes an attachment apart: what is in it, what is in that, and what of it an admin would want to know.
+//!
+//! Pure: octets in, report out. One file for each format; [`kind`] says which is which, by content. Everything that comes out of a
+//! container goes through [`Walk::unpack`], which knows what may still come out: no format has limits of its own.
+
+mod archive;
+mod html;
+pub mod kind;
+mod mail;
+mod names;
+mod office;
+mod pdf;
+mod shortcut;
+
+use std::io::Read;
+
+use postern_model::sandbox::{Finding, FindingName, Kind, Part, Report};
+
+use crate::job::Job;
+
+/// What a stream may unpack to, whatever went in.
+const ALWAYS: u64 = 1 << 20;
+/// Evidence of what is larger than a cell.
+pub(crate) const OUT_OF_MEMORY: &str = "it takes more memory than a cell has";
+/// A name as the report has it.
+const NAME_MOST: usize = 300;
+
+/// Takes the content apart.
+#[must_use]
+pub fn run(job: &Job, content: Vec<u8>) -> Report {
+    let mut walk = Walk { job, report: Report::default(), left: job.limits.octets, waiting: Vec::new(), is_full: false };
+    walk.add(None, &job.name, content);
+    while let Some(waiting) = walk.waiting.pop() {
+        walk.open(&waiting);
+    }
+    walk.report
+}
+
+/// A part whose content was not looked at yet.
+struct Waiting {
+    number: u32,
+    depth: u32,
+    kind: Kind,
+    content: Vec<u8>,
+}
+
+struct Walk<'a> {
+    job: &'a Job,
+    report: Report,
+    /// Octets that may still come out of containers.
+    left: u64,
+    /// The innermost last: a whole branch is done before the next begins, so that few contents are in memory at a time.
+    waiting: Vec<Waiting>,
+    is_full: bool,
+}
+
+impl Walk<'_> {
+    /// A part was found: names what it is, and looks into it later. `inside`: number and depth of the part it lies in.
+    fn add(&mut self, inside: Option<&Waiting>, name: &str, content: Vec<u8>) {
+        let limits = &self.job.limits;
+        if self.report.parts.len() >= limits.parts {
+            if !std::mem::replace(&mut self.is_full, true) {
+                self.find(FindingName::TooMany, inside.map_or(0, |i| i.number), format!("more than {} parts", limits.parts));
+            }
+            return;
+        }
+        let kind = kind::of(&content);
+        let number = self.report.parts.len() as u32;
+        let depth = inside.map_or(0, |i| i.depth + 1);
+        self.report.parts.push(Part {
+            inside: inside.map(|i| i.number),
+            name: name.chars().filter(|c| !c.is_control()).take(NAME_MOST).collect(),
+            kind,
+            size: content.len() as u64,
+            hash: *blake3::hash(&content).as_bytes(),
+        });
+        for (finding, evidence) in names::check(name, kind, inside.map(|i| i.kind)) {
+            self.find(finding, number, evidence);
+        }
+        self.waiting.push(Waiting { number, depth, kind, content });
+    }
+
+    fn find(&mut self, name: FindingName, part: u32, evidence: impl Into<String>) {
+        let finding = Finding::new(name, part, evidence);
+        if !self.report.findings.contains(&finding) {
+            self.report.findings.push(finding);
+        }
+    }
+
+    fn open(&mut self, part: &Waiting) {
+        let holds_parts = matches!(part.kind, Kind::Mail | Kind::Html | Kind::Svg | Kind::Pdf);
+        let is_container = archive::is_opened(part.kind) || office::is_opened(part.kind) || holds_parts;
+        if is_container && part.depth >= self.job.limits.depth {
+            return self.find(FindingName::TooDeep, part.number, format!("deeper than {}", self.job.limits.depth));
+        }
+        match part.kind {
+            Kind::Zip | Kind::OfficeXml => archive::zip::open(self, part),
+            Kind::Tar => archive::tar::open(self, part),
+            Kind::Gzip | Kind::Bzip2 | Kind::Xz | Kind::Zstandard => archive::stream::open(self, part),
+            Kind::SevenZip => archive::seven_zip::open(self, part),
+            Kind::Cabinet => archive::cabinet::open(self, part),
+            Kind::Compound => office::compound::open(self, part),
+            Kind::Rtf => office::rtf::open(self, part),
+            Kind::DiskImage => archive::disk_image::open(self, part),
+            Kind::Mail => mail::open(self, part),
+            Kind::Html | Kind::Svg => html::open(self, part),
+            Kind::Pdf => pdf::open(self, part),
+            Kind::Shortcut => shortcut::open(self, part),
+            Kind::Rar | Kind::OneNote => {
+                self.find(FindingName::NotOpened, part.number, format!("{:?}", part.kind));
+            }
+            _ => {}
+        }
+    }
+
+    /// Octets that `packed` octets may become.
+    fn room(&self, packed: u64) -> u64 {
+        let ratio = packed.saturating_mul(self.job.limits.ratio).saturating_add(ALWAYS);
+        self.left.min(ratio)
+    }
+
+    /// Reads what comes out of `packed` octets of the part, as far as the limits allow. What was readable of something damaged is there.
+    fn unpack(&mut self, part: &Waiting, name: &str, reader: impl Read, packed: u64) -> Vec<u8> {
+        let room = self.room(packed);
+        let mut content = Vec::new();
+        let read = reader.take(room.saturating_add(1)).read_to_end(&mut content);
+        if content.len() as u64 > room {
+            content.truncate(usize::try_from(room).unwrap_or(usize::MAX));
+            self.find(FindingName::TooLarge, part.number, format!("{name}: {packed} octets become more than {room}"));
+        }
+        if let Err(error) = read {
+            if error.kind() == std::io::ErrorKind::OutOfMemory {
+                self.find(FindingName::TooLarge, part.number, OUT_OF_MEMORY);
+                return content;
+            }
+            self.find(FindingName::Damaged, part.number, format!("{name}: {error}"));
+        }
+        self.left -= content.len() as u64;
+        content
+    }
+}

@@ -1,0 +1,103 @@
+//! Compound files (MS-CFB): the streams that matter. Macros become parts of their own; packed objects, too.
+
+use std::io::{Cursor, Read};
+
+use cfb::CompoundFile;
+use postern_model::sandbox::FindingName;
+
+use super::super::{Waiting, Walk};
+use super::vba;
+
+/// Of an object that was dragged into a document (MS-OLEDS 2.3.6).
+const PACKAGE: &str = "\u{1}Ole10Native";
+
+pub fn open(walk: &mut Walk<'_>, part: &Waiting) {
+    let mut file = match CompoundFile::open(Cursor::new(part.content.as_slice())) {
+        Ok(file) => file,
+        Err(error) => return walk.find(FindingName::Damaged, part.number, error.to_string()),
+    };
+    let paths: Vec<_> = file.walk().filter(cfb::Entry::is_stream).map(|e| e.path().to_owned()).collect();
+    for path in paths {
+        let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        if name == PACKAGE {
+            if let Some(octets) = stream(walk, part, &mut file, &path) {
+                package(walk, part, &octets);
+            }
+        } else if name.eq_ignore_ascii_case("dir")
+            && let Some(folder) = path.parent()
+            && folder.file_name().is_some_and(|f| f.eq_ignore_ascii_case("VBA"))
+            && let Some(octets) = stream(walk, part, &mut file, &path)
+        {
+            macros(walk, part, &mut file, folder, &octets);
+        } else if name.eq_ignore_ascii_case("EncryptedPackage") {
+            walk.find(FindingName::Encrypted, part.number, "an office document behind a password");
+        }
+    }
+}
+
+fn stream(walk: &mut Walk<'_>, part: &Waiting, file: &mut CompoundFile<Cursor<&[u8]>>, path: &std::path::Path) -> Option<Vec<u8>> {
+    match file.open_stream(path) {
+        Ok(stream) => {
+            let packed = stream.len();
+            Some(walk.unpack(part, &path.to_string_lossy(), stream.take(packed), packed))
+        }
+        Err(error) => {
+            walk.find(FindingName::Damaged, part.number, format!("{}: {error}", path.display()));
+            None
+        }
+    }
+}
+
+fn macros(walk: &mut Walk<'_>, part: &Waiting, file: &mut CompoundFile<Cursor<&[u8]>>, folder: &std::path::Path, dir: &[u8]) {
+    walk.find(FindingName::Macros, part.number, folder.to_string_lossy());
+    let room = usize::try_from(walk.room(dir.len() as u64)).unwrap_or(usize::MAX);
+    let project = vba::decompress(dir, room).and_then(|dir| vba::project(&dir));
+    let Some(project) = project else {
+        return walk.find(FindingName::Damaged, part.number, format!("{}/dir", folder.display()));
+    };
+    for module in &project.modules {
+        let path = folder.join(&module.stream);
+        let Some(octets) = stream(walk, part, file, &path) else { continue };
+        let room = usize::try_from(walk.room(octets.len() as u64)).unwrap_or(usize::MAX);
+        let source = octets.get(module.offset as usize..).and_then(|packed| vba::decompress(packed, room));
+        let Some(source) = source else {
+            walk.find(FindingName::Damaged, part.number, path.to_string_lossy());
+            continue;
+        };
+        let text = vba::text(&source, project.code_page);
+        for (name, evidence) in vba::check(&text) {
+            walk.find(name, part.number, format!("{}: {evidence}", module.name));
+        }
+        let content = walk.unpack(part, &module.name, text.as_bytes(), octets.len() as u64);
+        walk.add(Some(part), &format!("{}.bas", module.name), content);
+    }
+}
+
+fn package(walk: &mut Walk<'_>, part: &Waiting, octets: &[u8]) {
+    match packed_file(octets, 4) {
+        Some((label, content)) => {
+            walk.find(FindingName::EmbeddedObject, part.number, &label);
+            walk.add(Some(part), &label, content);
+        }
+        None => walk.find(FindingName::Damaged, part.number, "an embedded object"),
+    }
+}
+
+/// Two octets, label, path, eight octets, length and path again, then the length of the file and the file (MS-OLEDS 2.3.6 leaves it to the
+/// server; this is the form of Windows' packager). `from`: in a compound file a length comes before.
+pub fn packed_file(octets: &[u8], from: usize) -> Option<(String, Vec<u8>)> {
+    let text = |from: usize| -> Option<(String, usize)> {
+        let rest = octets.get(from..)?;
+        let end = rest.iter().position(|b| *b == 0)?;
+        Some((String::from_utf8_lossy(&rest[..end]).into_owned(), from + end + 1))
+    };
+    let number = |at: usize| -> Option<usize> { Some(u32::from_le_bytes(octets.get(at..at + 4)?.try_into().ok()?) as usize) };
+    if octets.get(from..from + 2)? != [2, 0] {
+        return None;
+    }
+    let (label, at) = text(from + 2)?;
+    let (_, at) = text(at)?;
+    let data = (at + 8).checked_add(number(at + 4)?)?;
+    let content = octets.get(data + 4..)?;
+    Some((label, content.get(..number(data)?.min(content.len()))?.to_vec()))
+}

@@ -1,0 +1,12 @@
+//! Office documents: compound files, macros, and what the XML form refers to.
+
+pub mod compound;
+pub mod rtf;
+mod vba;
+pub mod xml;
+
+use postern_model::sandbox::Kind;
+
+pub fn is_opened(kind: Kind) -> bool {
+    matches!(kind, Kind::Compound | Kind::Rtf)
+}

@@ -1,0 +1,105 @@
+//! PDF (ISO 32000): what acts when it is opened, and files within. Objects are found by their words, in the file and in its packed
+//! streams, as readers mend broken tables of objects.
+
+use std::io::Read;
+
+use flate2::read::ZlibDecoder;
+use postern_model::sandbox::FindingName;
+
+use super::kind::find;
+use super::{Waiting, Walk};
+
+/// Streams looked at.
+const STREAMS: usize = 5000;
+
+const ACTIONS: &[(&[u8], FindingName)] = &[
+    (b"/JavaScript", FindingName::PdfScript),
+    (b"/JS", FindingName::PdfScript),
+    (b"/OpenAction", FindingName::PdfAutostart),
+    (b"/AA", FindingName::PdfAutostart),
+    (b"/Launch", FindingName::PdfLaunch),
+    (b"/SubmitForm", FindingName::PdfLaunch),
+    (b"/EmbeddedFile", FindingName::EmbeddedObject),
+    (b"/Encrypt", FindingName::Encrypted),
+];
+
+pub fn open(walk: &mut Walk<'_>, part: &Waiting) {
+    words(walk, part, &part.content);
+    let mut rest = part.content.as_slice();
+    for _ in 0..STREAMS {
+        let Some(at) = find(rest, b"stream") else { return };
+        let (before, after) = rest.split_at(at);
+        let after = &after[b"stream".len()..];
+        rest = after;
+        // "endstream" holds the word, too.
+        if before.ends_with(b"end") {
+            continue;
+        }
+        let dictionary = &before[rfind(before, b"obj").unwrap_or(before.len().saturating_sub(512))..];
+        let dictionary = names(dictionary);
+        let body = after.strip_prefix(b"\r\n").or_else(|| after.strip_prefix(b"\n")).unwrap_or(after);
+        let body = &body[..find(body, b"endstream").unwrap_or(body.len())];
+        let has = |word: &[u8]| find(&dictionary, word).is_some();
+        let is_file = has(b"/EmbeddedFile");
+        if !is_file && !has(b"/ObjStm") {
+            continue;
+        }
+        let packed = body.len() as u64;
+        let content = if has(b"/FlateDecode") || has(b"/Fl ") {
+            walk.unpack(part, "a stream", Lenient(ZlibDecoder::new(body)), packed)
+        } else {
+            walk.unpack(part, "a stream", body, packed)
+        };
+        if is_file {
+            walk.add(Some(part), "embedded file", content);
+        } else {
+            words(walk, part, &content);
+        }
+    }
+}
+
+fn words(walk: &mut Walk<'_>, part: &Waiting, octets: &[u8]) {
+    let octets = names(octets);
+    for (word, finding) in ACTIONS {
+        let mut from = 0;
+        while let Some(at) = octets.get(from..).and_then(|rest| find(rest, word)) {
+            let end = from + at + word.len();
+            // A name ends where no letter goes on.
+            if octets.get(end).is_none_or(|b| !b.is_ascii_alphanumeric()) {
+                walk.find(*finding, part.number, String::from_utf8_lossy(word));
+                break;
+            }
+            from = end;
+        }
+    }
+}
+
+/// Names with their hexadecimal writing undone: `/J#61vaScript` (ISO 32000-1 §7.3.5).
+fn names(octets: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(octets.len());
+    let mut rest = octets;
+    while let Some((first, after)) = rest.split_first() {
+        let digits = (*first == b'#').then(|| after.get(..2)).flatten().and_then(|d| std::str::from_utf8(d).ok());
+        if let Some(octet) = digits.and_then(|d| u8::from_str_radix(d, 16).ok()) {
+            out.push(octet);
+            rest = &after[2..];
+        } else {
+            out.push(*first);
+            rest = after;
+        }
+    }
+    out
+}
+
+fn rfind(within: &[u8], what: &[u8]) -> Option<usize> {
+    within.windows(what.len()).rposition(|w| w == what)
+}
+
+/// Readers show what came before an error in a stream, and many writers get the end wrong.
+struct Lenient<R>(R);
+
+impl<R: Read> Read for Lenient<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        Ok(self.0.read(buffer).unwrap_or(0))
+    }
+}

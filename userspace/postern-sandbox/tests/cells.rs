@@ -1,0 +1,166 @@
+//! Real workers behind real walls.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use postern_model::sandbox::{FindingName, Kind, Report};
+use postern_sandbox::cell::{CellError, Cells};
+use postern_sandbox::job::Job;
+use postern_sandbox::limits::Limits;
+use zip::write::SimpleFileOptions;
+
+fn cells() -> Cells {
+    Cells::new(PathBuf::from(env!("CARGO_BIN_EXE_postern-cell")), 4)
+}
+
+/// `None` where no cell can be had.
+async fn run(job: Job, content: &[u8]) -> Option<Report> {
+    match cells().run(&job, content).await {
+        Ok(report) => Some(report),
+        Err(CellError::Walls(why)) if why.contains("EPERM") || why.contains("ENOSPC") => {
+            println!("skipped: {why}");
+            None
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn zip(files: &[(&str, &[u8])], password: Option<&str>) -> Vec<u8> {
+    let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for (name, content) in files {
+        let options = SimpleFileOptions::default();
+        match password {
+            Some(word) => writer.start_file(*name, options.with_aes_encryption(zip::AesMode::Aes256, word)).unwrap(),
+            None => writer.start_file(*name, options).unwrap(),
+        }
+        writer.write_all(content).unwrap();
+    }
+    writer.finish().unwrap().into_inner()
+}
+
+fn gzip(content: &[u8]) -> Vec<u8> {
+    let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    out.write_all(content).unwrap();
+    out.finish().unwrap()
+}
+
+fn names(report: &Report) -> Vec<&'static str> {
+    report.findings.iter().map(|f| f.name.name()).collect()
+}
+
+fn job(name: &str) -> Job {
+    Job { name: name.to_owned(), ..Job::default() }
+}
+
+#[tokio::test]
+async fn a_script_in_an_archive_in_an_archive_is_named_with_its_way() {
+    let inner = zip(&[("readme.txt", b"hello"), ("invoice.pdf.js", b"var x = new ActiveXObject('WScript.Shell')")], None);
+    let Some(report) = run(job("invoice.zip"), &zip(&[("inner.zip", &inner)], None)).await else { return };
+    let tree: Vec<_> = report.parts.iter().map(|p| (p.inside, p.name.as_str(), p.kind)).collect();
+    assert_eq!(
+        tree,
+        [
+            (None, "invoice.zip", Kind::Zip),
+            (Some(0), "inner.zip", Kind::Zip),
+            (Some(1), "readme.txt", Kind::Text),
+            (Some(1), "invoice.pdf.js", Kind::Text),
+        ]
+    );
+    assert_eq!((names(&report), report.findings[0].part), (vec!["SCRIPT"], 3));
+}
+
+#[tokio::test]
+async fn a_password_of_the_mail_opens_and_another_one_does_not() {
+    let content = zip(&[("run.bat", b"start calc")], Some("s3cret"));
+    let with = |words: &[&str]| Job { passwords: words.iter().map(|w| (*w).to_owned()).collect(), ..job("locked.zip") };
+    let Some(report) = run(with(&["hello", "s3cret"]), &content).await else { return };
+    assert_eq!(names(&report), ["PASSWORD_IN_MAIL", "SCRIPT"]);
+    let report = run(with(&["hello"]), &content).await.unwrap();
+    assert_eq!((names(&report), report.findings[0].evidence.as_str()), (vec!["ENCRYPTED"], "run.bat"));
+}
+
+#[tokio::test]
+async fn bombs_end_in_a_finding() {
+    let zeros = vec![0_u8; 64 << 20];
+    let Some(report) = run(job("bomb.gz"), &gzip(&zeros)).await else { return };
+    assert_eq!(names(&report), ["TOO_LARGE"], "1 to 1000");
+    let mut nested = b"the end".to_vec();
+    for _ in 0..40 {
+        nested = gzip(&nested);
+    }
+    let report = run(job("deep.gz"), &nested).await.unwrap();
+    assert_eq!((names(&report), report.parts.len()), (vec!["TOO_DEEP"], 17));
+    let many: Vec<(String, &[u8])> = (0..300).map(|n| (format!("{n}.txt"), &b"x"[..])).collect();
+    let many: Vec<(&str, &[u8])> = many.iter().map(|(n, c)| (n.as_str(), *c)).collect();
+    let limits = Limits { parts: 200, ..Limits::default() };
+    let report = run(Job { limits, ..job("many.zip") }, &zip(&many, None)).await.unwrap();
+    assert_eq!((names(&report), report.parts.len()), (vec!["TOO_MANY"], 200));
+    let limits = Limits { memory: 48 << 20, ratio: 1_000_000, ..Limits::default() };
+    let report = run(Job { limits, ..job("memory.gz") }, &gzip(&zeros)).await.unwrap();
+    assert_eq!((names(&report), report.findings[0].evidence.as_str()), (vec!["TOO_LARGE"], "it takes more memory than a cell has"));
+}
+
+#[tokio::test]
+async fn a_worker_that_does_not_end_is_killed() {
+    let limits = Limits { time: Duration::from_millis(1), ..Limits::default() };
+    let mut large = vec![0_u8; 32 << 20];
+    large.iter_mut().enumerate().for_each(|(n, b)| *b = (n as u32).wrapping_mul(2_654_435_761).to_le_bytes()[3]);
+    let Some(report) = run(Job { limits, ..job("slow.zip") }, &gzip(&large)).await else { return };
+    assert_eq!((names(&report), report.parts.len()), (vec!["CELL_TIMEOUT"], 1));
+}
+
+#[tokio::test]
+async fn what_is_no_container_costs_nothing_and_what_is_damaged_is_said() {
+    let Some(report) = run(job("empty"), b"").await else { return };
+    assert_eq!((report.parts.len(), report.findings.len(), report.parts[0].kind), (1, 0, Kind::Unknown));
+    let mut torn = zip(&[("a.txt", &[b'x'; 5000])], None);
+    torn.truncate(torn.len() - 30);
+    assert_eq!(names(&run(job("torn.zip"), &torn).await.unwrap()), ["DAMAGED"]);
+    let mut program = vec![0_u8; 128];
+    program[..2].copy_from_slice(b"MZ");
+    program[0x3c] = 64;
+    program[64..68].copy_from_slice(b"PE\0\0");
+    assert_eq!(names(&run(job("photo.jpg"), &program).await.unwrap()), ["PROGRAM", "TYPE_MISMATCH"]);
+}
+
+/// A hundred jobs, four at a time; nothing is left of them.
+#[tokio::test]
+async fn jobs_leave_nothing_behind() {
+    let cells = cells();
+    let content = zip(&[("a.txt", b"x")], None);
+    if run(job("first.zip"), &content).await.is_none() {
+        return;
+    }
+    let before = (children(), std::fs::read_to_string("/proc/self/mounts").unwrap(), std::fs::read_dir("/proc/self/fd").unwrap().count());
+    let mut running = tokio::task::JoinSet::new();
+    for n in 0..100 {
+        let (cells, content) = (cells.clone(), content.clone());
+        running.spawn(async move { cells.run(&job(&format!("{n}.zip")), &content).await.unwrap() });
+    }
+    while let Some(done) = running.join_next().await {
+        assert_eq!(done.unwrap().parts.len(), 2);
+    }
+    let after = (children(), std::fs::read_to_string("/proc/self/mounts").unwrap(), std::fs::read_dir("/proc/self/fd").unwrap().count());
+    assert_eq!(before.1, after.1);
+    assert!(after.0 <= before.0 && after.2 <= before.2 + 2, "{before:?}, {after:?}");
+}
+
+/// Workers that are there.
+fn children() -> usize {
+    let here = std::process::id().to_string();
+    let is_ours = |stat: &str| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.split(' ').nth(1) == Some(here.as_str()));
+    let all = std::fs::read_dir("/proc").unwrap().flatten();
+    all.filter(|e| std::fs::read_to_string(e.path().join("stat")).is_ok_and(|s| is_ours(&s))).count()
+}
+
+#[test]
+fn names_of_findings_are_unique_and_said_in_words() {
+    let mut seen = std::collections::HashSet::new();
+    for name in FindingName::ALL {
+        assert!(seen.insert(name.name()), "{}", name.name());
+        assert!(name.text().len() > 15 && name.text().ends_with('.'), "{}: {}", name.name(), name.text());
+    }
+}

@@ -1,0 +1,110 @@
+//! `postern sandbox run`: takes files apart in a cell, on this machine, without a node.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use postern_model::sandbox::Report;
+use postern_sandbox::cell::Cells;
+use postern_sandbox::job::Job;
+use postern_sandbox::limits::Limits;
+use serde_json::json;
+
+use super::client::CommandError;
+use super::output;
+
+/// The worker, beside this program.
+const WORKER: &str = "postern-cell";
+
+#[derive(Subcommand, Debug)]
+pub enum Verb {
+    /// Take files apart, and say what is in them and what of it is worth a look
+    Run(RunArguments),
+}
+
+#[derive(Args, Debug)]
+pub struct RunArguments {
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// A word that may open what is encrypted; may be given several times
+    #[arg(long = "password", value_name = "WORD")]
+    passwords: Vec<String>,
+    /// The worker, when it is not beside this program
+    #[arg(long, value_name = "PATH")]
+    worker: Option<PathBuf>,
+}
+
+pub fn run(verb: Verb, as_json: bool) -> Result<(), CommandError> {
+    let Verb::Run(arguments) = verb;
+    let worker = match arguments.worker {
+        Some(worker) => worker,
+        None => std::env::current_exe().map_err(CommandError::Local)?.with_file_name(WORKER),
+    };
+    let cells = Cells::new(worker, 1);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CommandError::Local)?;
+    for file in &arguments.files {
+        let content = read(file)?;
+        let job = Job { name: name_of(file), passwords: arguments.passwords.clone(), ..Job::default() };
+        let report = runtime.block_on(cells.run(&job, &content)).map_err(|e| CommandError::Local(std::io::Error::other(e)))?;
+        if as_json { output::json(&as_value(&report)) } else { print(&report) }
+    }
+    Ok(())
+}
+
+/// What is larger than all that may come out of it is not worth a cell.
+fn read(file: &Path) -> Result<Vec<u8>, CommandError> {
+    let failed = |error: std::io::Error| CommandError::Local(std::io::Error::new(error.kind(), format!("{}: {error}", file.display())));
+    let most = Limits::default().octets;
+    let size = std::fs::metadata(file).map_err(failed)?.len();
+    if size > most {
+        return Err(CommandError::Usage(format!("{}: {size} octets, and {most} at most are taken apart", file.display())));
+    }
+    std::fs::read(file).map_err(failed)
+}
+
+fn name_of(file: &Path) -> String {
+    file.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+fn print(report: &Report) {
+    let rows: Vec<Vec<String>> = report
+        .parts
+        .iter()
+        .enumerate()
+        .map(|(n, part)| {
+            let indent = "  ".repeat(depth(report, n));
+            vec![n.to_string(), format!("{:?}", part.kind), output::octets(&json!(part.size)), format!("{indent}{}", part.name)]
+        })
+        .collect();
+    output::table(&["part", "is", "size", "name"], &rows);
+    let findings: Vec<Vec<String>> =
+        report.findings.iter().map(|f| vec![f.name.name().to_owned(), f.part.to_string(), f.evidence.clone()]).collect();
+    if findings.is_empty() {
+        output::text("\nnothing found");
+    } else {
+        output::text("");
+        output::table(&["finding", "part", "evidence"], &findings);
+    }
+}
+
+fn depth(report: &Report, mut part: usize) -> usize {
+    let mut depth = 0;
+    while let Some(outer) = report.parts.get(part).and_then(|p| p.inside) {
+        (part, depth) = (outer as usize, depth + 1);
+    }
+    depth
+}
+
+fn as_value(report: &Report) -> serde_json::Value {
+    let hex = |hash: &[u8; 32]| hash.iter().map(|b| format!("{b:02x}")).collect::<String>();
+    let parts: Vec<_> = report
+        .parts
+        .iter()
+        .map(|p| json!({"inside": p.inside, "name": p.name, "kind": format!("{:?}", p.kind), "size": p.size, "blake3": hex(&p.hash)}))
+        .collect();
+    let findings: Vec<_> = report
+        .findings
+        .iter()
+        .map(|f| json!({"name": f.name.name(), "part": f.part, "evidence": f.evidence, "text": f.name.text()}))
+        .collect();
+    json!({"parts": parts, "findings": findings})
+}
