@@ -99,7 +99,8 @@ impl FromStr for Token {
             return Err(TokenError::Mistyped("it is longer than any token".into()));
         }
         if let Some(strange) = digits.chars().find(|c| !matches!(c, 'a'..='z' | '2'..='7')) {
-            return Err(TokenError::Mistyped(format!("`{strange}` is in no token")));
+            // Pasted with a control character: it does not get to the terminal once more.
+            return Err(TokenError::Mistyped(format!("`{}` is in no token", strange.escape_default())));
         }
         // One, three or six characters beyond whole groups are no octet: they are of a token that was cut there.
         let whole = match digits.len() % 8 {
