@@ -5,8 +5,10 @@
 //! `userspace/postern-edge/tests/fuzzed.rs` gives the same frames to the program in the kernel.
 
 use postern_ebpf_abi::address::Source;
-use postern_ebpf_abi::packet::{EXTENSION_HEADERS, Frame, Packet, VLAN_TAGS, parse, plain};
+use postern_ebpf_abi::packet::{EXTENSION_HEADERS, Packet, VLAN_TAGS, parse, plain};
 use postern_ebpf_abi::reason::Reason;
+
+use crate::cut::Cut;
 
 /// Longest linear part that is tried; the headers that matter lie before it.
 const LONGEST_LINEAR: usize = 300;
@@ -32,29 +34,6 @@ fn in_two_steps(cut: &Cut<'_>) -> Result<Packet, Reason> {
     match parse(cut) {
         Err(reason) if reason.drops() => parse(cut.frame),
         other => other,
-    }
-}
-
-struct Cut<'a> {
-    frame: &'a [u8],
-    linear: usize,
-}
-
-impl Frame for Cut<'_> {
-    fn read<const N: usize>(&self, at: usize) -> Option<[u8; N]> {
-        self.frame[..self.linear].get(at..)?.first_chunk().copied()
-    }
-    fn start(&self) -> Option<[u16; 24]> {
-        self.frame[..self.linear].start()
-    }
-    fn linear(&self) -> usize {
-        self.linear
-    }
-    fn holds(&self, octets: usize) -> bool {
-        octets <= self.frame.len()
-    }
-    fn length(&self) -> usize {
-        self.frame.len()
     }
 }
 

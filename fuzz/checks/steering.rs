@@ -5,7 +5,7 @@
 
 use std::sync::OnceLock;
 
-use postern_ebpf_abi::packet::{Frame, parse};
+use postern_ebpf_abi::packet::parse;
 use postern_ebpf_abi::reason::Reason;
 use postern_ebpf_abi::steer::address::{Address, role};
 use postern_ebpf_abi::steer::connection::Connection;
@@ -13,6 +13,8 @@ use postern_ebpf_abi::steer::decide::{Arrival, SteerTables, decide};
 use postern_ebpf_abi::steer::ring::{Peer, Ring, Slot, peer};
 use postern_ebpf_abi::steer::seen::{Kind, Seen, read};
 use postern_ebpf_abi::steer::tunnel::delivered;
+
+use crate::cut::Cut;
 
 /// Longest linear part that is tried.
 const LONGEST_LINEAR: usize = 200;
@@ -85,28 +87,5 @@ impl SteerTables for Everything {
     }
     fn is_cookie(&self, _: &Seen) -> bool {
         false
-    }
-}
-
-struct Cut<'a> {
-    frame: &'a [u8],
-    linear: usize,
-}
-
-impl Frame for Cut<'_> {
-    fn read<const N: usize>(&self, at: usize) -> Option<[u8; N]> {
-        self.frame[..self.linear].get(at..)?.first_chunk().copied()
-    }
-    fn start(&self) -> Option<[u16; 24]> {
-        self.frame[..self.linear].start()
-    }
-    fn linear(&self) -> usize {
-        self.linear
-    }
-    fn holds(&self, octets: usize) -> bool {
-        octets <= self.frame.len()
-    }
-    fn length(&self) -> usize {
-        self.frame.len()
     }
 }

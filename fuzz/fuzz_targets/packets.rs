@@ -1,5 +1,7 @@
 #![no_main]
 
+#[path = "../checks/cut.rs"]
+mod cut;
 #[path = "../checks/packets.rs"]
 mod packets;
 #[path = "../checks/steering.rs"]

@@ -74,10 +74,10 @@ pub fn plain<F: Frame + ?Sized>(frame: &F) -> Option<Packet> {
     Some(Packet { source, port: word(36), opens: word(46) & 0x12 == 0x02, class: word(14) as u8 })
 }
 
-/// Reads a frame; `Err` is the reason it is passed or dropped for without asking any table.
+/// What lies behind Ethernet's header and the VLAN tags, and where; `None` when the frame ends before.
 #[inline(always)]
-pub fn parse<F: Frame + ?Sized>(frame: &F) -> Result<Packet, Reason> {
-    let Some([high, low]) = frame.read::<2>(12) else { return Err(Reason::DropMalformed) };
+pub(crate) fn network<F: Frame + ?Sized>(frame: &F) -> Option<(u16, usize)> {
+    let [high, low] = frame.read::<2>(12)?;
     let mut kind = u16::from_be_bytes([high, low]);
     let mut at = ETHERNET;
     let mut tags = 0;
@@ -85,11 +85,18 @@ pub fn parse<F: Frame + ?Sized>(frame: &F) -> Result<Packet, Reason> {
         if kind != 0x8100 && kind != 0x88a8 {
             break;
         }
-        let Some([_, _, high, low]) = frame.read::<4>(at) else { return Err(Reason::DropMalformed) };
+        let [_, _, high, low] = frame.read::<4>(at)?;
         kind = u16::from_be_bytes([high, low]);
         at += 4;
         tags += 1;
     }
+    Some((kind, at))
+}
+
+/// Reads a frame; `Err` is the reason it is passed or dropped for without asking any table.
+#[inline(always)]
+pub fn parse<F: Frame + ?Sized>(frame: &F) -> Result<Packet, Reason> {
+    let Some((kind, at)) = network(frame) else { return Err(Reason::DropMalformed) };
     match kind {
         0x0800 => ipv4(frame, at),
         0x86dd => ipv6(frame, at),

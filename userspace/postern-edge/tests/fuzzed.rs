@@ -2,6 +2,8 @@
 //! frame to the XDP program in the kernel, whose answer must be that of the same rules on the host.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "../../../fuzz/checks/cut.rs"]
+mod cut;
 #[path = "../../../fuzz/checks/feeds.rs"]
 mod feeds;
 mod frames;

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod support;
+
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,6 +12,7 @@ use postern_model::sandbox::{FindingName, Kind, Report};
 use postern_sandbox::cell::{CellError, Cells};
 use postern_sandbox::job::Job;
 use postern_sandbox::limits::Limits;
+use support::{job, names, program};
 use zip::write::SimpleFileOptions;
 
 fn cells() -> Cells {
@@ -45,14 +48,6 @@ fn gzip(content: &[u8]) -> Vec<u8> {
     let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     out.write_all(content).unwrap();
     out.finish().unwrap()
-}
-
-fn names(report: &Report) -> Vec<&'static str> {
-    report.findings.iter().map(|f| f.name.name()).collect()
-}
-
-fn job(name: &str) -> Job {
-    Job { name: name.to_owned(), ..Job::default() }
 }
 
 #[tokio::test]
@@ -119,11 +114,7 @@ async fn what_is_no_container_costs_nothing_and_what_is_damaged_is_said() {
     let mut torn = zip(&[("a.txt", &[b'x'; 5000])], None);
     torn.truncate(torn.len() - 30);
     assert_eq!(names(&run(job("torn.zip"), &torn).await.unwrap()), ["DAMAGED"]);
-    let mut program = vec![0_u8; 128];
-    program[..2].copy_from_slice(b"MZ");
-    program[0x3c] = 64;
-    program[64..68].copy_from_slice(b"PE\0\0");
-    assert_eq!(names(&run(job("photo.jpg"), &program).await.unwrap()), ["PROGRAM", "TYPE_MISMATCH"]);
+    assert_eq!(names(&run(job("photo.jpg"), &program()).await.unwrap()), ["PROGRAM", "TYPE_MISMATCH"]);
 }
 
 /// A hundred jobs, four at a time; nothing is left of them.

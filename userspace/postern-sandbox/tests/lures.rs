@@ -2,33 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod support;
+
 use std::process::Command;
 
 use data_encoding::BASE64;
-use postern_model::sandbox::Report;
-use postern_sandbox::dissect;
-use postern_sandbox::job::Job;
-
-fn run(name: &str, content: &[u8]) -> Report {
-    dissect::run(&Job { name: name.to_owned(), ..Job::default() }, content.to_vec())
-}
-
-fn told(report: &Report) -> Vec<(&'static str, &str)> {
-    report.findings.iter().map(|f| (f.name.name(), f.evidence.as_str())).collect()
-}
-
-fn names(report: &Report) -> Vec<&'static str> {
-    report.findings.iter().map(|f| f.name.name()).collect()
-}
-
-/// "MZ", a pointer, "PE": what makes a program one.
-fn program() -> Vec<u8> {
-    let mut program = vec![0_u8; 300];
-    program[..2].copy_from_slice(b"MZ");
-    program[0x3c] = 64;
-    program[64..68].copy_from_slice(b"PE\0\0");
-    program
-}
+use support::{names, program, run, told};
 
 #[test]
 fn a_page_that_makes_a_file_is_opened() {

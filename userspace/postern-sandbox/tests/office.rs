@@ -2,11 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod support;
+
 use std::io::{Cursor, Write};
 
-use postern_model::sandbox::{Kind, Report};
-use postern_sandbox::dissect;
-use postern_sandbox::job::Job;
+use postern_model::sandbox::Kind;
+use support::{names, run, told};
 use zip::write::SimpleFileOptions;
 
 const SOURCE: &str = "Attribute VB_Name = \"ThisDocument\"\r\nPrivate Sub Document_Open()\r\n  CreateObject(\"WScript.Shell\").Run \"calc\" ' gr\u{fc}ss\r\nEnd Sub\r\n";
@@ -58,18 +59,10 @@ fn document(files: &[(&str, &[u8])]) -> Vec<u8> {
     writer.finish().unwrap().into_inner()
 }
 
-fn run(name: &str, content: Vec<u8>) -> Report {
-    dissect::run(&Job { name: name.to_owned(), ..Job::default() }, content)
-}
-
-fn told(report: &Report) -> Vec<(&'static str, &str)> {
-    report.findings.iter().map(|f| (f.name.name(), f.evidence.as_str())).collect()
-}
-
 #[test]
 fn macros_are_found_read_and_judged_in_both_forms() {
-    let old = run("letter.doc", project("/Macros"));
-    let new = run("letter.docm", document(&[("word/vbaProject.bin", &project(""))]));
+    let old = run("letter.doc", &project("/Macros"));
+    let new = run("letter.docm", &document(&[("word/vbaProject.bin", &project(""))]));
     for report in [old, new] {
         let told = told(&report);
         assert_eq!(told.iter().map(|t| t.0).collect::<Vec<_>>(), ["MACROS", "MACRO_AUTOSTART", "MACRO_SUSPICIOUS"], "{told:?}");
@@ -86,7 +79,7 @@ fn what_is_loaded_when_the_document_opens_is_told_and_links_are_not() {
         <Relationship Id="1" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/hyperlink" Target="http://a.example/" TargetMode="External"/>
         <Relationship Id="2" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/attachedTemplate" Target="http://b.example/x.dotm" TargetMode="External"/>
         <Relationship Id="3" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/image" Target="media/1.png"/></Relationships>"#;
-    let report = run("offer.docx", document(&[("word/_rels/settings.xml.rels", relations)]));
+    let report = run("offer.docx", &document(&[("word/_rels/settings.xml.rels", relations)]));
     assert_eq!(told(&report), [("EXTERNAL_TARGET", "attachedTemplate: http://b.example/x.dotm")]);
 }
 
@@ -95,6 +88,6 @@ fn a_project_that_lies_is_damaged_and_no_more() {
     let mut file = cfb::CompoundFile::create(Cursor::new(Vec::new())).unwrap();
     file.create_storage_all("/Macros/VBA").unwrap();
     file.create_stream("/Macros/VBA/dir").unwrap().write_all(b"\x01\xff\xbf\x00junk").unwrap();
-    let report = run("x.doc", file.into_inner().into_inner());
-    assert_eq!(told(&report).iter().map(|t| t.0).collect::<Vec<_>>(), ["MACROS", "DAMAGED"]);
+    let report = run("x.doc", &file.into_inner().into_inner());
+    assert_eq!(names(&report), ["MACROS", "DAMAGED"]);
 }

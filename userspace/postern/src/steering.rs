@@ -127,11 +127,16 @@ impl Steering {
                     Err(error) => tracing::debug!(%error, "edge was not told who serves the virtual addresses"),
                 }
             }
+            // Nothing to steer, and edge knows it: only other settings change that.
+            let is_idle = settings.steering.addresses.is_empty() && told_at.is_some();
             tokio::select! {
                 () = parts.cluster.pulses().news() => {}
                 _ = taking.changed() => {}
                 changed = parts.settings.changed() => if changed.is_err() { break },
-                () = tokio::time::sleep(LOOK) => {}
+                () = tokio::time::sleep(LOOK), if !is_idle => {}
+            }
+            if is_idle {
+                looked = Instant::now();
             }
         }
         segments.abort();
@@ -143,6 +148,9 @@ async fn limit_segments(steering: Steering, edge: EdgeClient, duty: DutyKeeper) 
     let mut limit = 0;
     loop {
         tokio::time::sleep(SEGMENTS).await;
+        if limit == 0 && !steering.is_active() {
+            continue;
+        }
         let wanted = match edge.status().await {
             Ok(status) if steering.is_active() => status.steering.and_then(|s| s.segments).unwrap_or(0),
             Ok(_) => 0,

@@ -4,7 +4,7 @@
 //! that its receiver never sent, is no error that an honest router makes.
 
 use super::address::Address;
-use crate::packet::{EXTENSION_HEADERS, Frame, VLAN_TAGS, is_extension};
+use crate::packet::{EXTENSION_HEADERS, Frame, is_extension, network};
 use crate::reason::Reason;
 
 /// What kind of packet it is to steering.
@@ -88,19 +88,7 @@ fn v6_at(octets: &[u8], at: usize) -> Address {
 /// Reads a frame that [`crate::packet::parse`] has let pass; `Err` is the reason it is passed or dropped for all the same.
 #[inline(always)]
 pub fn read<F: Frame + ?Sized>(frame: &F) -> Result<Seen, Reason> {
-    let Some([high, low]) = frame.read::<2>(12) else { return Err(Reason::DropMalformed) };
-    let mut kind = u16::from_be_bytes([high, low]);
-    let mut at = 14;
-    let mut tags = 0;
-    while tags < VLAN_TAGS {
-        if kind != 0x8100 && kind != 0x88a8 {
-            break;
-        }
-        let Some([_, _, high, low]) = frame.read::<4>(at) else { return Err(Reason::DropMalformed) };
-        kind = u16::from_be_bytes([high, low]);
-        at += 4;
-        tags += 1;
-    }
+    let Some((kind, at)) = network(frame) else { return Err(Reason::DropMalformed) };
     match kind {
         0x0800 => ipv4(frame, at),
         0x86dd => ipv6(frame, at),

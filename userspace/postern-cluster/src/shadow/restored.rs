@@ -35,20 +35,29 @@ impl Gate {
     }
 
     pub async fn all_heard(&self) {
-        self.until(|state| state.waits_for.is_empty() || state.mails.as_ref().is_none_or(BTreeMap::is_empty)).await;
+        self.until(|| {
+            let state = self.state.lock();
+            state.waits_for.is_empty() || state.mails.as_ref().is_none_or(BTreeMap::is_empty)
+        })
+        .await;
     }
 
     /// Until the condition holds, or every member is heard or known to be away.
     pub async fn heard_enough(&self, is_enough: impl Fn() -> bool) {
-        self.until(|state| state.waits_for.is_empty() || is_enough()).await;
+        self.until(|| {
+            // Not asked under our lock: it takes locks of its own.
+            let nobody = self.state.lock().waits_for.is_empty();
+            nobody || is_enough()
+        })
+        .await;
     }
 
-    async fn until(&self, is_done: impl Fn(&State) -> bool) {
+    async fn until(&self, is_done: impl Fn() -> bool) {
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            if is_done(&self.state.lock()) {
+            if is_done() {
                 return;
             }
             changed.await;

@@ -16,6 +16,7 @@ use postern_ebpf_abi::steer::seen::{Kind, Seen};
 use super::HostTables;
 use crate::clock;
 use crate::kernel::steer::ip_of;
+use crate::steer::peers::mac_text;
 
 /// State of a listener in /proc/net/tcp (`TCP_LISTEN`).
 const LISTEN: &str = "0A";
@@ -43,11 +44,7 @@ pub(super) fn steered(tables: &HostTables<'_>, features: u32, arrival: &Arrival,
 }
 
 fn described(p: &Peer) -> String {
-    if p.is(peer::TUNNEL) {
-        format!("in a tunnel to {}", ip_of(&p.address))
-    } else {
-        format!("at {}", p.mac.map(|o| format!("{o:02x}")).join(":"))
-    }
+    if p.is(peer::TUNNEL) { format!("in a tunnel to {}", ip_of(&p.address)) } else { format!("at {}", mac_text(p.mac)) }
 }
 
 impl HostTables<'_> {

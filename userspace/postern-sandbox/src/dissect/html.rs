@@ -4,7 +4,7 @@
 //! file, a form that asks for a password) has to be written out for the browser, too.
 
 use data_encoding::BASE64;
-use postern_model::sandbox::FindingName;
+use postern_model::sandbox::{FindingName, Kind};
 
 use super::{Waiting, Walk, kind};
 
@@ -66,13 +66,13 @@ fn files(walk: &mut Walk<'_>, part: &Waiting, text: &str) {
     for (n, run) in runs.enumerate() {
         let whole = &run[..run.len() / 4 * 4];
         let Ok(content) = BASE64.decode(whole.as_bytes()) else { continue };
-        use postern_model::sandbox::Kind;
+        let is = kind::of(&content);
         // A picture in a page is a picture.
-        if matches!(kind::of(&content), Kind::Unknown | Kind::Text | Kind::Image) {
+        if matches!(is, Kind::Unknown | Kind::Text | Kind::Image) {
             continue;
         }
         let name = format!("base64 {n}");
-        walk.find(FindingName::HtmlFile, part.number, format!("{:?}", kind::of(&content)));
+        walk.find(FindingName::HtmlFile, part.number, format!("{is:?}"));
         let content = walk.unpack(part, &name, content.as_slice(), run.len() as u64);
         walk.add(Some(part), &name, content);
     }

@@ -10,7 +10,9 @@
 use std::collections::HashMap;
 
 use postern_model::time::Timestamp;
-use sqlx::SqliteConnection;
+use sqlx::query::Query;
+use sqlx::sqlite::SqliteArguments;
+use sqlx::{Sqlite, SqliteConnection};
 
 use super::changes::Change;
 use super::{Database, DatabaseError};
@@ -138,13 +140,8 @@ impl Tokens<'_> {
         for (lesson, at) in lessons {
             let (outcome, at) = learn_one(&mut tx, lesson, *at, rule, &mut back).await?;
             if peers == Peers::Wait && outcome != Outcome::Known {
-                sqlx::query("INSERT OR REPLACE INTO untold_lessons (mail, spam, at, features) VALUES (?, ?, ?, ?)")
-                    .bind(lesson.mail.as_slice())
-                    .bind(lesson.is_spam)
-                    .bind(at.0)
-                    .bind(octets(&lesson.features))
-                    .execute(&mut *tx)
-                    .await?;
+                let put = sqlx::query("INSERT OR REPLACE INTO untold_lessons (mail, spam, at, features) VALUES (?, ?, ?, ?)");
+                bind_lesson(put, lesson, at).execute(&mut *tx).await?;
             }
             outcomes.push((outcome, at));
         }
@@ -293,14 +290,14 @@ async fn learn_one(
         }
         None => Outcome::New,
     };
-    sqlx::query("INSERT INTO learned_mails (mail, spam, at, features) VALUES (?, ?, ?, ?)")
-        .bind(lesson.mail.as_slice())
-        .bind(lesson.is_spam)
-        .bind(at.0)
-        .bind(octets(&lesson.features))
-        .execute(&mut *tx)
-        .await?;
+    let put = sqlx::query("INSERT INTO learned_mails (mail, spam, at, features) VALUES (?, ?, ?, ?)");
+    bind_lesson(put, lesson, at).execute(&mut *tx).await?;
     Ok((outcome, at))
+}
+
+/// A lesson's columns: mail, spam, at, features.
+fn bind_lesson<'q>(put: Query<'q, Sqlite, SqliteArguments>, lesson: &'q Lesson, at: Timestamp) -> Query<'q, Sqlite, SqliteArguments> {
+    put.bind(lesson.mail.as_slice()).bind(lesson.is_spam).bind(at.0).bind(octets(&lesson.features))
 }
 
 /// Some unfolded mails after a row, in their order.

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
+use data_encoding::HEXLOWER;
 use postern_model::sandbox::Report;
 use postern_sandbox::cell::Cells;
 use postern_sandbox::job::Job;
@@ -95,11 +96,10 @@ fn depth(report: &Report, mut part: usize) -> usize {
 }
 
 fn as_value(report: &Report) -> serde_json::Value {
-    let hex = |hash: &[u8; 32]| hash.iter().map(|b| format!("{b:02x}")).collect::<String>();
     let parts: Vec<_> = report
         .parts
         .iter()
-        .map(|p| json!({"inside": p.inside, "name": p.name, "kind": format!("{:?}", p.kind), "size": p.size, "blake3": hex(&p.hash)}))
+        .map(|p| json!({"inside": p.inside, "name": p.name, "kind": format!("{:?}", p.kind), "size": p.size, "blake3": HEXLOWER.encode(&p.hash)}))
         .collect();
     let findings: Vec<_> = report
         .findings

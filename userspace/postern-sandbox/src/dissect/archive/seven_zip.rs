@@ -14,34 +14,33 @@ const PASSWORDS: usize = 8;
 const MEMORY: usize = 256 * 1024;
 
 pub fn open(walk: &mut Walk<'_>, part: &Waiting) {
-    let octets = part.content.as_slice();
-    let room = walk.room(octets.len() as u64);
-    let password = match first_entry(octets, "", room) {
-        Ok(()) => String::new(),
-        Err(Error::PasswordRequired | Error::MaybeBadPassword(_)) => {
-            let opens = |word: &&String| first_entry(octets, word, room).is_ok();
-            let Some(word) = walk.job.passwords.iter().take(PASSWORDS).find(opens).cloned() else {
-                return walk.find(FindingName::Encrypted, part.number, "7z");
-            };
-            walk.find(FindingName::PasswordInMail, part.number, &word);
-            word
-        }
-        Err(error) => return walk.find(FindingName::Damaged, part.number, error.to_string()),
-    };
     let mut names = 0;
-    let read = entries(octets, &password, &mut |name, from| {
-        if walk.is_full || walk.left == 0 {
-            return false;
-        }
-        names += 1;
-        // Of a solid archive no entry tells what it was packed to.
-        let content = walk.unpack(part, name, from, octets.len() as u64);
-        walk.add(Some(part), name, content);
-        true
-    });
+    let mut read = unpack_all(walk, part, "", &mut names);
+    if names == 0 && matches!(read, Err(Error::PasswordRequired | Error::MaybeBadPassword(_))) {
+        let room = walk.room(part.content.len() as u64);
+        let opens = |word: &&String| opens(&part.content, word, room);
+        let Some(word) = walk.job.passwords.iter().take(PASSWORDS).find(opens).cloned() else {
+            return walk.find(FindingName::Encrypted, part.number, "7z");
+        };
+        walk.find(FindingName::PasswordInMail, part.number, &word);
+        read = unpack_all(walk, part, &word, &mut names);
+    }
     if let Err(error) = read {
         walk.find(FindingName::Damaged, part.number, format!("after {names} entries: {error}"));
     }
+}
+
+fn unpack_all(walk: &mut Walk<'_>, part: &Waiting, password: &str, names: &mut u32) -> Result<(), Error> {
+    entries(&part.content, password, &mut |name, from| {
+        if walk.is_full || walk.left == 0 {
+            return false;
+        }
+        *names += 1;
+        // Of a solid archive no entry tells what it was packed to.
+        let content = walk.unpack(part, name, from, part.content.len() as u64);
+        walk.add(Some(part), name, content);
+        true
+    })
 }
 
 /// Gives every file to `each`, until that says no.
@@ -59,17 +58,12 @@ fn entries(octets: &[u8], password: &str, each: &mut dyn FnMut(&str, &mut dyn Re
     Ok(())
 }
 
-/// Whether names and first content can be read.
-fn first_entry(octets: &[u8], password: &str, room: u64) -> Result<(), Error> {
+/// Whether names and first content can be read: of a wrong key comes noise, which is no packed stream.
+fn opens(octets: &[u8], password: &str, room: u64) -> bool {
     let mut read = Ok(0);
-    entries(octets, password, &mut |_, from| {
+    let opened = entries(octets, password, &mut |_, from| {
         read = from.take(room).read_to_end(&mut Vec::new());
         false
-    })?;
-    match read {
-        Ok(_) => Ok(()),
-        // Of a wrong key comes noise, which is no packed stream.
-        Err(error) if password.is_empty() => Err(Error::Io(error, "the first entry".into())),
-        Err(_) => Err(Error::PasswordRequired),
-    }
+    });
+    opened.is_ok() && read.is_ok()
 }

@@ -1,6 +1,6 @@
 //! RTF: objects written as hexadecimal digits, and templates from elsewhere.
 
-use postern_model::sandbox::FindingName;
+use postern_model::sandbox::{FindingName, Kind};
 
 use super::super::kind::{self, find};
 use super::super::{Waiting, Walk};
@@ -67,6 +67,5 @@ fn native(object: &[u8]) -> Option<(String, Vec<u8>)> {
     if let Some((label, content)) = super::compound::packed_file(data, 0) {
         return Some((label, content));
     }
-    use postern_model::sandbox::Kind;
     (kind::of(data) != Kind::Unknown).then(|| (name, data.to_vec()))
 }
