@@ -437,6 +437,17 @@ async fn a_damaged_file_is_moved_aside_at_opening() {
 }
 
 #[tokio::test]
+async fn a_closed_database_does_not_make_its_file_anew() {
+    let place = Place::new();
+    let database = place.open().await;
+    database.close().await;
+    std::fs::remove_file(place.file()).unwrap();
+    // The writer went round once more when this comes back.
+    database.flush().await;
+    assert!(!place.file().exists());
+}
+
+#[tokio::test]
 async fn a_file_deleted_while_it_is_open_is_made_anew() {
     let place = Place::new();
     let d = place.open().await;

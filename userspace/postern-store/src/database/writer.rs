@@ -121,6 +121,10 @@ pub(super) async fn run(shared: Arc<Shared>, mut inbox: mpsc::Receiver<Note>) {
 
 /// Replaces a file that was deleted, or that a reader found damaged.
 async fn look(shared: &Shared, tail: &mut Option<Tail>) {
+    // Its file is somebody else's by now, or nobody's.
+    if shared.writer().is_closed() {
+        return;
+    }
     let gone = shared.is_gone();
     if !gone && !shared.suspect.swap(false, std::sync::atomic::Ordering::Relaxed) {
         return;
