@@ -60,7 +60,7 @@ init:
 
 # the appliance: ISO, qcow2, OVA, raw disk, update (docs/how-to/appliance.md); --dry-run prints the plan
 image *args: build init
-    {{target}}/release/image build --postern {{target}}/release/postern --init {{target}}/x86_64-unknown-linux-gnu/release/postern-init --cache {{image_cache}} --out {{image_out}} {{args}}
+    {{target}}/release/image build --postern {{target}}/release/postern --cell {{target}}/release/postern-cell --init {{target}}/x86_64-unknown-linux-gnu/release/postern-init --cache {{image_cache}} --out {{image_out}} {{args}}
 
 # ask apt for today's versions of the appliance's packages
 image-lock:
@@ -72,7 +72,7 @@ vm *args: image
 
 # the appliance under QEMU: firmware, mail, ban, power cut, damaged root, factory reset, ISO
 test-image: image
-    POSTERN_IMAGE={{image_out}} cargo test --release --locked --workspace --test appliance -- --test-threads=1 --nocapture
+    POSTERN_IMAGE={{image_out}} POSTERN_IMAGE_KEY={{image_cache}}/development.key cargo test --release --locked --workspace --test appliance -- --test-threads=1 --nocapture
 
 # write the generated files again: settings and symbols reference, OpenAPI
 generate: build

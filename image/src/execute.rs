@@ -136,6 +136,7 @@ impl Builder<'_> {
             ("{packages}".into(), path(&self.cache.packages())?),
             ("{source}".into(), path(&self.sources.folder)?),
             ("{postern}".into(), path(&self.sources.postern)?),
+            ("{cell}".into(), path(&self.sources.cell)?),
             ("{init}".into(), path(&self.sources.init)?),
             ("{key}".into(), path(&self.sources.key)?),
             ("{cargo-lock}".into(), path(&self.sources.cargo_lock)?),

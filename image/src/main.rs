@@ -30,6 +30,9 @@ enum What {
         /// The binary `postern`
         #[arg(long, value_name = "FILE")]
         postern: PathBuf,
+        /// The binary `postern-cell`
+        #[arg(long, value_name = "FILE")]
+        cell: PathBuf,
         /// The static binary `postern-init`
         #[arg(long, value_name = "FILE")]
         init: PathBuf,
@@ -84,11 +87,11 @@ enum What {
 fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
     match cli.what {
-        What::Build { postern, init, key, cache, out, dry_run, fresh, twice, steps } => {
+        What::Build { postern, cell, init, key, cache, out, dry_run, fresh, twice, steps } => {
             let cache = Cache::open(&cache).with_context(|| format!("open the cache {}", cache.display()))?;
             let key = key.unwrap_or_else(|| cache.folder().join("development.key"));
             manifest::development_key(&key)?;
-            let sources = sources(&cli.source, &postern, &init, &key)?;
+            let sources = sources(&cli.source, [&postern, &cell, &init], &key)?;
             let reuse = if fresh { Reuse::Nothing } else { Reuse::Cached };
             let again = twice.then_some(if fresh { Reuse::Nothing } else { Reuse::AboveBase });
             let mode = if dry_run { Mode::Print } else { Mode::Make { reuse, again } };
@@ -122,12 +125,13 @@ fn main() -> anyhow::Result<()> {
     }
 }
 
-fn sources(folder: &Path, postern: &Path, init: &Path, key: &Path) -> anyhow::Result<Sources> {
+fn sources(folder: &Path, [postern, cell, init]: [&Path; 3], key: &Path) -> anyhow::Result<Sources> {
     let full = |path: &Path| path.canonicalize().with_context(|| path.display().to_string());
     let folder = full(folder)?;
     Ok(Sources {
         cargo_lock: full(&folder.join("../Cargo.lock"))?,
         postern: full(postern)?,
+        cell: full(cell)?,
         init: full(init)?,
         key: full(key)?,
         version: env!("CARGO_PKG_VERSION").into(),

@@ -9,27 +9,9 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, ensure};
-use serde::{Deserialize, Serialize};
+use postern_os::bundle::{Content, Manifest, PRODUCT};
 
 use crate::inputs;
-
-pub const PRODUCT: &str = "postern";
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Manifest {
-    /// Another product's update is not for us, whoever signed it.
-    pub product: String,
-    pub version: String,
-    pub files: BTreeMap<String, Content>,
-}
-
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Content {
-    pub size: u64,
-    pub sha256: String,
-}
 
 fn openssl(arguments: &[&str]) -> anyhow::Result<()> {
     let said = Command::new("openssl").args(arguments).output().context("start openssl")?;

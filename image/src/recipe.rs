@@ -29,6 +29,8 @@ pub struct Sources {
     pub folder: PathBuf,
     pub cargo_lock: PathBuf,
     pub postern: PathBuf,
+    /// The sandbox's worker.
+    pub cell: PathBuf,
     pub init: PathBuf,
     /// Signs the manifest and the update.
     pub key: PathBuf,
@@ -47,6 +49,7 @@ fn source(name: &str) -> String {
     format!("{{source}}/{name}")
 }
 const POSTERN: &str = "{postern}";
+const CELL: &str = "{cell}";
 const INIT: &str = "{init}";
 const KEY: &str = "{key}";
 
@@ -160,13 +163,13 @@ fn root(from: &Sources) -> Step {
         name: "root",
         makes: "the root file system with its tree of hashes",
         needs: vec!["root-base", "kernel"],
-        inputs: [&overlay, &finish, &postern, &from.key].map(|p| Input::Path(p.clone())).to_vec(),
+        inputs: [&overlay, &finish, &postern, &from.cell, &from.key].map(|p| Input::Path(p.clone())).to_vec(),
         actions: vec![
             Action::Shell(format!(
                 "mkdir {OUT}/tree
                  tar --extract --preserve-permissions --numeric-owner --file={base}/root.tar --directory={OUT}/tree
                  openssl pkey -in {key} -pubout -out {public}
-                 {finish} {OUT}/tree {overlay} {postern} {kernel}/modules {public} {version}
+                 {finish} {OUT}/tree {overlay} {postern} {CELL} {kernel}/modules {public} {version}
                  rm {public}
                  mksquashfs {OUT}/tree {OUT}/root.img -quiet -no-progress -noappend -comp zstd -Xcompression-level 15 -b 256K
                  rm -r {OUT}/tree",

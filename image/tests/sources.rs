@@ -49,13 +49,14 @@ fn the_lock_holds_what_is_wanted() {
 fn the_plan_can_be_printed_and_depends_on_what_it_reads() {
     let scratch = tempfile::tempdir().unwrap();
     let at = |name: &str| scratch.path().join(name);
-    for name in ["postern", "init", "key"] {
+    for name in ["postern", "cell", "init", "key"] {
         fs::write(at(name), name).unwrap();
     }
     let sources = Sources {
         cargo_lock: folder().join("../Cargo.lock"),
         folder: folder(),
         postern: at("postern"),
+        cell: at("cell"),
         init: at("init"),
         key: at("key"),
         version: "1.2.3".into(),
@@ -106,9 +107,9 @@ fn partitions_lie_one_behind_the_other_where_the_recipe_says() {
 const EXPOSURE: &[(&str, u32, &str)] = &[
     ("postern-node.service", 25, "no capability, no device, no write beyond its data"),
     ("postern-edge.service", 45, "bpf() and CAP_NET_ADMIN are its work, and XDP acts on the machine's own network"),
-    ("postern-os.service", 45, "writes /etc and names the host, before anything else runs"),
-    ("postern-setup@.service", 45, "does what root may do about the machine, for who has its console"),
-    ("postern-ready.service", 45, "mounts the boot loader's partition to give the slot its tries back"),
+    ("postern-os-start.service", 45, "writes /etc and names the host, before anything else runs"),
+    ("postern-os.service", 45, "writes slots and /etc, mounts the boot loader's partition, names the host"),
+    ("postern-setup@.service", 25, "a terminal, and questions to two sockets"),
 ];
 
 #[test]

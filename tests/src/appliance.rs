@@ -110,7 +110,7 @@ impl Console {
     pub fn call(&self, method: &str, path: &str, headers: &[&str], body: &str) -> anyhow::Result<Value> {
         let csrf = format!("x-postern-csrf: {}", self.csrf);
         let mut command = Command::new("curl");
-        command.args(["-sk", "--max-time", "60", "--fail-with-body", "-X", method, "-b"]).arg(&self.jar).arg("-c").arg(&self.jar);
+        command.args(["-sk", "--max-time", "300", "--fail-with-body", "-X", method, "-b"]).arg(&self.jar).arg("-c").arg(&self.jar);
         command.args(["-H", &csrf]);
         if !headers.iter().any(|h| h.starts_with("content-type")) {
             command.args(["-H", "content-type: application/json"]);

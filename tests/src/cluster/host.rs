@@ -1,4 +1,4 @@
-//! Hosts on the switch: each is a network and mount namespace with one cable.
+//! Hosts on the switch, or on the kernel's bridge: each is a network and mount namespace with one cable.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::fd::AsFd;
@@ -23,6 +23,8 @@ pub enum Cables {
     Fast,
     /// Each frame is whole and as long as the interface allows, as from a network card; XDP programs can send frames back.
     Cards,
+    /// Like that, around the kernel's bridge: it carries a flood that a process could not, and cuts, delays and counts nothing.
+    Bridged,
 }
 
 pub struct Host {
@@ -32,7 +34,7 @@ pub struct Host {
     port: usize,
 }
 
-/// Hosts around one switch. The calling thread moves into the switch's namespace.
+/// Hosts around one switch, which has no port when they are bridged. The calling thread moves into the switch's namespace.
 pub struct Network {
     pub switch: Switch,
     pub hosts: Vec<Host>,
@@ -50,7 +52,12 @@ impl Network {
         for port in 0..count {
             hosts.push(Host::plug_in(port, cables)?);
         }
-        let ports: Vec<String> = (0..count).map(|p| format!("port{p}")).collect();
+        let mut ports: Vec<String> = (0..count).map(|p| format!("port{p}")).collect();
+        if cables == Cables::Bridged {
+            ip("link add bridge type bridge")?;
+            ip("link set bridge up")?;
+            ports.drain(..).try_for_each(|port| ip(&format!("link set {port} master bridge")))?;
+        }
         Ok(Self { switch: Switch::start(&ports)?, hosts })
     }
 
@@ -101,7 +108,7 @@ impl Host {
         let host = Self { holder, address: Ipv4Addr::new(NETWORK[0], NETWORK[1], NETWORK[2], last), address_v6, port };
         let (here, there) = (format!("port{port}"), format!("cable{port}"));
         ip(&format!("link add {here} type veth peer name {there}"))?;
-        if cables == Cables::Cards {
+        if cables != Cables::Fast {
             without_offloads(&here)?;
             without_offloads(&there)?;
             receives_frames(&here)?;

@@ -34,6 +34,8 @@ pub struct Options {
     pub link: Family,
     /// Virtual addresses of all nodes; they listen on all addresses then.
     pub virtual_addresses: Vec<IpAddr>,
+    /// Around the kernel's bridge.
+    pub bridged: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -71,7 +73,11 @@ impl Cluster {
     /// # Errors
     /// When we are not root, or namespaces are not permitted.
     pub fn new(binary: &Path, folder: &Path, count: usize, options: Options) -> anyhow::Result<Self> {
-        let cables = if options.virtual_addresses.is_empty() { Cables::Fast } else { Cables::Cards };
+        let cables = match (options.bridged, options.virtual_addresses.is_empty()) {
+            (true, _) => Cables::Bridged,
+            (false, true) => Cables::Fast,
+            (false, false) => Cables::Cards,
+        };
         let network = Network::new(count + 2, cables)?;
         let backend_host = &network.hosts[count + 1];
         let address = SocketAddr::from((backend_host.address, SMTP));

@@ -135,7 +135,11 @@ impl Switch {
     }
 
     /// How frames go from one port to another from now on.
+    ///
+    /// # Panics
+    /// When it has no such port: nothing would be cut or delayed.
     pub fn set_way(&self, from: usize, to: usize, way: Way) {
+        assert!(from.max(to) < self.shared.ports.len(), "the switch has no way from {from} to {to}");
         lock(&self.shared.ways).insert((from, to), way);
     }
 

@@ -15,7 +15,7 @@ use crate::caller::authenticate;
 use crate::problem::Problem;
 use crate::routes::{
     admins, audit, cluster, duty, edge, explain, health, journeys, metrics, page, quarantine, queue, session, settings, settings_history,
-    status, symbols, tokens,
+    status, symbols, system, tokens,
 };
 use crate::settings_file::MAX_TEXT;
 use crate::state::Console;
@@ -26,6 +26,9 @@ const SMALL_BODY: usize = 64 * 1024;
 const MAIL_BODY: usize = 64 * 1024 * 1024;
 /// How long a request may take; explaining may ask the DNS, clamd and lists.
 const REQUEST: Duration = Duration::from_secs(60);
+/// 200 MiB over a line of 1 Mbit/s; a line that is silent is cut much sooner.
+const UPLOAD: Duration = Duration::from_secs(30 * 60);
+const UPLOAD_PATH: &str = "/api/v1/system/update";
 
 #[derive(OpenApi)]
 #[openapi(
@@ -44,6 +47,7 @@ fn open_routes() -> OpenApiRouter<Console> {
 
 fn closed_routes() -> OpenApiRouter<Console> {
     let mails = OpenApiRouter::new().routes(routes!(explain::explain)).routes(routes!(explain::learn));
+    let updates = OpenApiRouter::new().routes(routes!(system::update));
     let files = OpenApiRouter::new().routes(routes!(settings::get, settings::put, settings::patch)).routes(routes!(settings::check));
     OpenApiRouter::new()
         .routes(routes!(session::session, session::logout))
@@ -94,7 +98,15 @@ fn closed_routes() -> OpenApiRouter<Console> {
         .routes(routes!(tokens::list, tokens::add))
         .routes(routes!(tokens::remove))
         .routes(routes!(audit::search))
+        .routes(routes!(system::status))
+        .routes(routes!(system::machine, system::put_machine))
+        .routes(routes!(system::roll_back))
+        .routes(routes!(system::reboot))
+        .routes(routes!(system::power_off))
+        .routes(routes!(system::factory_reset))
+        .routes(routes!(system::support_bundle))
         .layer(DefaultBodyLimit::max(SMALL_BODY))
+        .merge(updates.layer(DefaultBodyLimit::disable()))
         .merge(mails.layer(DefaultBodyLimit::max(MAIL_BODY)))
         .merge(files.layer(DefaultBodyLimit::max(MAX_TEXT + 1024)))
 }
@@ -142,9 +154,10 @@ impl Console {
 /// A time limit and the headers every answer carries.
 async fn bound(request: Request, next: Next) -> Response {
     let is_api = request.uri().path().starts_with("/api/");
-    let mut response = match tokio::time::timeout(REQUEST, next.run(request)).await {
+    let limit = if request.uri().path() == UPLOAD_PATH { UPLOAD } else { REQUEST };
+    let mut response = match tokio::time::timeout(limit, next.run(request)).await {
         Ok(response) => response,
-        Err(_) => Problem::unavailable(format!("no answer within {} seconds", REQUEST.as_secs())).into_response(),
+        Err(_) => Problem::unavailable(format!("no answer within {} seconds", limit.as_secs())).into_response(),
     };
     let headers = response.headers_mut();
     for (name, value) in SECURITY_HEADERS {

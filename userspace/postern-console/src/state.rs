@@ -137,6 +137,8 @@ pub struct Inner {
     pub(crate) started: Instant,
     /// Releases and deletions in the quarantine, one at a time: two releases of one mail would deliver it twice.
     pub(crate) releasing: tokio::sync::Mutex<()>,
+    /// One update at a time comes in.
+    pub(crate) uploading: tokio::sync::Mutex<()>,
 }
 
 impl Console {
@@ -147,6 +149,7 @@ impl Console {
             since: now(),
             started: Instant::now(),
             releasing: tokio::sync::Mutex::default(),
+            uploading: tokio::sync::Mutex::default(),
         }))
     }
 

@@ -15,6 +15,7 @@ pub mod envelope;
 pub mod id;
 pub mod journey;
 pub mod node;
+pub mod os;
 pub mod patience;
 pub mod quarantine;
 pub mod queue;

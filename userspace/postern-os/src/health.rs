@@ -83,6 +83,33 @@ pub fn uptime(text: &str) -> Option<f64> {
     text.split_whitespace().next()?.parse().ok()
 }
 
+/// UEFI 2.10 §3.3: the variable SecureBoot is 1 when signatures are checked; four octets of attributes stand before it.
+pub fn firmware() -> &'static str {
+    const SECURE_BOOT: &str = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c";
+    match fs::read(SECURE_BOOT) {
+        Ok(value) if value.get(4) == Some(&1) => "secure-boot",
+        _ if Path::new("/sys/firmware/efi").exists() => "uefi",
+        _ => "bios",
+    }
+}
+
+/// Where systemd keeps the groups of services.
+pub const SLICE: &str = "/sys/fs/cgroup/system.slice";
+
+/// Memory of our own services, in MiB, that the kernel could not take back: what their groups are charged with (the kernel's tables of
+/// the edge among it) less cached files.
+pub fn memory_of_roles(slice: &Path) -> u64 {
+    let groups = fs::read_dir(slice).into_iter().flatten().flatten();
+    let ours = groups.filter(|g| g.file_name().to_string_lossy().starts_with("postern"));
+    let charged = ours.filter_map(|group| {
+        let current: u64 = fs::read_to_string(group.path().join("memory.current")).ok()?.trim().parse().ok()?;
+        let stat = fs::read_to_string(group.path().join("memory.stat")).ok()?;
+        let field = |name: &str| stat.lines().find_map(|l| l.strip_prefix(name)?.trim().parse::<u64>().ok());
+        Some(current.saturating_sub(field("active_file ")? + field("inactive_file ")?))
+    });
+    charged.sum::<u64>() >> 20
+}
+
 /// Memory that is not free for others, in MiB: MemTotal less MemAvailable.
 pub fn memory_in_use(meminfo: &str) -> Option<u64> {
     let field = |name: &str| meminfo.lines().find_map(|l| l.strip_prefix(name)?.split_whitespace().next()?.parse::<u64>().ok());
@@ -116,6 +143,22 @@ mod tests {
         assert_eq!(memory_in_use("MemTotal:  2048000 kB\nMemFree: 1 kB\nMemAvailable:  1024000 kB\n"), Some(1000));
         assert_eq!(failed_units("a.service loaded failed failed A\nb.mount loaded failed failed B\n"), ["a.service", "b.mount"]);
         assert_eq!(ordering_cycles("x: Found ordering cycle on y/start\nfine\n"), 1);
+    }
+
+    #[test]
+    fn memory_of_ours_without_cached_files() {
+        let slice = tempfile::tempdir().unwrap();
+        for (unit, current, stat) in [
+            ("postern-node.service", 90 << 20, "anon 1\ninactive_file 10485760\nactive_file 20971520\n"),
+            ("system-postern.slice", 1 << 30, ""),
+            ("postern-edge.service", 5 << 20, "active_file 0\ninactive_file 0\n"),
+        ] {
+            let group = slice.path().join(unit);
+            fs::create_dir(&group).unwrap();
+            fs::write(group.join("memory.current"), format!("{current}\n")).unwrap();
+            fs::write(group.join("memory.stat"), stat).unwrap();
+        }
+        assert_eq!(memory_of_roles(slice.path()), 65);
     }
 
     #[test]

@@ -5,10 +5,19 @@
 //! is called good only after everything in [`health`] was so for a while.
 
 pub mod apply;
+pub mod boot_loader;
 pub mod boot_report;
+pub mod bundle;
+pub mod client;
 pub mod grubenv;
 pub mod health;
 pub mod machine;
 pub mod plan;
+pub mod role;
 pub mod setup;
+pub mod slot_settings;
 pub mod slots;
+pub mod update;
+
+/// Of whoever signs updates for this appliance: put there by the build.
+pub const PUBLIC_KEY: &str = "/usr/share/postern/update.pub";

@@ -220,6 +220,8 @@ pub enum Choice {
     CreateCluster,
     JoinCluster,
     Diagnostics,
+    Update,
+    RollBack,
     SupportBundle,
     FactoryReset,
     Reboot,
@@ -236,6 +238,8 @@ pub const MENU: &[(Choice, &str)] = &[
     (Choice::CreateCluster, "Create a cluster"),
     (Choice::JoinCluster, "Join a cluster"),
     (Choice::Diagnostics, "Diagnostics"),
+    (Choice::Update, "Update"),
+    (Choice::RollBack, "Back to the other slot at the next start"),
     (Choice::SupportBundle, "Support bundle"),
     (Choice::FactoryReset, "Factory reset"),
     (Choice::Reboot, "Reboot"),
@@ -324,8 +328,8 @@ mod tests {
     #[test]
     fn the_menu_takes_its_numbers_only() {
         assert_eq!(choose(" 1\r"), Ok(Choice::Status));
-        assert_eq!(choose("13"), Ok(Choice::PowerOff));
-        for bad in ["0", "14", "", "x", "-1", "1 2"] {
+        assert_eq!(choose("15"), Ok(Choice::PowerOff));
+        for bad in ["0", "16", "", "x", "-1", "1 2"] {
             assert!(choose(bad).is_err(), "{bad}");
         }
         assert_eq!(menu().lines().count(), MENU.len());

@@ -11,6 +11,7 @@ mod learning;
 mod logging;
 mod node;
 mod offline;
+mod os;
 mod run;
 mod service_manager;
 mod steering;
@@ -88,6 +89,7 @@ pub fn main(generation: Generation) -> ExitCode {
             node::run(&arguments.settings, generation).map(|()| 0)
         }
         What::Command(command::Command::Edge(arguments)) if arguments.verb.is_none() => edge::run(&arguments).map(|()| 0),
+        What::Command(command::Command::Os(arguments)) if arguments.verb.is_none() => os::run(cli.globals.socket).map(|()| 0),
         What::Command(command) => return command::run(command, &cli.globals, Cli::command),
     };
     match outcome {

@@ -15,6 +15,7 @@ use super::{Bar, Found, Setting, milliseconds};
 use crate::bench::report::percentile;
 use crate::cluster::crowd;
 use crate::cluster::host::Host;
+use crate::cluster::nodes::Options;
 use crate::cluster::switch::packet_socket;
 
 /// Honest clients of each row, so many at a time.
@@ -35,17 +36,21 @@ struct Case {
 /// # Errors
 /// When the cluster cannot be had.
 pub fn measure(setting: &Setting, rounds: usize) -> anyhow::Result<Found> {
-    let (cluster, door) = cluster(setting, 3, "[edge.rates]\nsyn_per_second = 0\n")?;
+    let settings = "[edge.rates]\nsyn_per_second = 0\n".to_owned();
+    let (cluster, door) = cluster(setting, 3, Options { settings, bridged: true, ..Options::default() })?;
     let (mut rows, mut bars, mut details) = (Vec::new(), Vec::new(), Vec::<Value>::new());
     // The client's host knows where the address is after this.
     crowd::greetings(cluster.client(), door, 999, 1)?.pop().context("nobody")??;
+    let mac = neighbour(cluster.client())?;
+    // Of the mail server, which has nothing else to do: the flood has a cable of its own, as it has a way of its own in a real network.
+    let from = cluster.network.hosts.last().context("no hosts")?;
     let mut next = 1000;
     let case = |what, cookies_above, is_flooded| Case { what, cookies_above, is_flooded, ..Case::default() };
     let mut cases = [case("no flood", 0, false), case("flood, the kernel's cookies", 0, true), case("flood, cookies by XDP", 200, true)];
     for _ in 0..rounds {
         for case in &mut cases {
             cluster.api(0).set("edge.steering.syn_cookies_above", json!(case.cookies_above))?;
-            let flood = case.is_flooded.then(|| Flood::start(cluster.client())).transpose()?;
+            let flood = case.is_flooded.then(|| Flood::start(from, &mac)).transpose()?;
             // The bucket fills and the queue of the listener runs over before anybody is measured.
             thread::sleep(Duration::from_secs(1));
             for greeting in crowd::greetings(cluster.client(), door, next, CLIENTS)? {
@@ -60,7 +65,7 @@ pub fn measure(setting: &Setting, rounds: usize) -> anyhow::Result<Found> {
     }
     for Case { what, is_flooded, connects, failed, rates, .. } in cases {
         let at = |share| percentile(&connects, share);
-        let rate = rates.iter().sum::<f64>() / rates.len().max(1) as f64;
+        let rate = if rates.is_empty() { 0.0 } else { rates.iter().sum::<f64>() / rates.len() as f64 };
         rows.push(vec![
             what.into(),
             format!("{rate:.0}"),
@@ -78,7 +83,7 @@ pub fn measure(setting: &Setting, rounds: usize) -> anyhow::Result<Found> {
         title: format!("A flood of SYNs from random addresses to one virtual address of three nodes, {rounds} interleaved rounds"),
         head: vec!["", "SYNs a second", "clients served", "connect p50 (ms)", "connect p99 (ms)"],
         rows,
-        remarks: vec!["Flood, clients, switch and three nodes share the machine's cores.".into()],
+        remarks: vec!["Flood, clients, the kernel's bridge and three nodes share the machine's cores.".into()],
         bars,
         details: json!(details),
     })
@@ -93,21 +98,17 @@ struct Flood {
 }
 
 impl Flood {
-    fn start(client: &Host) -> anyhow::Result<Self> {
+    fn start(from: &Host, to: &[u8]) -> anyhow::Result<Self> {
         let (stop, sent) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-        let shown = client.run("ip", &["neigh", "show", ADDRESS])?;
-        let text = String::from_utf8_lossy(&shown.stdout).into_owned();
-        let mac = text.split_whitespace().skip_while(|w| *w != "lladdr").nth(1).context("nobody answers for the address")?;
-        let mac: Vec<u8> = mac.split(':').map(|o| u8::from_str_radix(o, 16)).collect::<Result<_, _>>()?;
         let socket = thread::scope(|scope| {
             let opening = scope.spawn(|| -> anyhow::Result<_> {
-                client.enter()?;
+                from.enter()?;
                 // It receives nothing.
                 Ok((packet_socket("eth0", 0)?, own_mac()?))
             });
             opening.join().map_err(|_| anyhow::anyhow!("the flood's thread ended"))?
         })?;
-        let (stopped, counted) = (Arc::clone(&stop), Arc::clone(&sent));
+        let (stopped, counted, mac) = (Arc::clone(&stop), Arc::clone(&sent), to.to_owned());
         let thread = thread::Builder::new().name("flood".into()).spawn(move || {
             let (socket, own) = socket;
             let mut frame = syn(&mac, &own);
@@ -130,6 +131,14 @@ impl Flood {
         let _ = self.thread.join();
         self.sent.load(Ordering::Relaxed) as f64 / self.began.elapsed().as_secs_f64()
     }
+}
+
+/// The MAC address of whoever answers for the virtual address.
+fn neighbour(client: &Host) -> anyhow::Result<Vec<u8>> {
+    let shown = client.run("ip", &["neigh", "show", ADDRESS])?;
+    let text = String::from_utf8_lossy(&shown.stdout).into_owned();
+    let mac = text.split_whitespace().skip_while(|w| *w != "lladdr").nth(1).context("nobody answers for the address")?;
+    mac.split(':').map(|o| Ok(u8::from_str_radix(o, 16)?)).collect()
 }
 
 fn own_mac() -> anyhow::Result<Vec<u8>> {

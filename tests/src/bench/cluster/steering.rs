@@ -22,9 +22,10 @@ const PAUSE: Duration = Duration::from_secs(4);
 const COUNTED: usize = 6000;
 
 /// Three nodes that serve one address; only `running` of them are started.
-pub(super) fn cluster(setting: &Setting, running: usize, more: &str) -> anyhow::Result<(Cluster, SocketAddr)> {
+pub(super) fn cluster(setting: &Setting, running: usize, options: Options) -> anyhow::Result<(Cluster, SocketAddr)> {
     let address = ADDRESS.parse()?;
-    let options = Options { settings: format!("{QUIET}{more}"), edge: true, virtual_addresses: vec![address], ..Options::default() };
+    let settings = format!("{QUIET}{}", options.settings);
+    let options = Options { settings, edge: true, virtual_addresses: vec![address], ..options };
     let mut cluster = Cluster::new(&setting.postern, &setting.folder, 3, options)?;
     crowd::lodge(&cluster)?;
     (0..running).try_for_each(|n| cluster.start(n))?;
@@ -37,7 +38,7 @@ pub(super) fn cluster(setting: &Setting, running: usize, more: &str) -> anyhow::
 /// # Errors
 /// When the cluster cannot be had, or does not become one ring again.
 pub fn measure(setting: &Setting, sessions: usize) -> anyhow::Result<Found> {
-    let (mut cluster, door) = cluster(setting, 2, "")?;
+    let (mut cluster, door) = cluster(setting, 2, Options::default())?;
     let crowd = Crowd::start(cluster.client(), door, sessions, PAUSE)?;
     let (mut rows, mut known, mut others) = (Vec::new(), BTreeSet::new(), 0);
     let mut note = |crowd: &Crowd, what: &str, own: Option<&str>| -> anyhow::Result<()> {

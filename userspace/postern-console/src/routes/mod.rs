@@ -17,4 +17,5 @@ pub mod settings;
 pub mod settings_history;
 pub mod status;
 pub mod symbols;
+pub mod system;
 pub mod tokens;

@@ -69,9 +69,9 @@ pub enum Command {
     /// Tokens for programs that use the API
     #[command(subcommand)]
     Token(account::TokenVerb),
-    /// The appliance around the roles: slots, health
-    #[command(subcommand)]
-    Os(os::Verb),
+    /// Without a verb: the role with the rights to the appliance's machine. With one: slots, updates, health, network
+    #[command(args_conflicts_with_subcommands = true)]
+    Os(os::Arguments),
     /// Attachments taken apart in a cell
     #[command(subcommand)]
     Sandbox(sandbox::Verb),
@@ -104,7 +104,7 @@ pub fn run(command: Command, globals: &Globals, whole: impl FnOnce() -> clap::Co
             Ok(())
         }
         Command::Sandbox(verb) => sandbox::run(verb, globals.json),
-        Command::Os(verb) if verb.is_local() => os::local(&verb),
+        Command::Os(os::Arguments { verb: Some(verb) }) if verb.is_local() => os::local(&verb),
         other => with_node(other, globals),
     };
     match done {
@@ -133,9 +133,9 @@ fn with_node(command: Command, globals: &Globals) -> Result<(), CommandError> {
             Command::Admin(verb) => account::admin(&node, verb).await,
             Command::Token(verb) => account::token(&node, verb).await,
             Command::Setup => setup::run(&node).await,
-            Command::Os(verb) => os::run(&node, verb).await,
+            Command::Os(os::Arguments { verb: Some(verb) }) => os::run(verb, globals.json).await,
             Command::Audit(asked) => account::audit(&node, asked).await,
-            Command::Openapi | Command::Completion { .. } | Command::Sandbox(_) => Ok(()),
+            Command::Openapi | Command::Completion { .. } | Command::Sandbox(_) | Command::Os(_) => Ok(()),
         }
     })
 }

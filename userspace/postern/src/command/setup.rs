@@ -1,5 +1,5 @@
 //! `postern setup`: the console menu of the appliance. The words are `postern_os::setup`'s; this reads lines, and does what was chosen
-//! through the node's API and `postern os`.
+//! through the node's API and the role `os`; it has no rights of its own.
 //!
 //! Before the first boot's questions were answered, whoever stands before the console may answer them. From then on the menu wants
 //! the admin's password.
@@ -11,15 +11,15 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use postern_model::os::OsRequest;
 use postern_os::machine::Machine;
+use postern_os::role::MACHINE;
 use postern_os::setup::{self, Choice, Question, Route, Wizard};
 use serde_json::{Value, json};
 
 use super::client::{CommandError, Node};
 use super::os;
 
-/// There when the questions were answered.
-const ANSWERED: &str = "/var/lib/postern-os/machine.toml";
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Between two wrong passwords.
 const WRONG: Duration = Duration::from_secs(3);
@@ -38,7 +38,7 @@ pub async fn run(node: &Node) -> Result<(), CommandError> {
 
 async fn dialogue(node: &Node) -> Result<(), Gone> {
     say("\nPostern mail security gateway");
-    if !Path::new(ANSWERED).exists() {
+    if !Path::new(MACHINE).exists() {
         ask("Press Enter to set this machine up.")?;
         wizard(node).await?;
     }
@@ -108,7 +108,7 @@ async fn wizard(node: &Node) -> Result<(), Gone> {
             if let Some(route) = &answers.route {
                 add_route(node, route).await?;
             }
-            put_machine(&answers.machine)
+            put_machine(&answers.machine).await
         };
         match done.await {
             Ok(()) => {
@@ -155,24 +155,30 @@ async fn menu(node: &Node) -> Result<(), Gone> {
 async fn carry_out(node: &Node, choice: Choice) -> Result<Said<String>, Gone> {
     let done = |done: Said<()>| done.map(|()| "Done.".to_owned());
     Ok(match choice {
-        Choice::Status => os::status(node).await.map(|()| String::new()).map_err(|e| e.to_string()),
+        Choice::Status => os::status(false).await.map(|()| String::new()).map_err(|e| e.to_string()),
         Choice::Network => {
             let line = ask(Question::Network.text().trim_start_matches("2 of 6. "))?;
-            done(change(|machine| setup::network(machine, line.trim())))
+            done(change(|machine| setup::network(machine, line.trim())).await)
         }
         Choice::Hostname => {
             let line = ask(Question::Hostname.text().trim_start_matches("1 of 6. "))?;
-            done(change(|machine| {
-                machine.hostname = line.trim().to_ascii_lowercase();
-                Ok(())
-            }))
+            done(
+                change(|machine| {
+                    machine.hostname = line.trim().to_ascii_lowercase();
+                    Ok(())
+                })
+                .await,
+            )
         }
         Choice::TimeZone => {
             let line = ask(Question::TimeZone.text().trim_start_matches("4 of 6. "))?;
-            done(change(|machine| {
-                machine.time_zone = line.trim().into();
-                Ok(())
-            }))
+            done(
+                change(|machine| {
+                    machine.time_zone = line.trim().into();
+                    Ok(())
+                })
+                .await,
+            )
         }
         Choice::Password => {
             let typed = ask_secretly("New password, 12 characters or more:")?;
@@ -201,14 +207,30 @@ async fn carry_out(node: &Node, choice: Choice) -> Result<Said<String>, Gone> {
             done(node.post("/cluster/join", json!({ "token": token.trim() })).await.map(drop).map_err(|e| e.to_string()))
         }
         Choice::Diagnostics => Ok(diagnostics(&ask("A host whose port 25 is tried; Enter for none:")?)),
-        Choice::SupportBundle => support_bundle(),
+        Choice::Update => update().await?,
+        Choice::RollBack => done(order(OsRequest::RollBack).await),
+        Choice::SupportBundle => os::text(&OsRequest::SupportBundle).await.map_err(|e| e.to_string()),
         Choice::FactoryReset => match ask("All settings, keys and mails on this machine are lost. Type RESET:")?.as_str() {
-            "RESET" => os::reset_at_next_boot().map_err(|e| e.to_string()).and_then(|()| systemctl("reboot")),
+            "RESET" => done(order(OsRequest::FactoryReset).await),
             _ => Err("nothing was changed".into()),
         },
-        Choice::Reboot => systemctl("reboot"),
-        Choice::PowerOff => systemctl("poweroff"),
+        Choice::Reboot => done(order(OsRequest::Reboot).await),
+        Choice::PowerOff => done(order(OsRequest::PowerOff).await),
     })
+}
+
+async fn order(request: OsRequest) -> Said<()> {
+    os::ask(&request).await.map(drop).map_err(|e| e.to_string())
+}
+
+/// From a file that is on this machine already: uploading is the web console's.
+async fn update() -> Result<Said<String>, Gone> {
+    let path = ask("The file postern-VERSION.update on this machine (the web console takes one by upload):")?;
+    let begun = order(OsRequest::Update { bundle: path.trim().into(), allow_older: false, restart: false }).await;
+    if let Err(why) = begun {
+        return Ok(Err(why));
+    }
+    Ok(os::follow().await.map(|()| "Reboot to start it.".to_owned()).map_err(|e| e.to_string()))
 }
 
 fn text(value: &Value) -> String {
@@ -227,15 +249,15 @@ fn card() -> Option<(String, String)> {
     })
 }
 
-fn put_machine(machine: &Machine) -> Said<()> {
-    os::put_machine(&setup::rendered(machine)?).map(drop).map_err(|e| e.to_string())
+async fn put_machine(machine: &Machine) -> Said<()> {
+    order(OsRequest::PutMachine { text: setup::rendered(machine)? }).await
 }
 
-fn change(edit: impl FnOnce(&mut Machine) -> Said<()>) -> Said<()> {
-    let text = fs::read_to_string(ANSWERED).map_err(|e| format!("{ANSWERED}: {e}"))?;
+async fn change(edit: impl FnOnce(&mut Machine) -> Said<()>) -> Said<()> {
+    let text = os::text(&OsRequest::Machine).await.map_err(|e| e.to_string())?;
     let mut machine = Machine::parse(&text).map_err(|e| e.to_string())?;
     edit(&mut machine)?;
-    put_machine(&machine)
+    put_machine(&machine).await
 }
 
 async fn set_password(node: &Node, password: &str) -> Said<()> {
@@ -284,28 +306,4 @@ fn port_25(host: &str) -> String {
         Err(e) => format!("{to}: {e}"),
     });
     tried.collect::<Vec<_>>().join("\n")
-}
-
-/// Log and versions, without mails, keys and passwords.
-fn support_bundle() -> Said<String> {
-    const BUNDLE: &str = "/var/lib/postern-os/support.txt";
-    let mut bundle = String::new();
-    let asked: [(&str, &[&str]); 5] = [
-        ("systemctl", &["list-units", "--all", "--no-pager"]),
-        ("journalctl", &["--boot", "--no-pager", "--lines=5000"]),
-        ("ip", &["address"]),
-        ("df", &["-h"]),
-        ("cat", &["/proc/cmdline", "/proc/meminfo", "/usr/share/postern/version", ANSWERED]),
-    ];
-    for (program, arguments) in asked {
-        let said = Command::new(program).args(arguments).output().map_err(|e| format!("{program}: {e}"))?;
-        bundle += &format!("=== {program} {}\n{}\n", arguments.join(" "), String::from_utf8_lossy(&said.stdout));
-    }
-    fs::write(BUNDLE, bundle).map_err(|e| format!("{BUNDLE}: {e}"))?;
-    Ok(format!("It is in {BUNDLE}."))
-}
-
-fn systemctl(verb: &str) -> Said<String> {
-    let ended = Command::new("systemctl").arg(verb).status().map_err(|e| e.to_string())?;
-    if ended.success() { Ok(String::new()) } else { Err(format!("systemctl {verb}: {ended}")) }
 }

@@ -1,8 +1,10 @@
-//! The appliance as people get it, under QEMU: booted by each firmware, mail through it, power cut, a damaged root.
+//! The appliance as people get it, under QEMU: booted by each firmware, mail through it, power cut, a damaged root; [`updates`].
 //!
 //! Run by `./just test-image`; without an image each test says that it was skipped.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod updates;
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -93,9 +95,9 @@ fn bios_wizard_mail_ban_and_power_cut() {
     machine.serial.expect("That is not it", LIMIT).unwrap();
     machine.serial.expect("Password of the admin:", LIMIT).unwrap();
     machine.serial.type_line("correct horse battery").unwrap();
-    machine.serial.expect("13. Power off", LIMIT).unwrap();
-    machine.serial.type_line("14").unwrap();
-    machine.serial.expect("Type a number from 1 to 13", LIMIT).unwrap();
+    machine.serial.expect("15. Power off", LIMIT).unwrap();
+    machine.serial.type_line("16").unwrap();
+    machine.serial.expect("Type a number from 1 to 15", LIMIT).unwrap();
     machine.serial.type_line("1").unwrap();
     machine.serial.expect("health", LIMIT).unwrap();
 

@@ -1,0 +1,109 @@
+//! The disk that this system runs from: its partitions by number, and the boot loader's environment on one of them.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use nix::mount::{MsFlags, mount, umount};
+use nix::sys::stat::{major, minor, stat};
+
+use crate::grubenv::{Environment, GrubenvError};
+use crate::slots::{Slot, Slots};
+use crate::update::Target;
+
+/// `image/boot/partitions.sfdisk` numbers them.
+const ESP: u32 = 2;
+const ESP_AT: &str = "/efi";
+const GRUBENV: &str = "grub/grubenv";
+
+#[derive(Debug, thiserror::Error)]
+pub enum BootLoaderError {
+    #[error("{path}: {source}", path = path.display())]
+    Io {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("{disk} has no partition {number}: this is no disk of the appliance", disk = disk.display())]
+    Partition { disk: PathBuf, number: u32 },
+    #[error("mount {device} for the boot loader's environment: {source}", device = device.display())]
+    Mount {
+        device: PathBuf,
+        #[source]
+        source: nix::Error,
+    },
+    #[error(transparent)]
+    Environment(#[from] GrubenvError),
+}
+
+/// Its folder in /sys.
+#[derive(Clone, Debug)]
+pub struct SystemDisk(PathBuf);
+
+impl SystemDisk {
+    /// The one that /var is on: another disk may have partitions of the same names.
+    ///
+    /// # Errors
+    /// When /var is on no partition.
+    pub fn find() -> Result<Self, BootLoaderError> {
+        let failed = |path: &Path, source: io::Error| BootLoaderError::Io { path: path.to_owned(), source };
+        let device = stat("/var").map_err(|e| failed(Path::new("/var"), e.into()))?.st_dev;
+        let data = PathBuf::from(format!("/sys/dev/block/{}:{}", major(device), minor(device)));
+        let data = data.canonicalize().map_err(|e| failed(&data, e))?;
+        let disk = data.parent().ok_or_else(|| failed(&data, io::ErrorKind::NotFound.into()))?;
+        Ok(Self(disk.to_owned()))
+    }
+
+    fn partition(&self, number: u32) -> Result<PathBuf, BootLoaderError> {
+        let failed = |source| BootLoaderError::Io { path: self.0.clone(), source };
+        let is_it = |path: &Path| fs::read_to_string(path.join("partition")).is_ok_and(|n| n.trim().parse() == Ok(number));
+        let found = fs::read_dir(&self.0).map_err(failed)?.flatten().map(|e| e.path()).find(|p| is_it(p));
+        let name = found.as_deref().and_then(Path::file_name);
+        let name = name.ok_or_else(|| BootLoaderError::Partition { disk: self.0.clone(), number })?;
+        Ok(Path::new("/dev").join(name))
+    }
+
+    /// Where a slot's images lie.
+    ///
+    /// # Errors
+    /// When the disk has other partitions.
+    pub fn slot(&self, slot: Slot) -> Result<Target, BootLoaderError> {
+        let (boot, root) = match slot {
+            Slot::A => (3, 4),
+            Slot::B => (5, 6),
+        };
+        Ok(Target { boot: self.partition(boot)?, root: self.partition(root)? })
+    }
+
+    /// What the boot loader knows; its partition is mounted for as long as this takes.
+    ///
+    /// # Errors
+    /// When it cannot be mounted or read.
+    pub fn slots(&self, running: Slot) -> Result<Slots, BootLoaderError> {
+        self.mounted(|path| Ok(Slots::new(Environment::read(path)?, running)))
+    }
+
+    /// Changes what the boot loader knows.
+    ///
+    /// # Errors
+    /// When it cannot be mounted, read or written.
+    pub fn change<T>(&self, running: Slot, change: impl FnOnce(&mut Slots) -> T) -> Result<T, BootLoaderError> {
+        self.mounted(|path| {
+            let mut slots = Slots::new(Environment::read(path)?, running);
+            let told = change(&mut slots);
+            slots.environment().write(path)?;
+            Ok(told)
+        })
+    }
+
+    fn mounted<T>(&self, work: impl FnOnce(&Path) -> Result<T, BootLoaderError>) -> Result<T, BootLoaderError> {
+        let device = self.partition(ESP)?;
+        let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+        let failed = |source| BootLoaderError::Mount { device: device.clone(), source };
+        mount(Some(&device), ESP_AT, Some("vfat"), flags, Some("umask=0077")).map_err(failed)?;
+        let done = work(&Path::new(ESP_AT).join(GRUBENV));
+        let freed = umount(ESP_AT).map_err(failed);
+        let done = done?;
+        freed.map(|()| done)
+    }
+}

@@ -1,0 +1,131 @@
+//! An update under way: a thread that writes, what it told last, and the record of how the last one ended.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use postern_model::os::{UpdateOutcome, UpdateStatus};
+use semver::Version;
+
+use super::{DATA, Shared};
+use crate::bundle::{Bundle, Direction};
+use crate::slot_settings;
+use crate::update::{self, Stage};
+
+/// The version of this system: with it a bundle is compared.
+pub const RUNNING: &str = env!("CARGO_PKG_VERSION");
+/// On an appliance the image's own version counts.
+const VERSION: &str = "/usr/share/postern/version";
+
+#[derive(Debug, Default)]
+pub struct Updating {
+    pub status: UpdateStatus,
+}
+
+pub fn version() -> String {
+    fs::read_to_string(VERSION).map_or_else(|_| RUNNING.to_owned(), |t| t.trim().to_owned())
+}
+
+/// What an admin asked for.
+pub struct Order {
+    pub bundle: std::path::PathBuf,
+    pub direction: Direction,
+    pub restart: bool,
+}
+
+/// Looks at the bundle's head, and begins. What comes later is told by the status.
+pub fn begin(shared: &Arc<Shared>, order: Order) -> Result<(), String> {
+    let (running, disk) = shared.slot()?;
+    let public = fs::read_to_string(crate::PUBLIC_KEY).map_err(|e| format!("{}: {e}", crate::PUBLIC_KEY))?;
+    let bundle = Bundle::open(&order.bundle, &public).map_err(|e| e.to_string())?;
+    let now: Version = version().parse().map_err(|e| format!("{VERSION}: {e}"))?;
+    bundle.may_follow(&now, order.direction).map_err(|e| e.to_string())?;
+    let target = disk.slot(running.other()).map_err(|e| e.to_string())?;
+    let (offered, total) = (bundle.version.to_string(), bundle.size());
+    {
+        let mut updating = shared.updating.lock();
+        if matches!(updating.status, UpdateStatus::Running { .. }) {
+            return Err("an update is being written already: see the status".into());
+        }
+        updating.status = running_at("checking", &offered, 0, total);
+    }
+    let shared = Arc::clone(shared);
+    let work = move || {
+        let mut stage_now = Stage::Checking;
+        let mut done = 0;
+        let mut progress = |stage: Stage, octets: u64| {
+            if stage != stage_now {
+                (stage_now, done) = (stage, 0);
+            }
+            done += octets;
+            shared.updating.lock().status = running_at(name(stage), &offered, done, total);
+        };
+        let mut all = || -> Result<(), String> {
+            let text = |e: &dyn std::fmt::Display| e.to_string();
+            update::check(&bundle, &target, &mut progress).map_err(|e| text(&e))?;
+            disk.change(running, |slots| slots.clear(running.other())).map_err(|e| text(&e))?;
+            update::write(&bundle, &target, &mut progress).map_err(|e| text(&e))?;
+            slot_settings::before_update(Path::new("/"), running).map_err(|e| text(&e))?;
+            let outcome = UpdateOutcome {
+                from: now.to_string(),
+                to: offered.clone(),
+                slot: running.other().to_string(),
+                outcome: "trial".into(),
+                why: String::new(),
+            };
+            record(&outcome).map_err(|e| text(&e))?;
+            disk.change(running, |slots| slots.arm(running.other())).map_err(|e| text(&e))
+        };
+        let outcome = all();
+        let restart = outcome.is_ok() && order.restart;
+        match &outcome {
+            Ok(()) => tracing::info!(version = offered, "the update is written; the next start is its trial"),
+            Err(why) => tracing::error!(version = offered, "the update was not written: {why}"),
+        }
+        shared.updating.lock().status = match outcome {
+            Ok(()) => UpdateStatus::Ready { version: offered },
+            Err(why) => UpdateStatus::Failed { why },
+        };
+        if restart && let Err(why) = super::work::systemctl("reboot") {
+            tracing::error!("{why}");
+        }
+    };
+    std::thread::Builder::new().name("update".into()).spawn(work).map(drop).map_err(|e| e.to_string())
+}
+
+fn running_at(stage: &str, version: &str, done: u64, total: u64) -> UpdateStatus {
+    UpdateStatus::Running { stage: stage.into(), version: version.into(), done, total }
+}
+
+fn name(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Checking => "checking",
+        Stage::Writing => "writing",
+        Stage::ReadingBack => "reading-back",
+    }
+}
+
+fn outcome_file() -> std::path::PathBuf {
+    Path::new(DATA).join("last-update.json")
+}
+
+pub fn last() -> Option<UpdateOutcome> {
+    serde_json::from_slice(&fs::read(outcome_file()).ok()?).ok()
+}
+
+pub fn record(outcome: &UpdateOutcome) -> io::Result<()> {
+    let (file, partial) = (outcome_file(), outcome_file().with_extension("partial"));
+    fs::write(&partial, serde_json::to_vec_pretty(outcome)?)?;
+    fs::File::open(&partial)?.sync_all()?;
+    fs::rename(partial, file)
+}
+
+/// The update under trial ended so.
+pub fn conclude(outcome: &str, why: &str) {
+    let Some(last) = last().filter(|l| l.outcome == "trial") else { return };
+    let ended = UpdateOutcome { outcome: outcome.into(), why: why.into(), ..last };
+    if let Err(e) = record(&ended) {
+        tracing::error!("how the update ended is not kept: {e}");
+    }
+}
