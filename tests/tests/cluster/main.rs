@@ -7,6 +7,7 @@ mod agreement;
 mod disturbances;
 mod loss;
 mod membership;
+mod rolling;
 mod shared;
 mod upgrade;
 mod world;

@@ -19,12 +19,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::problem::{Answer, Problem};
 use crate::quarantine;
+use crate::rolling::{self, Machine, Order};
 use crate::state::Console;
 
 /// A search shows what came until then.
 const SEARCH: Duration = Duration::from_secs(3);
 /// A mail of some hundred megabytes on a bad line.
 const MAIL: Duration = Duration::from_secs(50);
+/// What is known at once, or begun.
+const SOON: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -39,11 +42,25 @@ pub enum Question {
         to: QuarantineState,
         by: String,
     },
+    /// How the machine and its last update are.
+    Machine,
+    Order(Order),
+    /// Fetch the bundle from who asks, and have it written.
+    TakeUpdate {
+        allow_older: bool,
+    },
+    /// Octets of that bundle, from an offset on.
+    PieceOfUpdate {
+        offset: u64,
+    },
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Reply {
+    Machine(Box<Machine>),
+    /// Octets follow, none at the end.
+    Piece,
     Journeys(JourneyPage),
     Journey(Option<Box<Journey>>),
     /// The mail's octets follow.
@@ -55,10 +72,10 @@ enum Reply {
 }
 
 /// Answers a peer's question.
-pub async fn answer(console: &Console, question: &[u8]) -> Vec<u8> {
+pub async fn answer(console: &Console, from: NodeId, question: &[u8]) -> Vec<u8> {
     let (reply, octets) = match serde_json::from_slice::<Question>(question) {
         Err(_) => (Reply::Failed("this version of Postern does not understand the question".into()), None),
-        Ok(question) => reply(console, question).await.unwrap_or_else(|p| (Reply::Failed(p.detail), None)),
+        Ok(question) => reply(console, from, question).await.unwrap_or_else(|p| (Reply::Failed(p.detail), None)),
     };
     let mut line = serde_json::to_vec(&reply).unwrap_or_default();
     line.push(b'\n');
@@ -66,7 +83,7 @@ pub async fn answer(console: &Console, question: &[u8]) -> Vec<u8> {
     line
 }
 
-async fn reply(console: &Console, question: Question) -> Answer<(Reply, Option<Bytes>)> {
+async fn reply(console: &Console, from: NodeId, question: Question) -> Answer<(Reply, Option<Bytes>)> {
     let journeys = console.state().database.journeys();
     Ok(match question {
         Question::Journeys(search) => (Reply::Journeys(journeys.search(&search).await?), None),
@@ -79,7 +96,21 @@ async fn reply(console: &Console, question: Question) -> Answer<(Reply, Option<B
             quarantine::Ended::Done => (Reply::Done, None),
             quarantine::Ended::NotHere => (Reply::NotHere, None),
         },
+        Question::Machine => (rolling::machine(console).await.map_or_else(Reply::Failed, |m| Reply::Machine(Box::new(m))), None),
+        Question::Order(order) => (done(rolling::carry_out(console, order).await), None),
+        Question::TakeUpdate { allow_older } => (done(rolling::take_from(console, from, allow_older).await), None),
+        Question::PieceOfUpdate { offset } => {
+            let piece = async { rolling::read_piece(&console.update_file()?, offset).await };
+            match piece.await {
+                Ok(piece) => (Reply::Piece, Some(piece.into())),
+                Err(e) => (Reply::Failed(e.to_string()), None),
+            }
+        }
     })
+}
+
+fn done(done: Result<(), String>) -> Reply {
+    done.map_or_else(Reply::Failed, |()| Reply::Done)
 }
 
 async fn ask(console: &Console, node: NodeId, question: &Question, limit: Duration) -> Result<(Reply, Bytes), String> {
@@ -408,5 +439,46 @@ mod tests {
         }
         assert_eq!(Cursor::read(Some("x,y")), None);
         assert_eq!(Cursor::read(Some("")).unwrap(), Cursor::default());
+    }
+}
+
+/// # Errors
+/// When the peer does not answer, or its machine is no appliance.
+pub async fn machine(console: &Console, node: NodeId) -> Result<Machine, String> {
+    match ask(console, node, &Question::Machine, SOON).await?.0 {
+        Reply::Machine(machine) => Ok(*machine),
+        other => Err(refusal(other)),
+    }
+}
+
+/// # Errors
+/// When the peer does not answer, or refuses.
+pub async fn order(console: &Console, node: NodeId, order: Order) -> Result<(), String> {
+    is_done(ask(console, node, &Question::Order(order), SOON).await?.0)
+}
+
+/// # Errors
+/// When the peer does not get the bundle, or refuses it.
+pub async fn take_update(console: &Console, node: NodeId, allow_older: bool) -> Result<(), String> {
+    is_done(ask(console, node, &Question::TakeUpdate { allow_older }, rolling::TAKE).await?.0)
+}
+
+/// # Errors
+/// When the peer does not answer.
+pub async fn piece_of_update(console: &Console, node: NodeId, offset: u64) -> Result<Bytes, String> {
+    match ask(console, node, &Question::PieceOfUpdate { offset }, rolling::ONE_PIECE).await? {
+        (Reply::Piece, piece) => Ok(piece),
+        (other, _) => Err(refusal(other)),
+    }
+}
+
+fn is_done(reply: Reply) -> Result<(), String> {
+    if matches!(reply, Reply::Done) { Ok(()) } else { Err(refusal(reply)) }
+}
+
+fn refusal(reply: Reply) -> String {
+    match reply {
+        Reply::Failed(why) => why,
+        other => format!("an answer to something else: {other:?}"),
     }
 }

@@ -28,7 +28,7 @@ const MAIL_BODY: usize = 64 * 1024 * 1024;
 const REQUEST: Duration = Duration::from_secs(60);
 /// 200 MiB over a line of 1 Mbit/s; a line that is silent is cut much sooner.
 const UPLOAD: Duration = Duration::from_secs(30 * 60);
-const UPLOAD_PATH: &str = "/api/v1/system/update";
+const UPLOAD_PATHS: [&str; 2] = ["/api/v1/system/update", "/api/v1/cluster/update"];
 
 #[derive(OpenApi)]
 #[openapi(
@@ -47,7 +47,7 @@ fn open_routes() -> OpenApiRouter<Console> {
 
 fn closed_routes() -> OpenApiRouter<Console> {
     let mails = OpenApiRouter::new().routes(routes!(explain::explain)).routes(routes!(explain::learn));
-    let updates = OpenApiRouter::new().routes(routes!(system::update));
+    let updates = OpenApiRouter::new().routes(routes!(system::update)).routes(routes!(system::update_all, system::update_of_all));
     let files = OpenApiRouter::new().routes(routes!(settings::get, settings::put, settings::patch)).routes(routes!(settings::check));
     OpenApiRouter::new()
         .routes(routes!(session::session, session::logout))
@@ -154,7 +154,7 @@ impl Console {
 /// A time limit and the headers every answer carries.
 async fn bound(request: Request, next: Next) -> Response {
     let is_api = request.uri().path().starts_with("/api/");
-    let limit = if request.uri().path() == UPLOAD_PATH { UPLOAD } else { REQUEST };
+    let limit = if UPLOAD_PATHS.contains(&request.uri().path()) { UPLOAD } else { REQUEST };
     let mut response = match tokio::time::timeout(limit, next.run(request)).await {
         Ok(response) => response,
         Err(_) => Problem::unavailable(format!("no answer within {} seconds", limit.as_secs())).into_response(),

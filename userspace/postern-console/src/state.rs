@@ -1,7 +1,9 @@
 //! What the console needs of the node, handed in once at start.
 
+use std::io;
 use std::net::IpAddr;
 use std::ops::Deref;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime};
@@ -19,6 +21,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::password::{self, Gate, PasswordError};
+use crate::rolling::Rolling;
 use crate::settings_file::SettingsHandle;
 
 /// A mail somebody wants judged, with what is known of how it came.
@@ -139,6 +142,7 @@ pub struct Inner {
     pub(crate) releasing: tokio::sync::Mutex<()>,
     /// One update at a time comes in.
     pub(crate) uploading: tokio::sync::Mutex<()>,
+    pub(crate) rolling: Rolling,
 }
 
 impl Console {
@@ -150,11 +154,24 @@ impl Console {
             started: Instant::now(),
             releasing: tokio::sync::Mutex::default(),
             uploading: tokio::sync::Mutex::default(),
+            rolling: Rolling::default(),
         }))
     }
 
     pub fn state(&self) -> &State {
         &self.0.state
+    }
+
+    /// Of the role `os`.
+    pub(crate) fn os_socket(&self) -> PathBuf {
+        self.state().settings.settings().node.run_dir.join("os.sock")
+    }
+
+    /// Where an update is put that comes in; its folder is made.
+    pub(crate) fn update_file(&self) -> io::Result<PathBuf> {
+        let folder = self.state().settings.settings().node.data_dir.join("updates");
+        std::fs::create_dir_all(&folder)?;
+        Ok(folder.join("upload.update"))
     }
 
     pub fn is_ready(&self) -> bool {

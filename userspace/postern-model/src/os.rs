@@ -18,6 +18,11 @@ pub enum OsRequest {
         /// Restart into it when it is written.
         restart: bool,
     },
+    /// Whether this machine would take it; answered by its version.
+    CheckUpdate {
+        bundle: PathBuf,
+        allow_older: bool,
+    },
     /// The other slot at the next start, as it is.
     RollBack,
     /// The slot of this boot is good: it gets all its tries again.

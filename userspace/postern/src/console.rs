@@ -57,9 +57,9 @@ pub async fn start(
     }
     let console = Console::new(state);
     let asked = console.clone();
-    cluster.set_answerer(Arc::new(move |_from, question: Bytes| {
+    cluster.set_answerer(Arc::new(move |from, question: Bytes| {
         let console = asked.clone();
-        async move { postern_console::peers::answer(&console, &question).await }.boxed()
+        async move { postern_console::peers::answer(&console, from, &question).await }.boxed()
     }));
     let router = console.router();
 

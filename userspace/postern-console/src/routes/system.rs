@@ -12,21 +12,20 @@ use futures_util::StreamExt;
 use postern_model::os::{OsReply, OsRequest, OsStatus};
 use postern_os::client::{self, OsClientError};
 use serde::{Deserialize, Serialize};
-use tokio::fs::{self, File};
+use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::caller::Caller;
 use crate::input::{Asked, Input};
 use crate::problem::{Answer, Problem};
+use crate::rolling::{self, RollingView};
 use crate::state::Console;
 
 /// Both images of a slot and what stands before them (docs/adr/0027).
 pub const LARGEST_UPDATE: usize = 512 << 20;
 /// An upload that brings nothing for so long is over.
 const SILENCE: Duration = Duration::from_secs(30);
-/// Below the data folder.
-const UPLOADS: &str = "updates";
 
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -37,6 +36,14 @@ pub struct UpdateOptions {
     /// Restart into it when it is written.
     #[serde(default)]
     restart: bool,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub struct RollingOptions {
+    /// Also when its version is older than that of the node that is asked.
+    #[serde(default)]
+    allow_older: bool,
 }
 
 #[derive(Deserialize, Serialize, ToSchema)]
@@ -56,7 +63,7 @@ pub struct Reset {
 /// Version, slots, health, and how far an update is.
 #[utoipa::path(get, path = "/system", tag = "system", responses((status = 200, body = Object), (status = 503, body = Problem)))]
 pub async fn status(State(console): State<Console>) -> Answer<Json<OsStatus>> {
-    Ok(Json(client::status(&socket(&console)).await?))
+    Ok(Json(client::status(&console.os_socket()).await?))
 }
 
 /// Upload an update: it is checked, written into the other slot and read back; `GET /system` says how far it is.
@@ -70,8 +77,11 @@ pub async fn update(
     body: Body,
 ) -> Answer<StatusCode> {
     // Who is no appliance need not take 200 MiB to say so.
-    let socket = socket(&console);
+    let socket = console.os_socket();
     client::status(&socket).await?;
+    if console.rolling.view().state == rolling::State::Running {
+        return Err(Problem::conflict("an update of all nodes is under way"));
+    }
     let Ok(_alone) = console.uploading.try_lock() else { return Err(Problem::conflict("another update is being uploaded")) };
     let bundle = receive(&console, body).await?;
     let name = bundle.display().to_string();
@@ -81,12 +91,38 @@ pub async fn update(
     Ok(StatusCode::ACCEPTED)
 }
 
+/// Upload an update for all nodes: each takes it, is drained, restarts into it and shows that it is good before the next one has its turn.
+/// The node that is asked comes last. It stops at the first failure; `GET /cluster/update` says how far it is.
+#[utoipa::path(post, path = "/cluster/update", tag = "cluster", params(RollingOptions),
+    request_body(content = Vec<u8>, content_type = "application/octet-stream", description = "postern-VERSION.update"), responses(
+    (status = 202), (status = 400, body = Problem), (status = 409, body = Problem), (status = 413, body = Problem), (status = 503, body = Problem)))]
+pub async fn update_all(
+    State(console): State<Console>,
+    caller: Caller,
+    Asked(options): Asked<RollingOptions>,
+    body: Body,
+) -> Answer<StatusCode> {
+    client::status(&console.os_socket()).await?;
+    if console.rolling.view().state == rolling::State::Running {
+        return Err(Problem::conflict("a rolling update is under way: see how far it is"));
+    }
+    let Ok(_alone) = console.uploading.try_lock() else { return Err(Problem::conflict("another update is being uploaded")) };
+    let bundle = receive(&console, body).await?;
+    caller.audit(&console, "cluster.update", &bundle.display().to_string(), None, None).await?;
+    rolling::begin(&console, bundle, options.allow_older).await.map_err(Problem::conflict)?;
+    Ok(StatusCode::ACCEPTED)
+}
+
+/// How far the update of all nodes is.
+#[utoipa::path(get, path = "/cluster/update", tag = "cluster", responses((status = 200, body = RollingView)))]
+pub async fn update_of_all(State(console): State<Console>) -> Json<RollingView> {
+    Json(console.rolling.view())
+}
+
 /// To the disk as it comes; a file of an earlier upload is replaced.
 async fn receive(console: &Console, body: Body) -> Answer<PathBuf> {
-    let folder = console.state().settings.settings().node.data_dir.join(UPLOADS);
-    let path = folder.join("upload.update");
+    let path = console.update_file().map_err(|e| Problem::internal(format!("the folder of updates: {e}")))?;
     let failed = |e: std::io::Error| Problem::internal(format!("{}: {e}", path.display()));
-    fs::create_dir_all(&folder).await.map_err(failed)?;
     let mut file = File::create(&path).await.map_err(failed)?;
     let (mut pieces, mut size) = (body.into_data_stream(), 0);
     while let Some(piece) = tokio::time::timeout(SILENCE, pieces.next()).await.map_err(|_| Problem::bad_request("the upload stopped"))? {
@@ -134,14 +170,14 @@ pub async fn factory_reset(State(console): State<Console>, caller: Caller, Input
 /// The machine's own settings; empty when it was not set up.
 #[utoipa::path(get, path = "/system/machine", tag = "system", responses((status = 200, body = MachineText), (status = 503, body = Problem)))]
 pub async fn machine(State(console): State<Console>) -> Answer<Json<MachineText>> {
-    Ok(Json(MachineText { text: client::text(&socket(&console), &OsRequest::Machine).await? }))
+    Ok(Json(MachineText { text: client::text(&console.os_socket(), &OsRequest::Machine).await? }))
 }
 
 /// Put other settings of the machine in force; answers with the files that changed.
 #[utoipa::path(put, path = "/system/machine", tag = "system", request_body = MachineText, responses(
     (status = 200, body = Vec<String>), (status = 409, body = Problem), (status = 503, body = Problem)))]
 pub async fn put_machine(State(console): State<Console>, caller: Caller, Input(new): Input<MachineText>) -> Answer<Json<Vec<String>>> {
-    let socket = socket(&console);
+    let socket = console.os_socket();
     let before = client::text(&socket, &OsRequest::Machine).await?;
     let OsReply::Changed { files } = client::ask(&socket, &OsRequest::PutMachine { text: new.text.clone() }).await? else {
         return Err(OsClientError::Unexpected.into());
@@ -154,18 +190,14 @@ pub async fn put_machine(State(console): State<Console>, caller: Caller, Input(n
 #[utoipa::path(get, path = "/system/support-bundle", tag = "system", responses(
     (status = 200, body = String, content_type = "text/plain"), (status = 503, body = Problem)))]
 pub async fn support_bundle(State(console): State<Console>) -> Answer<String> {
-    Ok(client::text(&socket(&console), &OsRequest::SupportBundle).await?)
+    Ok(client::text(&console.os_socket(), &OsRequest::SupportBundle).await?)
 }
 
 async fn order(console: &Console, caller: &Caller, request: OsRequest, action: &str) -> Answer<StatusCode> {
     // Written down before: afterwards there may be nobody left to do it.
     caller.audit(console, action, "this", None, None).await?;
-    client::ask(&socket(console), &request).await?;
+    client::ask(&console.os_socket(), &request).await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-fn socket(console: &Console) -> PathBuf {
-    console.state().settings.settings().node.run_dir.join("os.sock")
 }
 
 impl From<OsClientError> for Problem {

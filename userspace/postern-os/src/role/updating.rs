@@ -34,13 +34,25 @@ pub struct Order {
     pub restart: bool,
 }
 
+fn open(bundle: &Path, direction: Direction) -> Result<(Bundle, Version), String> {
+    let public = fs::read_to_string(crate::PUBLIC_KEY).map_err(|e| format!("{}: {e}", crate::PUBLIC_KEY))?;
+    let bundle = Bundle::open(bundle, &public).map_err(|e| e.to_string())?;
+    let now: Version = version().parse().map_err(|e| format!("{VERSION}: {e}"))?;
+    bundle.may_follow(&now, direction).map_err(|e| e.to_string())?;
+    Ok((bundle, now))
+}
+
+/// Its version, when this machine would take it.
+pub fn check(bundle: &Path, direction: Direction) -> Result<String, String> {
+    let (bundle, _) = open(bundle, direction)?;
+    bundle.check(|_| {}).map_err(|e| e.to_string())?;
+    Ok(bundle.version.to_string())
+}
+
 /// Looks at the bundle's head, and begins. What comes later is told by the status.
 pub fn begin(shared: &Arc<Shared>, order: Order) -> Result<(), String> {
     let (running, disk) = shared.slot()?;
-    let public = fs::read_to_string(crate::PUBLIC_KEY).map_err(|e| format!("{}: {e}", crate::PUBLIC_KEY))?;
-    let bundle = Bundle::open(&order.bundle, &public).map_err(|e| e.to_string())?;
-    let now: Version = version().parse().map_err(|e| format!("{VERSION}: {e}"))?;
-    bundle.may_follow(&now, order.direction).map_err(|e| e.to_string())?;
+    let (bundle, now) = open(&order.bundle, order.direction)?;
     let target = disk.slot(running.other()).map_err(|e| e.to_string())?;
     let (offered, total) = (bundle.version.to_string(), bundle.size());
     {

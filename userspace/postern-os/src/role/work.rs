@@ -29,6 +29,10 @@ fn handle(shared: &Arc<Shared>, request: OsRequest) -> Result<OsReply, String> {
             let direction = if allow_older { Direction::AllowOlder } else { Direction::Forward };
             updating::begin(shared, Order { bundle, direction, restart })?;
         }
+        OsRequest::CheckUpdate { bundle, allow_older } => {
+            let direction = if allow_older { Direction::AllowOlder } else { Direction::Forward };
+            return Ok(OsReply::Text { text: updating::check(&bundle, direction)? });
+        }
         OsRequest::RollBack => roll_back(shared)?,
         OsRequest::MarkGood => mark_good(shared)?,
         OsRequest::Machine => {

@@ -46,6 +46,14 @@ pub enum Verb {
         /// Name, id, or the first eight digits of it
         node: String,
     },
+    /// Update all nodes with one bundle, one after the other, each drained before; this one comes last
+    Update {
+        /// A `postern-VERSION.update`; left out: how far the last one is
+        bundle: Option<PathBuf>,
+        /// Also when its version is older than this node's
+        #[arg(long)]
+        allow_older: bool,
+    },
     /// Forget the cluster on this node; it could join one again as a new node
     Leave,
     /// Changes of the shared settings, whichever node they were made on
@@ -127,6 +135,7 @@ pub async fn run(node: &Node, verb: Verb) -> Result<(), CommandError> {
             node.delete(&format!("/cluster/members/{}", escape(&name))).await?;
             json!({ "removed": name })
         }
+        Verb::Update { bundle, allow_older } => return super::rolling::run(node, bundle.as_deref(), allow_older).await,
         Verb::Leave => node.post("/cluster/leave", Value::Null).await?,
         Verb::Members | Verb::Status => {
             let answer = node.get("/cluster").await?;

@@ -12,6 +12,7 @@ pub mod os;
 pub mod output;
 pub mod quarantine;
 pub mod queue;
+pub mod rolling;
 pub mod sandbox;
 pub mod settings;
 pub mod setup;
