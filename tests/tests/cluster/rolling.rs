@@ -172,11 +172,9 @@ fn it_stops_at_the_first_node_whose_new_system_is_no_good() {
     let Some(mut cluster) = cluster(folder.path(), 3, Options::default()) else { return };
     let machines = Machines::start(&cluster);
     let update = begin(&cluster, &bundle(folder.path(), "1.1.0"));
-    let order = machines.restart(&mut cluster, Some(1), |c| {
-        c.api(0).get("/cluster/update").is_ok_and(|v| v["state"] == "failed")
-    });
-    assert_eq!(order, [1]);
+    let order = machines.restart(&mut cluster, Some(1), |c| c.api(0).get("/cluster/update").is_ok_and(|v| v["state"] == "failed"));
     let view = cluster.api(0).get("/cluster/update").unwrap();
+    assert_eq!(order, [1], "{view}");
     assert_eq!(view["why"], "node1.example: it went back by itself: eth0 is not guarded", "{view}");
     assert_eq!(machines.versions(), ["1.0.0", "1.0.0", "1.0.0"]);
     assert_eq!(steps(&cluster)["node2.example"], "waiting");

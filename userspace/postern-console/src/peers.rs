@@ -442,43 +442,60 @@ mod tests {
     }
 }
 
+/// Why a peer did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Trouble {
+    /// It may be there again soon.
+    #[error("{0}")]
+    Away(String),
+    #[error("{0}")]
+    Refused(String),
+}
+
 /// # Errors
 /// When the peer does not answer, or its machine is no appliance.
-pub async fn machine(console: &Console, node: NodeId) -> Result<Machine, String> {
-    match ask(console, node, &Question::Machine, SOON).await?.0 {
-        Reply::Machine(machine) => Ok(*machine),
-        other => Err(refusal(other)),
+pub async fn machine(console: &Console, node: NodeId) -> Result<Machine, Trouble> {
+    match reply_of(console, node, &Question::Machine, SOON).await? {
+        (Reply::Machine(machine), _) => Ok(*machine),
+        (other, _) => Err(refusal(other)),
     }
 }
 
 /// # Errors
 /// When the peer does not answer, or refuses.
-pub async fn order(console: &Console, node: NodeId, order: Order) -> Result<(), String> {
-    is_done(ask(console, node, &Question::Order(order), SOON).await?.0)
+pub async fn order(console: &Console, node: NodeId, order: Order) -> Result<(), Trouble> {
+    done_by(console, node, &Question::Order(order), SOON).await
 }
 
 /// # Errors
 /// When the peer does not get the bundle, or refuses it.
-pub async fn take_update(console: &Console, node: NodeId, allow_older: bool) -> Result<(), String> {
-    is_done(ask(console, node, &Question::TakeUpdate { allow_older }, rolling::TAKE).await?.0)
+pub async fn take_update(console: &Console, node: NodeId, allow_older: bool) -> Result<(), Trouble> {
+    done_by(console, node, &Question::TakeUpdate { allow_older }, rolling::TAKE).await
 }
 
 /// # Errors
 /// When the peer does not answer.
-pub async fn piece_of_update(console: &Console, node: NodeId, offset: u64) -> Result<Bytes, String> {
-    match ask(console, node, &Question::PieceOfUpdate { offset }, rolling::ONE_PIECE).await? {
+pub async fn piece_of_update(console: &Console, node: NodeId, offset: u64) -> Result<Bytes, Trouble> {
+    match reply_of(console, node, &Question::PieceOfUpdate { offset }, rolling::ONE_PIECE).await? {
         (Reply::Piece, piece) => Ok(piece),
         (other, _) => Err(refusal(other)),
     }
 }
 
-fn is_done(reply: Reply) -> Result<(), String> {
-    if matches!(reply, Reply::Done) { Ok(()) } else { Err(refusal(reply)) }
+async fn done_by(console: &Console, node: NodeId, question: &Question, limit: Duration) -> Result<(), Trouble> {
+    match reply_of(console, node, question, limit).await? {
+        (Reply::Done, _) => Ok(()),
+        (other, _) => Err(refusal(other)),
+    }
 }
 
-fn refusal(reply: Reply) -> String {
-    match reply {
+async fn reply_of(console: &Console, node: NodeId, question: &Question, limit: Duration) -> Result<(Reply, Bytes), Trouble> {
+    ask(console, node, question, limit).await.map_err(Trouble::Away)
+}
+
+fn refusal(reply: Reply) -> Trouble {
+    Trouble::Refused(match reply {
         Reply::Failed(why) => why,
         other => format!("an answer to something else: {other:?}"),
-    }
+    })
 }

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use tokio::io::AsyncWriteExt;
 use utoipa::ToSchema;
 
-use crate::peers;
+use crate::peers::{self, Trouble};
 use crate::state::{Console, DutyView};
 
 /// Octets of the bundle that a peer asks for at a time.
@@ -182,40 +182,46 @@ async fn one(console: &Console, member: &MemberView, bundle: &Bundle) -> Result<
     let target = Target { console, member };
     let step = |step| console.rolling.step(&member.name, step);
     wait(ALL_THERE, "all nodes to be there", || async { Ok(all_serve(&console.state().cluster.members()).is_ok().then_some(())) }).await?;
-    let before = target.machine().await?;
+    let before = target.machine().await.map_err(|e| e.to_string())?;
     if before.os.version == bundle.version || is_good(&before.os, bundle) {
         step(Step::Skipped);
         return Ok(());
     }
     step(Step::Taking);
-    target.take(bundle).await?;
+    wait(TAKE, "it to take the bundle", || async { there(target.take(bundle).await) }).await?;
     step(Step::Writing);
     wait(WRITE, "the update to be written", || async {
-        match target.machine().await?.os.update {
-            UpdateStatus::Ready { .. } => Ok(Some(())),
-            UpdateStatus::Failed { why } => Err(why),
-            UpdateStatus::None => Err("it forgot the update: its role os was restarted".into()),
-            UpdateStatus::Running { .. } => Ok(None),
+        match there(target.machine().await)?.map(|machine| machine.os.update) {
+            Some(UpdateStatus::Ready { .. }) => Ok(Some(())),
+            Some(UpdateStatus::Failed { why }) => Err(why),
+            Some(UpdateStatus::None) => Err("it forgot the update: its role os was restarted".into()),
+            Some(UpdateStatus::Running { .. }) | None => Ok(None),
         }
     })
     .await?;
     step(Step::Draining);
-    target.order(Order::Drain).await?;
-    let drained = wait(DRAIN, "it to be drained", || async { Ok(target.machine().await?.is_drained.then_some(())) }).await;
+    let drain = || async {
+        // As often as it takes: doing it again changes nothing.
+        let told = there(target.order(Order::Drain).await)?;
+        let machine = there(target.machine().await)?;
+        Ok((told.is_some() && machine.is_some_and(|m| m.is_drained)).then_some(()))
+    };
+    let drained = wait(DRAIN, "it to be drained", drain).await;
     if let Err(why) = drained {
         // It goes on as before; the update waits in its other slot for a restart by hand.
-        target.order(Order::Resume).await?;
+        target.order(Order::Resume).await.map_err(|e| format!("{why}; and to serve again: {e}"))?;
         return Err(why);
     }
     step(Step::OnTrial);
-    target.order(Order::Reboot).await?;
+    // Its answer may be lost on the way with the machine.
+    there(target.order(Order::Reboot).await)?;
     if member.this {
         // The next word is the new system's own.
         return std::future::pending().await;
     }
     wait(TRIAL, "its new system to be good", || async {
         // Away while it restarts.
-        let Ok(machine) = target.machine().await else { return Ok(None) };
+        let Some(machine) = there(target.machine().await).unwrap_or_default() else { return Ok(None) };
         match machine.os.last_update {
             Some(last) if last.to == bundle.version && last.outcome == "fell-back" => Err(format!("it went back by itself: {}", last.why)),
             _ => Ok(is_good(&machine.os, bundle).then_some(())),
@@ -224,6 +230,18 @@ async fn one(console: &Console, member: &MemberView, bundle: &Bundle) -> Result<
     .await?;
     step(Step::Updated);
     Ok(())
+}
+
+/// None: it is away for the moment.
+fn there<T>(answer: Result<T, Trouble>) -> Result<Option<T>, String> {
+    match answer {
+        Ok(found) => Ok(Some(found)),
+        Err(Trouble::Away(why)) => {
+            tracing::info!(why, "a node does not answer; it is asked again");
+            Ok(None)
+        }
+        Err(Trouble::Refused(why)) => Err(why),
+    }
 }
 
 fn is_good(os: &OsStatus, bundle: &Bundle) -> bool {
@@ -248,18 +266,24 @@ struct Target<'a> {
 }
 
 impl Target<'_> {
-    async fn machine(&self) -> Result<Machine, String> {
-        if self.member.this { machine(self.console).await } else { peers::machine(self.console, self.member.id).await }
+    async fn machine(&self) -> Result<Machine, Trouble> {
+        match self.member.this {
+            true => machine(self.console).await.map_err(Trouble::Refused),
+            false => peers::machine(self.console, self.member.id).await,
+        }
     }
 
-    async fn order(&self, order: Order) -> Result<(), String> {
-        if self.member.this { carry_out(self.console, order).await } else { peers::order(self.console, self.member.id, order).await }
+    async fn order(&self, order: Order) -> Result<(), Trouble> {
+        match self.member.this {
+            true => carry_out(self.console, order).await.map_err(Trouble::Refused),
+            false => peers::order(self.console, self.member.id, order).await,
+        }
     }
 
-    async fn take(&self, bundle: &Bundle) -> Result<(), String> {
+    async fn take(&self, bundle: &Bundle) -> Result<(), Trouble> {
         let allow_older = bundle.allow_older;
         match self.member.this {
-            true => install(self.console, bundle.path.clone(), allow_older).await,
+            true => install(self.console, bundle.path.clone(), allow_older).await.map_err(Trouble::Refused),
             false => peers::take_update(self.console, self.member.id, allow_older).await,
         }
     }
@@ -301,13 +325,14 @@ pub async fn take_from(console: &Console, peer: NodeId, allow_older: bool) -> Re
     if console.rolling.view().state == State::Running {
         return Err("this node leads an update itself".into());
     }
-    let Ok(_alone) = console.uploading.try_lock() else { return Err("another update is coming in".into()) };
+    // One whose stream broke may still be at it.
+    let _alone = tokio::time::timeout(ONE_PIECE, console.uploading.lock()).await.map_err(|_| "another update is coming in")?;
     let path = console.update_file().map_err(|e| e.to_string())?;
     let failed = |e: std::io::Error| format!("{}: {e}", path.display());
     let mut file = tokio::fs::File::create(&path).await.map_err(failed)?;
     let mut offset = 0;
     loop {
-        let piece = peers::piece_of_update(console, peer, offset).await?;
+        let piece = peers::piece_of_update(console, peer, offset).await.map_err(|e| e.to_string())?;
         if piece.is_empty() {
             break;
         }
