@@ -8,6 +8,7 @@ pub mod apply;
 pub mod boot_report;
 pub mod grubenv;
 pub mod health;
+pub mod install;
 pub mod machine;
 pub mod plan;
 pub mod setup;
