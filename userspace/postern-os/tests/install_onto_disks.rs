@@ -20,7 +20,7 @@ use postern_os::install::disks::Disk;
 use postern_os::install::gpt::{self, Found};
 use postern_os::install::plan::{Plan, Step, Wanted};
 use postern_os::install::refusal::{Intent, Refusal};
-use postern_os::install::session::Outcome;
+use postern_os::install::session::{self, Console, Outcome};
 use postern_os::install::turn::{First, Turn};
 use postern_os::install::write::{Event, Failed, Left, Trouble, carry_out};
 use uuid::Uuid;
@@ -331,7 +331,7 @@ fn settings_of_the_machine_wait_on_the_data_partition() {
             &["-R", "blocks /lib/postern-os/machine.toml", &format!("{}?offset={}", bench.node("vda").display(), DATA * SECTOR)],
         )
         .unwrap();
-        let block: u64 = said.lines().last().unwrap().trim().parse().unwrap();
+        let block: u64 = said.lines().next().unwrap().trim().parse().unwrap();
         bench.open("vda").write_all_at(b"H", DATA * SECTOR + block * 4096).unwrap();
     };
     let failed = disturbed(&bench, &plan, |s| *s == Step::ReadBack, damage);
@@ -375,4 +375,83 @@ fn one_console_installs_and_answers_are_tried_once_in_a_boot() {
     assert_eq!(bench.contents("vda"), Contents::Blank);
     drop(other);
     assert_eq!(bench.type_lines(&["1", "", "ERASE vda"]).0.unwrap(), Outcome::Installed(Then::Reboot));
+}
+
+#[test]
+fn a_console_follows_answers_and_asks_when_they_lead_nowhere() {
+    let bench = Bench::new("one");
+    let (then, shown, everywhere) = bench.run(Some("disk = \"only\"\nkeep_data = true\n"), &["1", "off", "ERASE vda"]);
+    assert!(everywhere.starts_with("Not installed by the answer file. postern-install.toml: disk vda: there are no data"), "{everywhere}");
+    assert!(shown.contains("> ERASE vda\ncheck the medium"), "{shown}");
+    assert_eq!(then, Some(Then::PowerOff));
+
+    // The other console, or this one after a restart of its unit: by hand only.
+    let (then, shown, everywhere) = bench.run(Some(ERASE), &[]);
+    assert_eq!((then, everywhere.as_str()), (None, ""));
+    assert!(shown.starts_with("The answer file was followed in this boot already."), "{shown}");
+
+    // The next boot.
+    fs::remove_dir_all(&bench.place.turn).unwrap();
+    let (then, shown, everywhere) = bench.run(Some(ERASE), &[]);
+    assert_eq!((then, shown.as_str()), (Some(Then::PowerOff), ""));
+    assert!(everywhere.ends_with("write boot code and partition table\nInstalled on vda.\n"), "{everywhere}");
+
+    // And one more, with the medium and the answers still there: the machine does not install itself again and again.
+    fs::remove_dir_all(&bench.place.turn).unwrap();
+    let (then, shown, everywhere) = bench.run(Some(ERASE), &[]);
+    assert!(then.is_none() && everywhere.contains("vda was installed by this answer file before"), "{everywhere}");
+    assert!(shown.contains("Number of the disk"), "{shown}");
+}
+
+#[test]
+fn a_failure_is_said_and_asked_about_again() {
+    let bench = Bench::new("one");
+    let root = bench.place.medium.join("live/root.img");
+    let whole = fs::read(&root).unwrap();
+    fs::write(&root, &whole[..1000]).unwrap();
+    let (then, shown, _) = bench.run(None, &["1", "", "ERASE vda", ""]);
+    assert!(
+        shown.contains(
+            "root.img is not what was built; write it anew, or take another one. Nothing was written.\nEnter to begin again:\n> \n"
+        ),
+        "{shown}"
+    );
+    assert!(then.is_none() && bench.is_zero("vda", 0, 1 << 20));
+}
+
+#[test]
+fn answers_are_tried_dry() {
+    let bench = Bench::new("one");
+    let printed = postern_os::install::session::dry_run(&bench.place, "disk = \"only\"\n").unwrap();
+    assert!(printed.starts_with("vda, 2.0 GiB, serial vda-serial\nvda is empty: nothing is lost.\n  1. check the medium\n"), "{printed}");
+    assert_eq!(bench.contents("vda"), Contents::Blank);
+}
+
+/// What an installation says everywhere, and whether another console could begin one meanwhile.
+struct Watched<'a> {
+    turn: &'a std::path::Path,
+    said: Vec<u8>,
+}
+
+impl std::io::Write for Watched<'_> {
+    fn write(&mut self, octets: &[u8]) -> std::io::Result<usize> {
+        assert!(Turn::take(self.turn).unwrap().is_none(), "nobody has the turn");
+        self.said.write(octets)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn while_answers_are_followed_no_other_console_installs() {
+    let bench = Bench::new("one");
+    let mut everywhere = Watched { turn: &bench.place.turn, said: Vec::new() };
+    let (mut input, mut output) = (std::io::empty(), Vec::new());
+    let mut console = Console { input: &mut input, output: &mut output };
+    let then = session::run(&bench.place, Some(ERASE), &mut console, &mut everywhere).unwrap();
+    assert_eq!(then, Some(Then::PowerOff));
+    assert!(String::from_utf8(everywhere.said).unwrap().contains("read everything back"));
+    assert!(Turn::take(&bench.place.turn).unwrap().is_some());
 }

@@ -11,6 +11,7 @@ use super::contents::Contents;
 use super::dialogue::Then;
 use super::disks::{Disk, System};
 use super::layout::Layout;
+use super::plan::Wanted;
 use super::refusal::{Intent, Refusal, refusal, unusable};
 use crate::machine::{BadMachine, Machine};
 use crate::setup;
@@ -142,6 +143,10 @@ impl Answers {
     pub fn guid(&self, disk: &Disk) -> Uuid {
         let hash = Sha256::new().chain_update(b"postern answers").chain_update(self.digest).chain_update(&disk.serial).finalize();
         Builder::from_custom_bytes(hash.first_chunk().copied().unwrap_or_default()).into_uuid()
+    }
+
+    pub fn wanted<'a>(&'a self, disk: &Disk, fresh: &'a mut dyn FnMut() -> Uuid) -> Wanted<'a> {
+        Wanted { intent: self.intent, machine: self.machine.as_deref(), guid: self.guid(disk), fresh }
     }
 
     pub fn is_done(&self, disk: &Disk) -> bool {

@@ -137,7 +137,7 @@ impl Medium {
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 let packed = self.folder.join(format!("{image}.zst"));
                 let file = File::open(&packed).map_err(|source| MediumError::Io { path: packed.clone(), source })?;
-                // Its window is bounded by the decoder: 100 MiB at the most, of which the builder's level takes 8.
+                // Its window is bounded by the decoder: 100 MiB at the most, of which the builder's level takes 4.
                 let decoder = StreamingDecoder::new(io::BufReader::new(file)).map_err(|_| MediumError::Damaged(format!("{image}.zst")))?;
                 Ok((packed, Box::new(decoder)))
             }

@@ -12,7 +12,7 @@ use super::disks::{Disk, NoDisks, System};
 use super::medium::{FOLDER, Medium, MediumError};
 use super::plan::{Plan, Step, Wanted};
 use super::refusal::Refusal;
-use super::turn::{Turn, TurnError};
+use super::turn::{First, Turn, TurnError};
 use super::words::{losses, title};
 use super::write::{Event, Failed, carry_out};
 
@@ -97,6 +97,85 @@ fn say(output: &mut dyn Write, text: &str) -> Result<(), SessionError> {
     output.write_all(text.as_bytes()).and_then(|()| output.write_all(b"\n")).and_then(|()| output.flush()).map_err(SessionError::Console)
 }
 
+/// All that a console does: the answers, once and when there are some, then questions. What comes next when something was
+/// installed; none when the terminal is gone. `everywhere` is all consoles of the machine.
+///
+/// # Errors
+/// Those of the console alone: all others are said on it.
+pub fn run(
+    place: &Place,
+    answers: Option<&str>,
+    console: &mut Console<'_>,
+    everywhere: &mut dyn Write,
+) -> Result<Option<Then>, SessionError> {
+    if let Some(answers) = answers {
+        match by_answers_once(place, answers, console, everywhere) {
+            Ok(Some(then)) => return Ok(Some(then)),
+            Ok(None) => {}
+            Err(e) => say(everywhere, &format!("Not installed by the answer file. {e}"))?,
+        }
+    }
+    loop {
+        match by_questions(place, console) {
+            Ok(Outcome::Installed(then)) => return Ok(Some(then)),
+            Ok(Outcome::Done { .. } | Outcome::Left) => return Ok(None),
+            Err(e @ SessionError::Console(_)) => return Err(e),
+            Err(e) => {
+                console.say(&format!("{e}\nEnter to begin again:"))?;
+                if console.read()?.is_none() {
+                    return Ok(None);
+                }
+            }
+        }
+    }
+}
+
+fn by_answers_once(
+    place: &Place,
+    answers: &str,
+    console: &mut Console<'_>,
+    everywhere: &mut dyn Write,
+) -> Result<Option<Then>, SessionError> {
+    let turn = match Turn::take(&place.turn)? {
+        None => {
+            console.say("The answer file is followed by another console; what comes of it is said here, too.")?;
+            Turn::wait(&place.turn)?
+        }
+        turn => turn,
+    };
+    // A failure is not tried again by itself: what it left is for a person to look at.
+    // (The turn is held to the end.)
+    if turn.as_ref().map(Turn::begin_answers).transpose()? == Some(First::No) {
+        console.say("The answer file was followed in this boot already. By hand:")?;
+        return Ok(None);
+    }
+    match by_answers(place, answers, everywhere)? {
+        Outcome::Installed(then) => Ok(Some(then)),
+        Outcome::Done { disk } => {
+            let text =
+                format!("{disk} was installed by this answer file before: nothing was changed. Take the medium out and start again.");
+            say(everywhere, &text)?;
+            Ok(None)
+        }
+        Outcome::Left => Ok(None),
+    }
+}
+
+/// What an answer file would do: the disk, what is lost, and the plan.
+///
+/// # Errors
+/// As [`by_answers`].
+pub fn dry_run(place: &Place, text: &str) -> Result<String, SessionError> {
+    let medium = Medium::open(&place.medium.join(FOLDER))?;
+    let answers = Answers::parse(text, &place.zones)?;
+    let disks = place.system.disks(&medium.layout)?;
+    let disk = answers.choose(&disks, &medium.layout, &place.system)?;
+    answers.permit(disk, &medium.layout)?;
+    let plan = Plan::new(disk, &medium, answers.wanted(disk, &mut Uuid::new_v4));
+    let plan = plan.map_err(|refusal| SessionError::Refused { disk: disk.name.clone(), refusal })?;
+    Ok(format!("{}\n{}{plan}", title(disk), losses(disk, answers.intent)))
+}
+
 /// Asks until something was installed.
 ///
 /// # Errors
@@ -130,7 +209,7 @@ pub fn by_questions(place: &Place, console: &mut Console<'_>) -> Result<Outcome,
         let disk = again(place, &medium, &order, &disks)?;
         let wanted = Wanted { intent: order.intent, machine: None, guid: Uuid::new_v4(), fresh: &mut Uuid::new_v4 };
         install(&medium, &disk, wanted, console.output)?;
-        console.say("Installed. Take the medium out.")?;
+        console.say("Installed. Take the medium out when the screen goes dark: this system still runs from it.")?;
         return Ok(Outcome::Installed(order.then));
     }
 }
@@ -156,9 +235,7 @@ pub fn by_answers(place: &Place, text: &str, output: &mut dyn Write) -> Result<O
     answers.permit(disk, &medium.layout)?;
     say(output, &format!("Postern {} is installed by an answer file on {}", medium.version(), title(disk)))?;
     say(output, losses(disk, answers.intent).trim_end())?;
-    let guid = answers.guid(disk);
-    let wanted = Wanted { intent: answers.intent, machine: answers.machine.as_deref(), guid, fresh: &mut Uuid::new_v4 };
-    install(&medium, disk, wanted, output)?;
+    install(&medium, disk, answers.wanted(disk, &mut Uuid::new_v4), output)?;
     say(output, &format!("Installed on {}.", disk.name))?;
     Ok(Outcome::Installed(answers.then))
 }

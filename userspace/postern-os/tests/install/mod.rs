@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use postern_os::install::contents::Contents;
+use postern_os::install::dialogue::Then;
 use postern_os::install::disks::{Disk, System};
 use postern_os::install::layout::Layout;
 use postern_os::install::medium::Medium;
@@ -95,6 +96,16 @@ impl Bench {
         let outcome = session::by_questions(&self.place, &mut Console { input: &mut input, output: &mut output });
         let text = String::from_utf8(shown.borrow().clone()).unwrap();
         (outcome, text)
+    }
+
+    /// As [`Self::type_lines`], with answers first; what is said everywhere comes last.
+    pub fn run(&self, answers: Option<&str>, lines: &[&str]) -> (Option<Then>, String, String) {
+        let (shown, mut everywhere) = (Rc::new(RefCell::new(Vec::new())), Vec::new());
+        let mut input = Typed { lines: lines.iter().map(|l| format!("{l}\n")).collect(), now: Vec::new(), shown: shown.clone() };
+        let mut output = Screen(shown.clone());
+        let then = session::run(&self.place, answers, &mut Console { input: &mut input, output: &mut output }, &mut everywhere).unwrap();
+        let text = String::from_utf8(shown.borrow().clone()).unwrap();
+        (then, text, String::from_utf8(everywhere).unwrap())
     }
 
     /// What a first boot makes of the data partition, for what it matters here: it does not begin with zeros.

@@ -51,6 +51,12 @@ pub enum Verb {
     Apply { file: PathBuf },
     /// Render the kept machine.toml (its unit runs this before the network is there)
     Start,
+    /// Install from the medium that this system was started from: asks, or follows an answer file (its unit runs this)
+    Install {
+        /// Print what this postern-install.toml would do: disk, losses, steps; nothing is written
+        #[arg(long, value_name = "FILE")]
+        dry_run: Option<PathBuf>,
+    },
 }
 
 impl Verb {
@@ -77,6 +83,7 @@ pub fn local(verb: &Verb) -> Result<(), CommandError> {
             Ok(())
         }
         Verb::Apply { file } => apply_machine(file),
+        Verb::Install { dry_run } => super::install::run(dry_run.as_deref()),
         Verb::Start => {
             let plan = Plan::new(&machine(&Path::new(DATA).join(MACHINE))?);
             apply::files(&plan, Path::new("/")).map_err(failed)?;
