@@ -105,7 +105,8 @@ impl System {
         if sectors == 0 {
             return None;
         }
-        let node = self.dev.join(name);
+        // The kernel writes `cciss!c0d0` for /dev/cciss/c0d0.
+        let node = self.dev.join(name.replace('!', "/"));
         let contents = match File::open(&node) {
             Ok(disk) => contents::read(&disk, sectors, layout),
             Err(e) => Contents::Unreadable(e.to_string()),

@@ -57,7 +57,7 @@ pub enum SessionError {
     Turn(#[from] TurnError),
     #[error("an installation runs on another console")]
     AnotherInstalls,
-    #[error("not installed: {0}")]
+    #[error(transparent)]
     Failed(#[from] Failed),
     #[error("the console: {0}")]
     Console(#[source] io::Error),
