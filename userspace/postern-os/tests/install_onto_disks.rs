@@ -191,6 +191,31 @@ fn data_that_are_kept_are_found_again_wherever_it_was_cut_short() {
 }
 
 #[test]
+fn data_that_are_kept_are_found_by_the_copy_when_the_first_table_is_torn() {
+    let bench = Bench::new("one");
+    bench.answer(ERASE).0.unwrap();
+    bench.use_data("vda");
+    let plan = plan(&bench, Intent::KeepData);
+    for step in &plan.steps {
+        let (Step::Clear { ends, .. } | Step::Finish { ends }) = step else { continue };
+        // The copy is there, as it is written and synced first; of the beginning only every second sector.
+        let disk = bench.open("vda");
+        disk.write_all_at(&ends.tail, ends.tail_at * SECTOR).unwrap();
+        for (at, sector) in ends.head.chunks(512).enumerate() {
+            let torn = if at % 2 == 0 { sector } else { &[0xee; 512] };
+            disk.write_all_at(torn, at as u64 * SECTOR).unwrap();
+        }
+        assert!(matches!(postern(&bench).data, Data::Kept(_)), "{step}");
+        // Header whole, entries torn.
+        disk.write_all_at(&ends.head[512..1024], SECTOR).unwrap();
+        disk.write_all_at(&[0xee; 512], 3 * SECTOR).unwrap();
+        assert!(matches!(postern(&bench).data, Data::Kept(_)), "{step}");
+    }
+    bench.answer(KEEP).0.unwrap();
+    assert_slot_a(&bench, "1.2.3");
+}
+
+#[test]
 fn data_elsewhere_are_not_kept() {
     let bench = Bench::new("one");
     bench.answer(ERASE).0.unwrap();

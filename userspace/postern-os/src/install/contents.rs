@@ -217,3 +217,40 @@ fn kind(kind: &Uuid) -> String {
 pub fn printable(text: &str) -> String {
     text.trim().chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use proptest::prelude::*;
+
+    const SCRIPT: &str = include_str!("../../../../image/boot/partitions.sfdisk");
+    const SECTORS: u64 = 4096;
+
+    fn seen(sector: &[u8]) -> Contents {
+        let disk = tempfile::tempfile().unwrap();
+        disk.set_len(SECTORS * SECTOR).unwrap();
+        disk.write_all_at(sector, 0).unwrap();
+        read(&disk, SECTORS, &Layout::parse(SCRIPT).unwrap())
+    }
+
+    #[test]
+    fn a_boot_sector_of_a_file_system_is_no_table() {
+        let mut sector = vec![0x90; 512];
+        sector[510..].copy_from_slice(&[0x55, 0xaa]);
+        assert_eq!(seen(&sector), Contents::Unknown("data without a partition table"));
+        assert_eq!(seen(&[0; 512]), Contents::Blank);
+    }
+
+    proptest! {
+        /// A stranger's first sector has an answer, and it is never that nothing is there.
+        #[test]
+        fn any_sector_has_an_answer(mut sector in proptest::collection::vec(any::<u8>(), 510), flags in proptest::collection::vec(0..2_u8, 4)) {
+            sector.extend([0x55, 0xaa]);
+            for (at, flag) in flags.iter().enumerate() {
+                sector[446 + 16 * at] = flag * 0x80;
+            }
+            prop_assert_ne!(seen(&sector), Contents::Blank);
+        }
+    }
+}
