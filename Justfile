@@ -72,7 +72,7 @@ vm *args: image
 
 # the appliance under QEMU: firmware, mail, ban, power cut, damaged root, factory reset, ISO
 test-image: image
-    POSTERN_IMAGE={{image_out}} POSTERN_IMAGE_KEY={{image_cache}}/development.key cargo test --release --locked --workspace --test appliance -- --test-threads=1 --nocapture
+    POSTERN_IMAGE={{image_out}} POSTERN_IMAGE_KEY={{image_cache}}/development.key cargo test --release --locked --workspace --test appliance --test installer -- --test-threads=1 --nocapture
 
 # write the generated files again: settings and symbols reference, OpenAPI
 generate: build

@@ -20,6 +20,8 @@ use serial::Serial;
 const OVMF: &str = "/usr/share/OVMF";
 /// QEMU makes its sockets before the guest runs.
 const SOCKETS: Duration = Duration::from_secs(20);
+/// Of the disk that is installed on.
+const BLANK: &str = "4G";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Firmware {
@@ -35,6 +37,8 @@ pub enum Medium {
     Disk(PathBuf),
     /// An ISO in a CD drive.
     Cd(PathBuf),
+    /// The same beside a blank disk, and an ISO with answers when there is one. Later the machine starts as one with a disk.
+    Installer { iso: PathBuf, answers: Option<PathBuf> },
 }
 
 #[derive(Clone, Debug)]
@@ -74,8 +78,10 @@ impl Machine {
     /// When QEMU does not start.
     pub fn start(options: &Options, folder: &Path) -> anyhow::Result<Self> {
         fs::create_dir_all(folder)?;
-        if let Medium::Disk(image) = &options.medium {
-            overlay(image, folder)?;
+        match &options.medium {
+            Medium::Disk(image) => overlay(image, folder)?,
+            Medium::Cd(_) => {}
+            Medium::Installer { .. } => blank(folder)?,
         }
         Self::resume(options, folder)
     }
@@ -159,6 +165,13 @@ fn overlay(image: &Path, folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+fn blank(folder: &Path) -> anyhow::Result<()> {
+    let made = Command::new("qemu-img").args(["create", "-q", "-f", "qcow2"]).arg(folder.join("disk.qcow2")).arg(BLANK).output();
+    let made = made.context("start qemu-img")?;
+    ensure!(made.status.success(), "qemu-img: {}", String::from_utf8_lossy(&made.stderr));
+    Ok(())
+}
+
 /// A machine for a person: its serial line on this terminal, mail on 2525 and 2526, the console on 8443.
 ///
 /// # Errors
@@ -213,28 +226,34 @@ pub fn arguments(options: &Options, folder: &Path, ports: &[(u16, u16)]) -> anyh
             format!("if=pflash,format=raw,unit=1,file={}", own.display()),
         ]);
     }
-    let disk = folder.join("disk.qcow2");
-    match &options.medium {
-        Medium::Disk(_) => words.extend([
-            "-drive".into(),
-            // `writethrough`: what the guest was told is on the disk is in the file, so that a killed QEMU is a power cut.
-            format!("if=none,id=disk,format=qcow2,cache=writethrough,file={}", disk.display()),
-            "-device".into(),
-            "virtio-blk-pci,drive=disk,bootindex=1".into(),
-        ]),
-        Medium::Cd(iso) => words.extend([
-            "-drive".into(),
-            format!("if=none,id=cd,media=cdrom,format=raw,readonly=on,file={}", iso.display()),
-            "-device".into(),
-            "ide-cd,drive=cd,bootindex=1".into(),
-        ]),
-    }
+    words.extend(drives(&options.medium, folder));
     let forwards: String = ports.iter().map(|(guest, host)| format!(",hostfwd=tcp:127.0.0.1:{host}-:{guest}")).collect();
     words.extend(["-netdev".into(), format!("user,id=net,ipv6=off{forwards}")]);
     words.extend(["-device".into(), format!("{},netdev=net", options.card)]);
     words.extend(["-device".into(), "virtio-rng-pci".into(), "-device".into(), "i6300esb".into()]);
     words.extend(["-no-shutdown".into()]);
     Ok(words)
+}
+
+/// In the order in which the firmware tries them.
+fn drives(medium: &Medium, folder: &Path) -> Vec<String> {
+    let disk = |order: u8| {
+        // `writethrough`: what the guest was told is on the disk is in the file, so that a killed QEMU is a power cut.
+        let drive = format!("if=none,id=disk,format=qcow2,cache=writethrough,file={}", folder.join("disk.qcow2").display());
+        ["-drive".into(), drive, "-device".into(), format!("virtio-blk-pci,drive=disk,serial=postern-disk,bootindex={order}")]
+    };
+    let cd = |iso: &Path, order: u8| {
+        let drive = format!("if=none,id=cd{order},media=cdrom,format=raw,readonly=on,file={}", iso.display());
+        ["-drive".into(), drive, "-device".into(), format!("ide-cd,drive=cd{order},bootindex={order}")]
+    };
+    match medium {
+        Medium::Disk(_) => disk(1).to_vec(),
+        Medium::Cd(iso) => cd(iso, 1).to_vec(),
+        Medium::Installer { iso, answers } => {
+            let answers = answers.iter().flat_map(|answers| cd(answers, 3));
+            cd(iso, 1).into_iter().chain(disk(2)).chain(answers).collect()
+        }
+    }
 }
 
 fn free_port() -> anyhow::Result<u16> {

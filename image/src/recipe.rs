@@ -21,6 +21,11 @@ pub const ESP_MIB: u64 = 128;
 pub const SLOTS: [(char, u64, u64); 2] = [('a', 266_240, 462_848), ('b', 1_249_280, 1_445_888)];
 pub const BOOT_MIB: u64 = 96;
 pub const ROOT_MIB: u64 = 384;
+/// Octets before the protective partition table: the boot code of the BIOS (UEFI 2.10 §5.2.1).
+pub const BOOT_CODE: u64 = 440;
+/// What the installer on the ISO writes to a disk, below `live/` there, with hashes in its manifest
+/// (`userspace/postern-os/src/install/medium.rs`).
+pub const INSTALLED: [&str; 6] = ["boot-code.img", "bios.img", "esp.img", "boot.img", "root.img", "partitions.sfdisk"];
 
 /// What is built from: all of it by path.
 #[derive(Clone, Debug)]
@@ -295,9 +300,13 @@ fn iso(from: &Sources) -> Step {
     ];
     Step {
         name: "iso",
-        makes: "the medium that boots as CD and as stick",
-        needs: vec!["boot-loaders", "kernel", "initramfs", "root", "slot"],
-        inputs: vec![Input::Path(from.at("boot/live.cfg")), Input::Path(from.at("boot/options"))],
+        makes: "the medium that boots as CD and as stick, and installs",
+        needs: vec!["boot-loaders", "kernel", "initramfs", "root", "slot", "disk"],
+        inputs: ["boot/live.cfg", "boot/options", "boot/partitions.sfdisk"]
+            .map(|p| Input::Path(from.at(p)))
+            .into_iter()
+            .chain([Input::Path(from.key.clone())])
+            .collect(),
         actions: vec![
             Action::Native(Native::Fat {
                 to: format!("{OUT}/efi.img"),
@@ -313,6 +322,32 @@ fn iso(from: &Sources) -> Step {
                  cp {live} {OUT}/medium/boot/grub/grub.cfg
                  cp {kernel}/vmlinuz {initramfs}/initrd.img {root}/root.img {OUT}/medium/live/
                  printf 'set version=%s\\nset options=\"%s\"\\nset verity=%s\\n' {version} \"$(cat {options})\" \"$(cat {root}/verity)\" > {OUT}/medium/live/slot.cfg
+                 part() {{ dd if={disk}/disk.raw of={OUT}/medium/live/$1 bs=$2 skip=$3 count=$4 status=none; }}
+                 part boot-code.img 1 0 {BOOT_CODE}
+                 part bios.img 512 {BIOS_AT} {bios}
+                 part esp.img 512 {ESP_AT} {esp}
+                 cp {slot}/boot.img {table} {OUT}/medium/live/",
+                version = from.version,
+                live = source("boot/live.cfg"),
+                kernel = of("kernel"),
+                initramfs = of("initramfs"),
+                root = of("root"),
+                options = source("boot/options"),
+                disk = of("disk"),
+                slot = of("slot"),
+                table = source("boot/partitions.sfdisk"),
+                bios = ESP_AT - BIOS_AT,
+                esp = ESP_MIB * 2048,
+            )),
+            // About what will lie on a disk, so before the boot loader's partition is packed: it is nearly all zeros.
+            Action::Native(Native::Manifest {
+                files: INSTALLED.map(|f| format!("{OUT}/medium/live/{f}")).to_vec(),
+                version: from.version.clone(),
+                key: KEY.into(),
+                to: format!("{OUT}/medium/live"),
+            }),
+            Action::Shell(format!(
+                "zstd -q -15 --rm {OUT}/medium/live/esp.img
                  find {OUT}/medium -exec touch --no-dereference --date=@{EPOCH} {{}} +
                  touch --date=@{EPOCH} {OUT}/efi.img
                  xorriso -report_about WARNING -as mkisofs -o {OUT}/postern.iso -V POSTERN -R -J \\
@@ -321,12 +356,6 @@ fn iso(from: &Sources) -> Step {
                      -append_partition 2 0xef {OUT}/efi.img -appended_part_as_gpt -eltorito-alt-boot -e --interval:appended_partition_2:all:: -no-emul-boot \\
                      {OUT}/medium
                  rm -r {OUT}/medium {OUT}/efi.img",
-                version = from.version,
-                live = source("boot/live.cfg"),
-                kernel = of("kernel"),
-                initramfs = of("initramfs"),
-                root = of("root"),
-                options = source("boot/options"),
                 guid = guid(&from.version, "iso"),
                 date = "2026010100000000",
             )),

@@ -103,6 +103,40 @@ fn partitions_lie_one_behind_the_other_where_the_recipe_says() {
     }
 }
 
+/// The installer reads on the medium what the recipe lays there.
+#[test]
+fn the_medium_has_what_the_installer_asks_for() {
+    let installer = fs::read_to_string(folder().join("../userspace/postern-os/src/install/medium.rs")).unwrap();
+    for file in recipe::INSTALLED {
+        assert!(installer.contains(&format!("\"{file}\"")), "the installer does not know {file}");
+    }
+    let menu = fs::read_to_string(folder().join("boot/live.cfg")).unwrap();
+    let answers = fs::read_to_string(folder().join("../userspace/postern-os/src/install/answers.rs")).unwrap();
+    for label in menu.lines().find_map(|l| l.strip_prefix("for label in ")?.strip_suffix("; do")).unwrap().split(' ') {
+        assert!(answers.contains(&format!("\"{label}\"")), "the installer does not look for {label}");
+    }
+    assert!(menu.contains("/postern-install.toml ]") && answers.contains("\"postern-install.toml\""));
+}
+
+/// Whether an installer has a machine's consoles, every unit of ours knows.
+#[test]
+fn units_tell_an_installation_from_a_boot() {
+    let units = folder().join("overlay/usr/lib/systemd/system");
+    for entry in fs::read_dir(&units).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let text = fs::read_to_string(&path).unwrap();
+        let condition = text.lines().find_map(|l| l.strip_prefix("ConditionKernelCommandLine="));
+        let expected = match name.as_str() {
+            "postern-install@.service" => Some("postern.install"),
+            // Its own condition is a machine.toml, which a medium has not.
+            "postern-os.service" => None,
+            _ => Some("!postern.install"),
+        };
+        assert_eq!(condition, expected, "{name}");
+    }
+}
+
 /// The bar of the issue, and where a role needs more than it allows: why.
 const EXPOSURE: &[(&str, u32, &str)] = &[
     ("postern-node.service", 25, "no capability, no device, no write beyond its data"),
@@ -110,6 +144,7 @@ const EXPOSURE: &[(&str, u32, &str)] = &[
     ("postern-os-start.service", 45, "writes /etc and names the host, before anything else runs"),
     ("postern-os.service", 45, "writes slots and /etc, mounts the boot loader's partition, names the host"),
     ("postern-setup@.service", 25, "a terminal, and questions to two sockets"),
+    ("postern-install@.service", 45, "writes whole disks, on a medium that does nothing else"),
 ];
 
 #[test]

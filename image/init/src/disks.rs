@@ -18,7 +18,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(20);
 /// The volume's name in ISO 9660 (ECMA-119 §8.4.7), at its place in the descriptor.
 const VOLUME: &[u8] = b"POSTERN";
-const LIVE: &str = "/live";
+/// Where a medium is mounted. /run is moved into the new root, so it stays there: the installer reads it, and knows by it which disk
+/// is the medium's (`userspace/postern-os/src/install/disks.rs`).
+const LIVE: &str = "/run/postern-medium";
 
 #[derive(Debug, thiserror::Error)]
 pub enum DiskError {
@@ -128,7 +130,8 @@ fn attach_live(node: &Path) -> Result<PathBuf, DiskError> {
         move |source| DiskError::Live { path, source }
     };
     fs::create_dir_all(LIVE).map_err(failed(Path::new(LIVE)))?;
-    mount(Some(node), LIVE, Some("iso9660"), MsFlags::MS_RDONLY, None::<&str>).map_err(|e| failed(node)(e.into()))?;
+    let flags = MsFlags::MS_RDONLY | MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    mount(Some(node), LIVE, Some("iso9660"), flags, None::<&str>).map_err(|e| failed(node)(e.into()))?;
     let image = Path::new(LIVE).join("live/root.img");
     let device = PathBuf::from("/dev/loop0");
     let file = File::open(&image).map_err(failed(&image))?;

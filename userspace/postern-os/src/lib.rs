@@ -1,5 +1,5 @@
-//! The appliance around the roles: slots and their tries, health, and what is rendered from the machine's settings. What it is not:
-//! a place for mail; nothing here opens a network listener.
+//! The appliance around the roles: slots and their tries, health, what is rendered from the machine's settings, and the installer.
+//! What it is not: a place for mail; nothing here opens a network listener.
 //!
 //! Plans are pure and can be printed; what carries them out is thin. Invariants: grubenv is written in place, in one write; a slot
 //! is called good only after everything in [`health`] was so for a while.
@@ -11,6 +11,7 @@ pub mod bundle;
 pub mod client;
 pub mod grubenv;
 pub mod health;
+pub mod install;
 pub mod machine;
 pub mod plan;
 pub mod role;

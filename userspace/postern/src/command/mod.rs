@@ -7,6 +7,7 @@ pub mod account;
 pub mod client;
 pub mod cluster;
 pub mod edge;
+pub mod install;
 pub mod journey;
 pub mod os;
 pub mod output;

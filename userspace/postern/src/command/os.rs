@@ -62,12 +62,18 @@ pub enum Verb {
     PowerOff,
     /// Settings of this slot, and the kept machine.toml, before anybody reads them (its unit runs this)
     Start,
+    /// Install from the medium that this system was started from: asks, or follows an answer file (its unit runs this)
+    Install {
+        /// Print what this postern-install.toml would do: disk, losses, steps; nothing is written
+        #[arg(long, value_name = "FILE")]
+        dry_run: Option<PathBuf>,
+    },
 }
 
 impl Verb {
     /// Needs nobody to answer.
     pub fn is_local(&self) -> bool {
-        matches!(self, Self::Plan { .. } | Self::Start)
+        matches!(self, Self::Plan { .. } | Self::Start | Self::Install { .. })
     }
 }
 
@@ -80,6 +86,7 @@ pub fn local(verb: &Verb) -> Result<(), CommandError> {
             Ok(())
         }
         Verb::Start => start(),
+        Verb::Install { dry_run } => super::install::run(dry_run.as_deref()),
         _ => Err(CommandError::Usage("this asks the role os".into())),
     }
 }
