@@ -10,5 +10,6 @@ pub mod grubenv;
 pub mod health;
 pub mod machine;
 pub mod plan;
+pub mod seed;
 pub mod setup;
 pub mod slots;
