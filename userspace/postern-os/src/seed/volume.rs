@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
 use super::network::Card;
-use super::{BadSeed, Files, LARGEST_FILE, NAMES, OVF_ENVIRONMENT, tree};
+use super::{BadSeed, Files, LARGEST_FILE, NAMES, OVF_ENVIRONMENT, Seed, tree};
 
 /// Meanwhile.
 const MOUNTED_AT: &str = "/run/postern-seed";
@@ -97,6 +97,32 @@ pub fn attached(sys: &Path, dev: &Path) -> io::Result<Vec<Volume>> {
         found.push((name, Volume { device, file_system, label }));
     }
     Ok(found.into_iter().map(|(_, volume)| volume).collect())
+}
+
+/// Where a seed came from, and why it was not taken.
+#[derive(Debug, thiserror::Error)]
+#[error("{source_words}: {why}")]
+pub struct Refusal {
+    pub source_words: String,
+    pub why: BadSeed,
+}
+
+/// Looks through the attached media, and reads the first seed that somebody filled in. `None`: there is none.
+///
+/// # Errors
+/// When there is one that cannot be taken. Another medium is not tried then: its author would never hear of it.
+pub fn find(cards: &[Card]) -> Result<Option<(String, Seed)>, Refusal> {
+    let media =
+        attached(Path::new("/sys/class/block"), Path::new("/dev")).map_err(|e| BadSeed::File("/sys/class/block".into(), e.to_string()));
+    let volumes = media.and_then(chosen).map_err(|why| Refusal { source_words: "attached media".into(), why })?;
+    for volume in volumes {
+        let refused = |why| Refusal { source_words: volume.describe(), why };
+        let Some(files) = volume.read().map_err(refused)? else { continue };
+        if let Some(seed) = Seed::read(&files, cards).map_err(refused)? {
+            return Ok(Some((volume.describe(), seed)));
+        }
+    }
+    Ok(None)
 }
 
 /// What is read: the one volume of NoCloud, else every CD that may carry an OVF environment.
