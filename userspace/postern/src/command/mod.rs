@@ -13,6 +13,7 @@ pub mod output;
 pub mod quarantine;
 pub mod queue;
 pub mod sandbox;
+pub mod seed;
 pub mod settings;
 pub mod setup;
 pub mod status;

@@ -20,6 +20,7 @@ use postern_os::slots::{Slot, Slots, State};
 
 use super::client::{CommandError, Node};
 use super::output::{self, list, string};
+use super::seed;
 
 /// Until everything works, at the most. What takes longer is no good boot.
 const START: Duration = Duration::from_secs(180);
@@ -28,9 +29,9 @@ const PROBATION: Duration = Duration::from_secs(120);
 const LOOK: Duration = Duration::from_millis(100);
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 /// The folder of the data partition that is the appliance's own.
-const DATA: &str = "/var/lib/postern-os";
+pub const DATA: &str = "/var/lib/postern-os";
 /// The settings of the machine itself, below it.
-const MACHINE: &str = "machine.toml";
+pub const MACHINE: &str = "machine.toml";
 /// Left by the node when it made the first admin.
 const FIRST_PASSWORD: &str = "/var/lib/postern/initial-password";
 /// The partition of the boot loader, by its number on the disk of the data partition, and where it is mounted meanwhile.
@@ -51,12 +52,26 @@ pub enum Verb {
     Apply { file: PathBuf },
     /// Render the kept machine.toml (its unit runs this before the network is there)
     Start,
+    /// Show what a seed would do at a first boot: a folder with user-data, meta-data and network-config, or one such file
+    Seed {
+        path: PathBuf,
+        /// A seed is only ever taken by the first boot itself
+        #[arg(long)]
+        check: bool,
+        /// A network card of the machine that the seed is for, as NAME=MAC; without any: those of this machine
+        #[arg(long, value_parser = seed::card)]
+        card: Vec<postern_os::seed::network::Card>,
+    },
+    /// Take the seed of an attached medium on a machine that was never set up (its unit runs this before the network is there)
+    TakeSeed,
+    /// Tell the node its part of the seed (its unit runs this)
+    FinishSeed,
 }
 
 impl Verb {
     /// Needs no node.
     pub fn is_local(&self) -> bool {
-        !matches!(self, Self::Status | Self::Watch)
+        !matches!(self, Self::Status | Self::Watch | Self::FinishSeed)
     }
 }
 
@@ -64,6 +79,7 @@ pub async fn run(node: &Node, verb: Verb) -> Result<(), CommandError> {
     match verb {
         Verb::Status => status(node).await,
         Verb::Watch => watch(node).await,
+        Verb::FinishSeed => seed::finish(node).await,
         local_verb => local(&local_verb),
     }
 }
@@ -87,7 +103,10 @@ pub fn local(verb: &Verb) -> Result<(), CommandError> {
             output::text(&format!("slot {} is good and wanted", slots.wanted()));
             Ok(())
         }
-        Verb::Status | Verb::Watch => Err(CommandError::Usage("this asks the node".into())),
+        Verb::Seed { check: false, .. } => Err(CommandError::Usage("add --check: only the first boot itself takes a seed".into())),
+        Verb::Seed { path, card, .. } => seed::check(path, card.clone()),
+        Verb::TakeSeed => seed::take(),
+        Verb::Status | Verb::Watch | Verb::FinishSeed => Err(CommandError::Usage("this asks the node".into())),
     }
 }
 
@@ -130,7 +149,7 @@ fn machine(file: &Path) -> Result<Machine, CommandError> {
     Machine::parse(&text).map_err(failed)
 }
 
-fn failed(error: impl std::fmt::Display) -> CommandError {
+pub fn failed(error: impl std::fmt::Display) -> CommandError {
     CommandError::Local(std::io::Error::other(error.to_string()))
 }
 
@@ -183,6 +202,7 @@ pub async fn status(node: &Node) -> Result<(), CommandError> {
     output::facts(&[
         ("medium", report.medium.to_string()),
         ("data", report.data.clone()),
+        ("set up", seed::how_set_up()),
         ("slot a", tries(Slot::A)),
         ("slot b", tries(Slot::B)),
         ("health", health.as_ref().map_or_else(Clone::clone, |_| "good".to_owned())),
@@ -196,12 +216,13 @@ async fn watch(node: &Node) -> Result<(), CommandError> {
     let began = Instant::now();
     let good = loop {
         match health(node).await {
-            Ok(good) => break good,
+            // Ready means that what a seed said is in force, too; but what the node refuses is no reason to call the boot a bad one.
+            Ok(good) if !seed::is_pending() || began.elapsed() > START => break good,
             Err(why) if began.elapsed() > START => {
                 say(&format!("POSTERN NOT READY {why}"));
                 return Err(failed(why));
             }
-            Err(_) => tokio::time::sleep(LOOK).await,
+            Ok(_) | Err(_) => tokio::time::sleep(LOOK).await,
         }
     };
     say(&ready_line(&report, &good));
@@ -265,7 +286,7 @@ async fn first_login(node: &Node) -> Option<String> {
 }
 
 /// On every console: serial lines and screens see the same.
-fn say(line: &str) {
+pub fn say(line: &str) {
     for console in ["/dev/console", "/dev/tty1"] {
         if let Ok(mut out) = File::options().write(true).open(console) {
             let _ = out.write_all(format!("\r\n{line}\r\n").as_bytes());
