@@ -167,6 +167,14 @@ mod tests {
         describe(&disk, scratch.path(), "postern", "1.0", 16 << 30).unwrap();
         let ovf = fs::read_to_string(scratch.path().join("postern.ovf")).unwrap();
         assert!(ovf.contains(&format!("ovf:size=\"{}\"", content.len())) && ovf.contains("ovf:capacity=\"16\""));
+        // Each item has a number of its own, and its parent is there; the properties' prefix is declared.
+        let all = |tag: &str| -> Vec<String> {
+            ovf.split(&format!("<rasd:{tag}>")).skip(1).map(|rest| rest.split('<').next().unwrap_or_default().to_owned()).collect()
+        };
+        let (ids, parents) = (all("InstanceID"), all("Parent"));
+        assert_eq!(ids, ["1", "2", "3", "4", "5", "6", "7"]);
+        assert!(parents.iter().all(|p| ids.contains(p)), "{parents:?}");
+        assert!(ovf.contains("ovf:transport=\"iso com.vmware.guestInfo\"") && ovf.matches("<Property ovf:key=").count() >= 11);
         let manifest = fs::read_to_string(scratch.path().join("postern.mf")).unwrap();
         assert!(manifest.contains(&format!("SHA256(postern-disk1.vmdk)= {}", inputs::file(&disk).unwrap())), "{manifest}");
         let settled = fs::read(&disk).unwrap();

@@ -107,7 +107,7 @@ const EXPOSURE: &[(&str, u32, &str)] = &[
     ("postern-node.service", 25, "no capability, no device, no write beyond its data"),
     ("postern-edge.service", 45, "bpf() and CAP_NET_ADMIN are its work, and XDP acts on the machine's own network"),
     ("postern-os.service", 45, "writes /etc and names the host, before anything else runs"),
-    ("postern-seed.service", 45, "mounts attached media for a moment, writes /etc and names the host and its cards, at the first boot only"),
+    ("postern-seed.service", 45, "mounts attached media for a moment and writes /etc, at the first boot only"),
     ("postern-seed-node.service", 25, "reads and writes one folder, and asks the node"),
     ("postern-setup@.service", 45, "does what root may do about the machine, for who has its console"),
     ("postern-ready.service", 45, "mounts the boot loader's partition to give the slot its tries back"),

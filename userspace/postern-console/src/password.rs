@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
-use argon2::{Algorithm, Argon2, Params};
 use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
+use argon2::{Algorithm, Argon2, Params};
 use lru::LruCache;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;

@@ -157,7 +157,11 @@ impl Volume {
         let failed = |what: &str, e: &dyn std::fmt::Display| BadSeed::File(self.device.display().to_string(), format!("{what}: {e}"));
         fs::create_dir_all(MOUNTED_AT).map_err(|e| failed(MOUNTED_AT, &e))?;
         let flags = MsFlags::MS_RDONLY | MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-        mount(Some(&self.device), MOUNTED_AT, Some(self.file_system.name()), flags, None::<&str>).map_err(|e| failed("mount", &e))?;
+        match mount(Some(&self.device), MOUNTED_AT, Some(self.file_system.name()), flags, None::<&str>) {
+            // Some other CD that is none of ours to complain about.
+            Err(_) if !self.is_no_cloud() => return Ok(None),
+            mounted => mounted.map_err(|e| failed("mount", &e))?,
+        }
         let files = folder(Path::new(MOUNTED_AT));
         umount2(MOUNTED_AT, MntFlags::MNT_DETACH).map_err(|e| failed("unmount", &e))?;
         let mut files = files?;
