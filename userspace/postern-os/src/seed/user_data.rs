@@ -95,9 +95,11 @@ pub fn user(text: &str) -> Result<User, BadSeed> {
         }
     }
     let table = root.table(&KNOWN)?;
-    let mut user = User::default();
-    user.hostname = table.text("fqdn")?.or(table.text("hostname")?).map(str::to_owned);
-    user.time_zone = table.text("timezone")?.filter(|zone| *zone != "UTC").unwrap_or_default().to_owned();
+    let mut user = User {
+        hostname: table.text("fqdn")?.or(table.text("hostname")?).map(str::to_owned),
+        time_zone: table.text("timezone")?.filter(|zone| *zone != "UTC").unwrap_or_default().to_owned(),
+        ..User::default()
+    };
     if let Some(at) = table.get("ntp") {
         user.time_servers = ntp(&at)?;
     }
