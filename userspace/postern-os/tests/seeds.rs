@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use postern_os::machine::Machine;
 use postern_os::seed::network::Card;
@@ -70,6 +71,24 @@ fn bad_seeds_are_told_what_is_wrong() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What people copy must be taken.
+#[test]
+fn the_example_of_the_manual_is_a_good_seed() {
+    let manual = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/how-to/appliance.md")).unwrap();
+    let section = manual.split("### A complete example").nth(1).unwrap().split("\n### ").next().unwrap();
+    let mut files = Files::new();
+    for part in section.split("```yaml\n").collect::<Vec<_>>().windows(2) {
+        // The name stands in backticks on the line before the block.
+        let name = part[0].rsplit("\n`").next().unwrap().split('`').next().unwrap();
+        files.insert(name.to_owned(), part[1].split("```").next().unwrap().into());
+    }
+    assert_eq!(files.keys().collect::<Vec<_>>(), ["meta-data", "network-config", "user-data"]);
+    let card = Card { name: "eth0".into(), mac: "52:54:00:12:34:56".into() };
+    let seed = Seed::read(&files, &[card]).unwrap_or_else(|e| panic!("{e}")).unwrap();
+    assert_eq!((seed.machine.hostname.as_str(), seed.node.domains.len(), seed.node.settings.len()), ("mx1.example.org", 2, 3));
+    assert!(seed.remarks.is_empty(), "{:?}", seed.remarks);
 }
 
 #[test]
@@ -142,11 +161,11 @@ fn what_would_be_done_is_shown_without_secrets() {
 }
 
 /// Every file of every seed, to be changed here and there.
-fn samples() -> Vec<(String, Vec<u8>)> {
+static SAMPLES: LazyLock<Vec<(String, Vec<u8>)>> = LazyLock::new(|| {
     let of_good = folders("seeds").into_iter().map(|f| f.join("seed"));
     let all = of_good.chain(folders("bad-seeds")).flat_map(|folder| volume::folder(&folder).unwrap());
     all.filter(|(_, octets)| octets.len() < 4096).collect()
-}
+});
 
 fn must_not_panic(files: &Files) {
     if let Err(e) = Seed::read(files, &cards()) {
@@ -164,8 +183,7 @@ proptest! {
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0..3u8), 0..6),
         other in any::<prop::sample::Index>(),
     ) {
-        let samples = samples();
-        let (name, mut octets) = which.get(&samples).clone();
+        let (name, mut octets) = which.get(&SAMPLES[..]).clone();
         for (at, octet, how) in changes {
             let at = at.index(octets.len() + 1);
             match how {
@@ -174,7 +192,7 @@ proptest! {
                 _ => octets.insert(at, octet),
             }
         }
-        must_not_panic(&Files::from([other.get(&samples).clone(), (name, octets)]));
+        must_not_panic(&Files::from([other.get(&SAMPLES[..]).clone(), (name, octets)]));
     }
 
     #[test]

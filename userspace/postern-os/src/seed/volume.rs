@@ -164,6 +164,7 @@ impl Volume {
         }
         let files = folder(Path::new(MOUNTED_AT));
         umount2(MOUNTED_AT, MntFlags::MNT_DETACH).map_err(|e| failed("unmount", &e))?;
+        let _ = fs::remove_dir(MOUNTED_AT);
         let mut files = files?;
         if !self.is_no_cloud() {
             files.retain(|name, _| name == OVF_ENVIRONMENT);
