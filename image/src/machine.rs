@@ -51,6 +51,8 @@ pub struct Options {
     pub forwarded: Vec<u16>,
     /// The model of the network card, as QEMU names it.
     pub card: &'static str,
+    /// An ISO in a drive of its own: what a first boot takes.
+    pub seed: Option<PathBuf>,
 }
 
 impl Options {
@@ -58,7 +60,7 @@ impl Options {
         let forwarded = vec![25, 26, 8443];
         // Several queues: without them virtio-net takes no XDP program in the driver.
         let card = "virtio-net-pci,mq=on,vectors=10";
-        Self { firmware, medium: Medium::Disk(image.to_owned()), memory_mib: 1024, cpus: 2, forwarded, card }
+        Self { firmware, medium: Medium::Disk(image.to_owned()), memory_mib: 1024, cpus: 2, forwarded, card, seed: None }
     }
 }
 
@@ -227,6 +229,10 @@ pub fn arguments(options: &Options, folder: &Path, ports: &[(u16, u16)]) -> anyh
         ]);
     }
     words.extend(drives(&options.medium, folder));
+    if let Some(iso) = &options.seed {
+        words.extend(["-drive".into(), format!("if=none,id=seed,media=cdrom,format=raw,readonly=on,file={}", iso.display())]);
+        words.extend(["-device".into(), "ide-cd,drive=seed".into()]);
+    }
     let forwards: String = ports.iter().map(|(guest, host)| format!(",hostfwd=tcp:127.0.0.1:{host}-:{guest}")).collect();
     words.extend(["-netdev".into(), format!("user,id=net,ipv6=off{forwards}")]);
     words.extend(["-device".into(), format!("{},netdev=net", options.card)]);

@@ -69,6 +69,9 @@ enum What {
         secure_boot: bool,
         #[arg(long)]
         iso: bool,
+        /// An ISO that a first boot takes its answers from (docs/how-to/appliance.md)
+        #[arg(long, value_name = "ISO")]
+        seed: Option<PathBuf>,
         #[arg(long, default_value_t = 1024, value_name = "MIB")]
         memory: u32,
         /// Keep the disk in this folder, and start with it the next time
@@ -103,7 +106,7 @@ fn main() -> anyhow::Result<()> {
             println!("{} packages", lock.packages.len());
             Ok(())
         }
-        What::Vm { folder, uefi, secure_boot, iso, memory, keep } => {
+        What::Vm { folder, uefi, secure_boot, iso, seed, memory, keep } => {
             let firmware = match (uefi, secure_boot) {
                 (_, true) => Firmware::SecureBoot,
                 (true, false) => Firmware::Uefi,
@@ -112,6 +115,7 @@ fn main() -> anyhow::Result<()> {
             let artefact = |ending: &str| folder.join(format!("postern-{}.{ending}", env!("CARGO_PKG_VERSION")));
             let mut options = Options::disk(&artefact("qcow2"), firmware);
             options.memory_mib = memory;
+            options.seed = seed;
             if iso {
                 options.medium = Medium::Cd(artefact("iso"));
             }

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, ensure};
-use postern_os::bundle::{Content, Manifest, PRODUCT};
+use postern_os::manifest::{Content, Manifest, PRODUCT};
 
 use crate::inputs;
 

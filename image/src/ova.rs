@@ -12,6 +12,8 @@ use crate::inputs;
 /// A streamOptimized VMDK has its descriptor, as text, in the sectors behind the header.
 const DESCRIPTOR: u64 = 512;
 const DESCRIPTOR_SIZE: usize = 20 * 512;
+/// What an importer asks for; the appliance reads it at its first boot (docs/adr/0029). A test of postern-os holds both together.
+const PROPERTIES: &str = include_str!("../ovf-properties.xml");
 
 /// Gives a VMDK a constant content identifier: qemu-img draws it by lot. It only matters to chains of disks.
 ///
@@ -67,7 +69,7 @@ fn ovf(file: &str, size: u64, name: &str, version: &str, capacity: u64) -> Strin
     <OperatingSystemSection ovf:id="96" vmw:osType="debian12_64Guest">
       <Info>Debian GNU/Linux 12 (64-bit)</Info>
     </OperatingSystemSection>
-    <VirtualHardwareSection ovf:transport="com.vmware.guestInfo">
+    <VirtualHardwareSection ovf:transport="iso com.vmware.guestInfo">
       <Info>2 CPUs, 2 GiB</Info>
       <System>
         <vssd:ElementName>Virtual Hardware Family</vssd:ElementName>
@@ -116,14 +118,32 @@ fn ovf(file: &str, size: u64, name: &str, version: &str, capacity: u64) -> Strin
         <rasd:ResourceSubType>VmxNet3</rasd:ResourceSubType>
         <rasd:ResourceType>10</rasd:ResourceType>
       </Item>
+      <Item>
+        <rasd:Address>0</rasd:Address>
+        <rasd:Description>SATA controller</rasd:Description>
+        <rasd:ElementName>SATA controller 0</rasd:ElementName>
+        <rasd:InstanceID>6</rasd:InstanceID>
+        <rasd:ResourceSubType>vmware.sata.ahci</rasd:ResourceSubType>
+        <rasd:ResourceType>20</rasd:ResourceType>
+      </Item>
+      <Item>
+        <rasd:AddressOnParent>0</rasd:AddressOnParent>
+        <rasd:AutomaticAllocation>false</rasd:AutomaticAllocation>
+        <rasd:Description>Where the importer puts the properties (transport iso)</rasd:Description>
+        <rasd:ElementName>CD drive 1</rasd:ElementName>
+        <rasd:InstanceID>7</rasd:InstanceID>
+        <rasd:Parent>6</rasd:Parent>
+        <rasd:ResourceSubType>vmware.cdrom.remotepassthrough</rasd:ResourceSubType>
+        <rasd:ResourceType>15</rasd:ResourceType>
+      </Item>
       <vmw:Config ovf:required="false" vmw:key="firmware" vmw:value="efi"/>
       <vmw:Config ovf:required="false" vmw:key="bootOptions.efiSecureBootEnabled" vmw:value="true"/>
     </VirtualHardwareSection>
-    <ProductSection>
-      <Info>The product</Info>
+    <ProductSection ovf:class="postern">
+      <Info>The product, and what may be said about its first boot</Info>
       <Product>Postern</Product>
       <Version>{version}</Version>
-    </ProductSection>
+{PROPERTIES}    </ProductSection>
   </VirtualSystem>
 </Envelope>
 "#
@@ -147,6 +167,14 @@ mod tests {
         describe(&disk, scratch.path(), "postern", "1.0", 16 << 30).unwrap();
         let ovf = fs::read_to_string(scratch.path().join("postern.ovf")).unwrap();
         assert!(ovf.contains(&format!("ovf:size=\"{}\"", content.len())) && ovf.contains("ovf:capacity=\"16\""));
+        // Each item has a number of its own, and its parent is there; the properties' prefix is declared.
+        let all = |tag: &str| -> Vec<String> {
+            ovf.split(&format!("<rasd:{tag}>")).skip(1).map(|rest| rest.split('<').next().unwrap_or_default().to_owned()).collect()
+        };
+        let (ids, parents) = (all("InstanceID"), all("Parent"));
+        assert_eq!(ids, ["1", "2", "3", "4", "5", "6", "7"]);
+        assert!(parents.iter().all(|p| ids.contains(p)), "{parents:?}");
+        assert!(ovf.contains("ovf:transport=\"iso com.vmware.guestInfo\"") && ovf.matches("<Property ovf:key=").count() >= 11);
         let manifest = fs::read_to_string(scratch.path().join("postern.mf")).unwrap();
         assert!(manifest.contains(&format!("SHA256(postern-disk1.vmdk)= {}", inputs::file(&disk).unwrap())), "{manifest}");
         let settled = fs::read(&disk).unwrap();

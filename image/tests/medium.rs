@@ -47,7 +47,7 @@ fn the_iso_brings_along_what_a_disk_will_hold() {
     }
     let scratch = tempfile::tempdir().unwrap();
     let at = |name: &str| scratch.path().join(name);
-    for name in ["postern", "init"] {
+    for name in ["postern", "cell", "init"] {
         fs::write(at(name), name).unwrap();
     }
     manifest::development_key(&at("key")).unwrap();
@@ -57,6 +57,7 @@ fn the_iso_brings_along_what_a_disk_will_hold() {
         cargo_lock: folder.join("../Cargo.lock"),
         folder: folder.clone(),
         postern: at("postern"),
+        cell: at("cell"),
         init: at("init"),
         key: at("key"),
         version: "1.2.3".into(),

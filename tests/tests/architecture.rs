@@ -43,6 +43,8 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("noq-udp", &["postern-link"]),
     ("n0-watcher", &["postern-link"]),
     ("automerge", &["postern-document"]),
+    ("serde-saphyr", &["postern-os"]),
+    ("roxmltree", &["postern-os"]),
 ];
 
 const LONGEST_FILE: usize = 800;

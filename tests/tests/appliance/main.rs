@@ -10,6 +10,7 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -151,6 +152,59 @@ fn bios_wizard_mail_ban_and_power_cut() {
         accepted.iter().filter(|s| !taken.iter().any(|m| m.data.contains(s.as_str()))).cloned().collect::<Vec<_>>()
     };
     wait_until("every accepted mail", LIMIT, || lost().is_empty()).unwrap_or_else(|e| panic!("{e}: lost {:?}", lost()));
+    drop(machine);
+}
+
+/// A NoCloud medium with these files.
+fn seed(folder: &Path, name: &str, user_data: &str, network: &str) -> PathBuf {
+    let (files, iso) = (folder.join(name), folder.join(format!("{name}.iso")));
+    fs::create_dir_all(&files).unwrap();
+    for (file, text) in [("meta-data", "instance-id: test\n"), ("user-data", user_data), ("network-config", network)] {
+        fs::write(files.join(file), text).unwrap();
+    }
+    let made = Command::new("xorriso").args(["-as", "mkisofs", "-V", "cidata", "-R", "-J", "-o"]).arg(&iso).arg(&files).output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    iso
+}
+
+/// Nobody types anything: the card gets its new name and is guarded by it, the password and the domain are in force when it is ready.
+/// A seed with a mistake is refused in words, and the wizard asks.
+#[test]
+fn a_seed_answers_every_question() {
+    let (folder, _alone) = or_skip!();
+    let (scratch, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let image = artefact(&folder, ".qcow2").unwrap();
+    let user_data = "#cloud-config\nfqdn: mx1.example.org\ntimezone: Europe/Berlin\npostern:\n  admin: {password: correct horse battery}\n  \
+                     domains: [{name: seeded.example, backends: [\"10.0.2.2:2525\"]}]\n  settings: {greylist.enabled: false}\n";
+    // The address that QEMU gives its first card.
+    let network = "version: 2\nethernets:\n  card: {match: {macaddress: \"52:54:00:12:34:56\"}, set-name: outside, dhcp4: true}\n";
+    let iso = seed(scratch.path(), "good", user_data, network);
+    let mut options = Options { seed: Some(iso), ..Options::disk(&image, Firmware::Bios) };
+    let (machine, ready) = started(&options, scratch.path()).unwrap();
+    assert_eq!(["data", "xdp", "cycles"].map(|n| ready.get(n).to_owned()), ["made", "outside:native", "0"]);
+    let said = machine.serial.text();
+    assert!(said.contains("POSTERN SEED TAKEN NoCloud volume on /dev/sr0"), "{said}");
+    assert!(!said.contains("Press Enter to set this machine up") && !said.contains("First login"), "{said}");
+    let console = Console::log_in(&machine, "correct horse battery").unwrap();
+    let settings = console.call("GET", "/settings", &[], "").unwrap();
+    assert_eq!(settings["settings"]["domains"][0]["name"], "seeded.example");
+    assert_eq!(
+        (&settings["settings"]["greylist"]["enabled"], &settings["settings"]["edge"]["interfaces"]),
+        (&json!(false), &json!(["outside"]))
+    );
+    machine.cut_power().unwrap();
+
+    // It was set up: another seed in the drive is not looked at any more.
+    options.seed = Some(seed(scratch.path(), "second", "#cloud-config\nfqdn: mx2.example.org\n", ""));
+    let (machine, again) = started(&options, scratch.path()).unwrap();
+    assert_eq!((again.get("data"), again.get("xdp")), ("kept", "outside:native"));
+    assert!(!machine.serial.text().contains("POSTERN SEED"), "{}", machine.serial.text());
+    drop(machine);
+
+    options.seed = Some(seed(other.path(), "bad", "#cloud-config\nfqnd: mx1.example.org\n", ""));
+    let mut machine = Machine::start(&options, other.path()).unwrap();
+    machine.serial.expect("POSTERN SEED REFUSED NoCloud volume on /dev/sr0: user-data: fqnd: this is not known here", BOOT).unwrap();
+    machine.serial.expect("Press Enter to set this machine up", BOOT).unwrap();
     drop(machine);
 }
 

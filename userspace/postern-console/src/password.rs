@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
-use argon2::Argon2;
 use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
+use argon2::{Algorithm, Argon2, Params};
 use lru::LruCache;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
@@ -102,6 +102,20 @@ pub fn hash(password: &str) -> Result<String, PasswordError> {
     Ok(hash.to_string())
 }
 
+/// A login must not cost more than the node has to spare.
+const MOST_MEMORY_KIB: u32 = 64 << 10;
+const MOST_PASSES: u32 = 10;
+
+/// Whether a text is a hash that [`Gate::verify`] can hold a password against: argon2id as a PHC string, of bounded cost.
+pub fn is_usable_hash(text: &str) -> bool {
+    let Ok(hash) = PasswordHash::new(text) else { return false };
+    let is_cheap = |costs: Params| costs.m_cost() <= MOST_MEMORY_KIB && costs.t_cost() <= MOST_PASSES;
+    hash.algorithm == Algorithm::Argon2id.ident()
+        && hash.salt.is_some()
+        && hash.hash.is_some()
+        && Params::try_from(&hash).is_ok_and(is_cheap)
+}
+
 /// A secret of 160 bits that can be typed: lower-case base 32.
 pub fn random_secret() -> String {
     data_encoding::BASE32_NOPAD.encode(&rand::random::<[u8; 20]>()).to_lowercase()
@@ -132,6 +146,16 @@ mod tests {
         assert!(!gate.verify("wrong".into(), Some(hash)).await.unwrap());
         assert!(!gate.verify("correct horse battery".into(), None).await.unwrap());
         assert!(PasswordHash::new(DECOY).is_ok(), "the decoy must cost as much as a real hash");
+    }
+
+    #[test]
+    fn hashes_from_elsewhere_are_argon2id_and_cheap() {
+        assert!(is_usable_hash(DECOY) && is_usable_hash(&hash("correct horse battery").unwrap()));
+        let dear = DECOY.replace("m=19456", "m=4000000");
+        let other = DECOY.replace("argon2id", "argon2i");
+        for bad in ["", "correct horse battery", "$5$rounds=5000$salt$hash", "$argon2id$v=19$m=19456,t=2,p=1", &dear, &other] {
+            assert!(!is_usable_hash(bad), "{bad}");
+        }
     }
 
     #[test]

@@ -69,6 +69,9 @@ pub struct OsStatus {
     pub data: String,
     /// `bios`, `uefi`, `secure-boot`.
     pub firmware: String,
+    /// Which way the machine was set up.
+    #[serde(default)]
+    pub set_up: String,
     /// Empty on a live system.
     pub slots: Vec<SlotStatus>,
     /// What does not work; none: everything does.

@@ -2,44 +2,23 @@
 //! this order. The manifest is signed by Ed25519 (RFC 8032) and holds the hashes of the images, so that who believes the signature
 //! needs to believe nothing else in the file.
 
-use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use aws_lc_rs::digest::{Context, SHA256};
 use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
-use data_encoding::{BASE64, HEXLOWER};
+use data_encoding::BASE64;
 use semver::Version;
 use serde::{Deserialize, Serialize};
 
-pub const PRODUCT: &str = "postern";
-/// Read and hashed at a time.
-pub const PIECE: usize = 1 << 20;
+use crate::manifest::{Hash, Manifest, PIECE, PRODUCT};
+
 /// A manifest is some hundred octets.
 const LONGEST_MANIFEST: u64 = 64 << 10;
 const MEMBERS: [&str; 4] = ["manifest.json", "manifest.sig", "boot.img", "root.img"];
 /// What stands before the 32 octets of an Ed25519 key in a SubjectPublicKeyInfo (RFC 8410 §4).
 const ED25519_INFO: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
-
-/// What a build gave, with hashes.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Manifest {
-    /// Another product's update is not for us, whoever signed it.
-    pub product: String,
-    pub version: String,
-    pub files: BTreeMap<String, Content>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Content {
-    pub size: u64,
-    /// 64 hexadecimal digits.
-    pub sha256: String,
-}
 
 #[derive(Debug, thiserror::Error)]
 pub enum BadBundle {
@@ -190,39 +169,6 @@ impl Bundle {
             }
         }
         Ok(())
-    }
-}
-
-/// SHA-256, as the manifest writes it.
-pub struct Hash(Context);
-
-impl Default for Hash {
-    fn default() -> Self {
-        Self(Context::new(&SHA256))
-    }
-}
-
-impl Hash {
-    pub fn feed(&mut self, piece: &[u8]) {
-        self.0.update(piece);
-    }
-
-    pub fn end(self) -> String {
-        HEXLOWER.encode(self.0.finish().as_ref())
-    }
-
-    /// # Errors
-    /// What reading says.
-    pub fn of(mut from: impl Read, size: u64, mut done: impl FnMut(u64)) -> io::Result<String> {
-        let (mut hash, mut buffer, mut left) = (Self::default(), vec![0; PIECE], size);
-        while left > 0 {
-            let piece = &mut buffer[..PIECE.min(usize::try_from(left).unwrap_or(PIECE))];
-            from.read_exact(piece)?;
-            hash.feed(piece);
-            done(piece.len() as u64);
-            left -= piece.len() as u64;
-        }
-        Ok(hash.end())
     }
 }
 

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 use serde::{Deserialize, Serialize};
 
-use crate::bundle::{BadBundle, Bundle, Hash, Image};
+use crate::bundle::{BadBundle, Bundle, Image};
+use crate::manifest::Hash;
 
 /// How far it is: each stage goes over all octets of both images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

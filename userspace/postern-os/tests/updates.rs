@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use data_encoding::{BASE64, HEXLOWER};
-use postern_os::bundle::{BadBundle, Bundle, Direction, Hash};
+use postern_os::bundle::{BadBundle, Bundle, Direction};
+use postern_os::manifest::Hash;
 use postern_os::update::{self, Stage, Target};
 use serde_json::json;
 

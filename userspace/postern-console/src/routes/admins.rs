@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use crate::caller::Caller;
 use crate::input::{Input, Named};
-use crate::password::random_secret;
+use crate::password::{self, random_secret};
 use crate::problem::{Answer, Problem};
 use crate::routes::session::check_strength;
 use crate::state::{Console, now};
@@ -41,6 +41,8 @@ pub struct NewAdmin {
 pub struct SetPassword {
     /// Left out: one is made and returned once.
     password: Option<String>,
+    /// Instead of a password: its argon2id hash as a PHC string, of at most m=65536 and t=10.
+    password_hash: Option<String>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -80,15 +82,25 @@ pub async fn add(State(console): State<Console>, caller: Caller, Input(new): Inp
 
 /// Set somebody's password. All logins of that admin end.
 #[utoipa::path(put, path = "/admins/{name}/password", tag = "admins", params(("name" = String, Path)), request_body = SetPassword,
-    responses((status = 200, body = MadePassword), (status = 404, body = Problem)))]
+    responses((status = 200, body = MadePassword), (status = 404, body = Problem), (status = 422, body = Problem)))]
 pub async fn set_password(
     State(console): State<Console>,
     caller: Caller,
     Named(name): Named<String>,
     Input(new): Input<SetPassword>,
 ) -> Answer<Json<MadePassword>> {
-    let (password, made) = given_or_made(new.password)?;
-    let hash = console.gate.hash(password).await?;
+    let (hash, made) = match (new.password, new.password_hash) {
+        (None, Some(hash)) if password::is_usable_hash(&hash) => (hash, None),
+        (_, Some(_)) => {
+            let title = "The password is not taken";
+            let detail = "password_hash is an argon2id hash as a PHC string, of at most m=65536 and t=10, and stands without password";
+            return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "bad-hash", title, detail));
+        }
+        (given, None) => {
+            let (password, made) = given_or_made(given)?;
+            (console.gate.hash(password).await?, made)
+        }
+    };
     if !console.state().database.admins().set_password(&name, &hash, made.is_some(), None).await? {
         return Err(Problem::not_found(format!("there is no admin `{name}`")));
     }

@@ -3,8 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
+use aws_lc_rs::digest::{SHA256, digest};
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid};
 
 use super::contents::Contents;
@@ -53,7 +53,8 @@ pub struct Answers {
     /// machine.toml, checked.
     pub machine: Option<String>,
     /// Of the file as it is.
-    digest: [u8; 32],
+    /// SHA-256 of the file.
+    digest: Vec<u8>,
 }
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -101,7 +102,7 @@ impl Answers {
                 Some(text)
             }
         };
-        Ok(Self { disk: file.disk, intent, then: file.then, machine, digest: Sha256::digest(text).into() })
+        Ok(Self { disk: file.disk, intent, then: file.then, machine, digest: digest(&SHA256, text.as_bytes()).as_ref().to_vec() })
     }
 
     /// The disk that is meant, whether or not it can be written to.
@@ -141,8 +142,8 @@ impl Answers {
     /// The GUID that a disk has once these answers installed it (RFC 9562 §5.8). A machine that starts the medium again, with the
     /// same answers, knows by it that its work is done.
     pub fn guid(&self, disk: &Disk) -> Uuid {
-        let hash = Sha256::new().chain_update(b"postern answers").chain_update(self.digest).chain_update(&disk.serial).finalize();
-        Builder::from_custom_bytes(hash.first_chunk().copied().unwrap_or_default()).into_uuid()
+        let named = [b"postern answers", &self.digest[..], disk.serial.as_bytes()].concat();
+        Builder::from_custom_bytes(digest(&SHA256, &named).as_ref().first_chunk().copied().unwrap_or_default()).into_uuid()
     }
 
     pub fn wanted<'a>(&'a self, disk: &Disk, fresh: &'a mut dyn FnMut() -> Uuid) -> Wanted<'a> {

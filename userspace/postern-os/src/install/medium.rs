@@ -1,17 +1,15 @@
 //! What the medium brings along: the images, where they go, and what their octets must be. The builder writes it (`iso` in
 //! `image/src/recipe.rs`), and the hashes are of what shall lie on the disk, not of how it is packed.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use ruzstd::decoding::StreamingDecoder;
-use serde::Deserialize;
-use sha2::{Digest, Sha256};
 
 use super::gpt::{CODE, SECTOR};
 use super::layout::{BadLayout, Layout};
+use crate::manifest::{Content, Hash, Manifest, PIECE, PRODUCT};
 
 /// The folder on the medium.
 pub const FOLDER: &str = "live";
@@ -20,25 +18,8 @@ const SCRIPT: &str = "partitions.sfdisk";
 const BOOT_CODE: &str = "boot-code.img";
 /// An image, and its partition. The boot loader's are first: what is missing longest is what starts the machine.
 pub const IMAGES: [(&str, &str); 4] = [("bios.img", "bios"), ("esp.img", "esp"), ("boot.img", "boot-a"), ("root.img", "root-a")];
-const PRODUCT: &str = "postern";
-const CHUNK: usize = 1 << 20;
 /// A manifest or a script: some kilobytes.
 const LONGEST_TEXT: u64 = 1 << 20;
-
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Manifest {
-    product: String,
-    version: String,
-    files: BTreeMap<String, Content>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Content {
-    pub size: u64,
-    pub sha256: String,
-}
 
 #[derive(Clone, Debug)]
 pub struct Medium {
@@ -79,7 +60,7 @@ impl Medium {
         }
         let whole = |name: &str| {
             let octets = small(&folder.join(name))?;
-            let is_right = manifest.files.get(name).is_some_and(|c| c.sha256 == hexadecimal(&Sha256::digest(&octets)));
+            let is_right = manifest.files.get(name).is_some_and(|c| c.sha256 == Hash::whole(&octets));
             if is_right { Ok(octets) } else { Err(MediumError::Damaged(name.into())) }
         };
         let layout = Layout::parse(&String::from_utf8_lossy(&whole(SCRIPT)?))?;
@@ -112,21 +93,21 @@ impl Medium {
         let damaged = || MediumError::Damaged(image.into());
         let wanted = self.content(image).ok_or_else(damaged)?;
         let (path, mut from) = self.image(image)?;
-        let (mut hash, mut left) = (Sha256::new(), wanted.size);
-        let mut chunk = vec![0; CHUNK];
+        let (mut hash, mut left) = (Hash::default(), wanted.size);
+        let mut chunk = vec![0; PIECE];
         while left > 0 {
-            let length = usize::try_from(left).map_or(CHUNK, |l| l.min(CHUNK));
+            let length = usize::try_from(left).map_or(PIECE, |l| l.min(PIECE));
             from.read_exact(&mut chunk[..length]).map_err(|source| match source.kind() {
                 io::ErrorKind::UnexpectedEof | io::ErrorKind::Other => damaged(),
                 _ => MediumError::Io { path: path.clone(), source },
             })?;
-            hash.update(&chunk[..length]);
+            hash.feed(&chunk[..length]);
             let full = length.next_multiple_of(SECTOR as usize);
             chunk[length..full].fill(0);
             take(&chunk[..full])?;
             left -= length as u64;
         }
-        if hexadecimal(&hash.finalize()) == wanted.sha256 { Ok(()) } else { Err(damaged().into()) }
+        if hash.end() == wanted.sha256 { Ok(()) } else { Err(damaged().into()) }
     }
 
     /// As it is, or packed by zstd (RFC 8878) when the medium has it so.
@@ -153,8 +134,4 @@ fn small(path: &Path) -> Result<Vec<u8>, MediumError> {
         Ok(octets)
     };
     read().map_err(|source| MediumError::Io { path: path.to_owned(), source })
-}
-
-pub fn hexadecimal(octets: &[u8]) -> String {
-    octets.iter().map(|o| format!("{o:02x}")).collect()
 }

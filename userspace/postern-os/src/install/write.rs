@@ -8,12 +8,12 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{OFlag, PosixFadviseAdvice, posix_fadvise};
-use sha2::{Digest, Sha256};
 
 use super::data_partition::{self, DataError};
 use super::gpt::SECTOR;
-use super::medium::{Medium, MediumError, hexadecimal};
+use super::medium::{Medium, MediumError};
 use super::plan::{Ends, Keeps, Plan, Step};
+use crate::manifest::Hash;
 
 const CHUNK: usize = 1 << 20;
 
@@ -172,14 +172,14 @@ fn read_back(plan: &Plan, medium: &Medium, disk: &Target, listener: Listener<'_>
                 }
             }
             Step::Copy { image, at, octets, .. } => {
-                let mut hash = Sha256::new();
+                let mut hash = Hash::default();
                 disk.get(step, *at, *octets, |piece| {
-                    hash.update(piece);
+                    hash.feed(piece);
                     done += piece.len() as u64;
                     listener(Event::Progress { done, of });
                 })?;
                 let wanted = medium.content(image).map(|c| c.sha256.as_str());
-                if wanted != Some(&hexadecimal(&hash.finalize())) {
+                if wanted != Some(&hash.end()) {
                     return Err(disk.differs(step));
                 }
             }

@@ -25,6 +25,10 @@ use updating::Updating;
 pub const DATA: &str = "/var/lib/postern-os";
 /// The settings of the machine itself.
 pub const MACHINE: &str = "/var/lib/postern-os/machine.toml";
+/// What a seed says that the node has yet to be told, for root alone.
+pub const SEED_PENDING: &str = "/var/lib/postern-os/seed-node.json";
+/// How the seed fared.
+pub const SEED_RESULT: &str = "/var/lib/postern-os/seed-result";
 /// Where node and command line find the role.
 pub const SOCKET: &str = "/run/postern/os.sock";
 

@@ -2,16 +2,16 @@
 //! that does not become healthy is given up for the other one.
 
 use std::fmt::Write as _;
-use std::fs::{self, File};
-use std::io::Write as _;
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::updating::{self, conclude};
-use super::{DATA, Shared, work};
+use super::{DATA, SEED_PENDING, Shared, work};
 use crate::boot_report::Medium;
+use crate::consoles::say;
 use crate::health;
 
 /// Until everything works, at the most. What takes longer is no good boot.
@@ -70,12 +70,13 @@ async fn until_good(shared: &Arc<Shared>) -> Result<(), String> {
     let began = Instant::now();
     let guarded = loop {
         match look(shared).await {
-            Ok(guarded) => break guarded,
+            // Ready means that what a seed said is in force, too; but what the node refuses is no reason to call the boot a bad one.
+            Ok(guarded) if !Path::new(SEED_PENDING).exists() || began.elapsed() > START => break guarded,
             Err(why) if began.elapsed() > START => {
                 say(&format!("POSTERN NOT READY {why}"));
                 return Err(why);
             }
-            Err(_) => tokio::time::sleep(LOOK).await,
+            Ok(_) | Err(_) => tokio::time::sleep(LOOK).await,
         }
     };
     say(&ready_line(shared, &guarded));
@@ -160,14 +161,4 @@ fn ready_line(shared: &Shared, guarded: &[String]) -> String {
 fn log_of_systemd() -> String {
     let said = Command::new("journalctl").args(["--boot", "--no-pager", "--quiet", "--output=cat", "_PID=1"]).output();
     said.map(|o| String::from_utf8_lossy(&o.stdout).into_owned()).unwrap_or_default()
-}
-
-/// On every console: serial lines and screens see the same.
-fn say(line: &str) {
-    for console in ["/dev/console", "/dev/tty1"] {
-        if let Ok(mut out) = File::options().write(true).open(console) {
-            let _ = out.write_all(format!("\r\n{line}\r\n").as_bytes());
-        }
-    }
-    tracing::info!("{line}");
 }

@@ -8,12 +8,13 @@ use std::sync::Arc;
 use postern_model::os::{OsReply, OsRequest, OsStatus, SlotStatus};
 
 use super::updating::{self, Order, conclude};
-use super::{MACHINE, Shared};
+use super::{MACHINE, SEED_RESULT, Shared};
 use crate::apply;
 use crate::bundle::Direction;
 use crate::health;
 use crate::machine::Machine;
 use crate::plan::Plan;
+use crate::seed::outcome::Outcome;
 use crate::slots::{Slot, State};
 
 /// The error is for people.
@@ -74,6 +75,7 @@ fn status(shared: &Shared) -> OsStatus {
         medium: shared.report.medium.to_string(),
         data: shared.report.data.clone(),
         firmware: health::firmware().into(),
+        set_up: Outcome::words(Outcome::open(Path::new(SEED_RESULT)).as_ref(), Path::new(MACHINE).exists()),
         slots: slots.unwrap_or_default(),
         trouble: health.as_ref().err().cloned(),
         guarded: health.unwrap_or_default(),

@@ -16,7 +16,7 @@ use postern_os::install::disks::{Disk, System};
 use postern_os::install::layout::Layout;
 use postern_os::install::medium::Medium;
 use postern_os::install::session::{self, Console, Outcome, Place, SessionError};
-use sha2::{Digest, Sha256};
+use postern_os::manifest::Hash;
 use tempfile::TempDir;
 
 pub const SECTOR: u64 = 512;
@@ -159,7 +159,7 @@ pub fn medium(folder: &Path, version: &str) {
     files.extend(["boot-code.img", "bios.img", "esp.img", "boot.img", "root.img"].map(|name| (name, image(name, version))));
     let mut entries = Vec::new();
     for (name, octets) in files {
-        let sha256: String = Sha256::digest(&octets).iter().map(|o| format!("{o:02x}")).collect();
+        let sha256 = Hash::whole(&octets);
         entries.push(format!("\"{name}\": {{\"size\": {}, \"sha256\": \"{sha256}\"}}", octets.len()));
         if name == "esp.img" {
             let packed = ruzstd::encoding::compress_to_vec(&octets[..], ruzstd::encoding::CompressionLevel::Fastest);

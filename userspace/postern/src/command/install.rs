@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::Command;
 
+use postern_os::consoles;
 use postern_os::install::dialogue::Then;
 use postern_os::install::session::{self, Asked, Console, Place};
 use postern_os::install::volume::{self, VolumeError};
@@ -66,7 +67,7 @@ struct Everywhere(Vec<File>);
 impl Everywhere {
     fn open() -> Self {
         let open = |console| File::options().write(true).open(console).ok();
-        Self(["/dev/console", "/dev/tty1"].into_iter().filter_map(open).collect())
+        Self(consoles::ALL.into_iter().filter_map(open).collect())
     }
 }
 

@@ -15,6 +15,7 @@ pub mod quarantine;
 pub mod queue;
 pub mod rolling;
 pub mod sandbox;
+pub mod seed;
 pub mod settings;
 pub mod setup;
 pub mod status;
@@ -135,7 +136,7 @@ fn with_node(command: Command, globals: &Globals) -> Result<(), CommandError> {
             Command::Admin(verb) => account::admin(&node, verb).await,
             Command::Token(verb) => account::token(&node, verb).await,
             Command::Setup => setup::run(&node).await,
-            Command::Os(os::Arguments { verb: Some(verb) }) => os::run(verb, globals.json).await,
+            Command::Os(os::Arguments { verb: Some(verb) }) => os::run(&node, verb).await,
             Command::Audit(asked) => account::audit(&node, asked).await,
             Command::Openapi | Command::Completion { .. } | Command::Sandbox(_) | Command::Os(_) => Ok(()),
         }

@@ -14,8 +14,9 @@ use postern_os::plan::Plan;
 use postern_os::role::{MACHINE, SOCKET};
 use postern_os::slot_settings;
 
-use super::client::CommandError;
+use super::client::{CommandError, Node};
 use super::output;
+use super::seed;
 
 const LOOK: Duration = Duration::from_millis(500);
 
@@ -62,6 +63,20 @@ pub enum Verb {
     PowerOff,
     /// Settings of this slot, and the kept machine.toml, before anybody reads them (its unit runs this)
     Start,
+    /// Show what a seed would do at a first boot: a folder with user-data, meta-data and network-config, or one such file
+    Seed {
+        path: PathBuf,
+        /// A seed is only ever taken by the first boot itself
+        #[arg(long, required = true)]
+        check: bool,
+        /// A network card of the machine that the seed is for, as NAME=MAC; without any: those of this machine
+        #[arg(long, value_parser = seed::card)]
+        card: Vec<postern_os::seed::network::Card>,
+    },
+    /// Take the seed of an attached medium on a machine that was never set up (its unit runs this before the network is there)
+    TakeSeed,
+    /// Tell the node its part of the seed (its unit runs this)
+    FinishSeed,
     /// Install from the medium that this system was started from: asks, or follows an answer file (its unit runs this)
     Install {
         /// Print what this postern-install.toml would do: disk, losses, steps; nothing is written
@@ -73,7 +88,7 @@ pub enum Verb {
 impl Verb {
     /// Needs nobody to answer.
     pub fn is_local(&self) -> bool {
-        matches!(self, Self::Plan { .. } | Self::Start | Self::Install { .. })
+        matches!(self, Self::Plan { .. } | Self::Start | Self::Install { .. } | Self::Seed { .. } | Self::TakeSeed)
     }
 }
 
@@ -86,6 +101,8 @@ pub fn local(verb: &Verb) -> Result<(), CommandError> {
             Ok(())
         }
         Verb::Start => start(),
+        Verb::Seed { path, card, .. } => seed::check(path, card.clone()),
+        Verb::TakeSeed => seed::take(),
         Verb::Install { dry_run } => super::install::run(dry_run.as_deref()),
         _ => Err(CommandError::Usage("this asks the role os".into())),
     }
@@ -107,9 +124,10 @@ fn start() -> Result<(), CommandError> {
     apply::hostname(&plan).map_err(failed)
 }
 
-pub async fn run(verb: Verb, json: bool) -> Result<(), CommandError> {
+pub async fn run(node: &Node, verb: Verb) -> Result<(), CommandError> {
     match verb {
-        Verb::Status => status(json).await,
+        Verb::Status => status(node.json).await,
+        Verb::FinishSeed => seed::finish(node).await,
         Verb::Update { bundle, allow_older, restart } => {
             let bundle = bundle.canonicalize().map_err(|e| failed(format!("{}: {e}", bundle.display())))?;
             ask(&OsRequest::Update { bundle, allow_older, restart }).await?;
@@ -133,7 +151,8 @@ pub async fn run(verb: Verb, json: bool) -> Result<(), CommandError> {
     }
 }
 
-fn failed(error: impl std::fmt::Display) -> CommandError {
+/// For what happens on this machine.
+pub fn failed(error: impl std::fmt::Display) -> CommandError {
     CommandError::Local(std::io::Error::other(error.to_string()))
 }
 
@@ -190,6 +209,7 @@ fn facts(status: &OsStatus) -> Vec<(&'static str, String)> {
         ("medium", status.medium.clone()),
         ("data", status.data.clone()),
         ("firmware", status.firmware.clone()),
+        ("set up", status.set_up.clone()),
     ];
     for (label, slot) in ["slot a", "slot b"].into_iter().zip(&status.slots) {
         facts.push((label, slot_words(slot)));

@@ -1,0 +1,17 @@
+//! Words for whoever stands before the machine.
+
+use std::fs::File;
+use std::io::Write;
+
+/// What there is of them on a machine: the kernel's console (the serial line) and the first screen.
+pub const ALL: [&str; 2] = ["/dev/console", "/dev/tty1"];
+
+/// On every console: serial lines and screens see the same.
+pub fn say(line: &str) {
+    for console in ALL {
+        if let Ok(mut out) = File::options().write(true).open(console) {
+            let _ = out.write_all(format!("\r\n{line}\r\n").as_bytes());
+        }
+    }
+    tracing::info!("{line}");
+}
