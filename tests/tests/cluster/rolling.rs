@@ -184,8 +184,9 @@ fn it_stops_at_the_first_node_whose_new_system_is_no_good() {
     // Mended, and asked again: all of them.
     machines.all[1].lock().unwrap().last_update = Value::Null;
     wait_until("all to serve", LIMIT, || cluster.sees(0, 1) && cluster.sees(0, 2)).unwrap();
-    let _update = begin(&cluster, &bundle(folder.path(), "1.1.0"));
+    let mut update = begin(&cluster, &bundle(folder.path(), "1.1.0"));
     machines.restart(&mut cluster, None, |_| machines.versions().iter().all(|v| v == "1.1.0"));
+    assert!(update.wait().unwrap().success());
 }
 
 #[test]
