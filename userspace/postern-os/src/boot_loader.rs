@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use nix::mount::{MsFlags, mount, umount};
 use nix::sys::stat::{major, minor, stat};
+use parking_lot::Mutex;
 
 use crate::grubenv::{Environment, GrubenvError};
 use crate::slots::{Slot, Slots};
@@ -15,6 +16,8 @@ use crate::update::Target;
 const ESP: u32 = 2;
 const ESP_AT: &str = "/efi";
 const GRUBENV: &str = "grub/grubenv";
+
+static ALONE: Mutex<()> = Mutex::new(());
 
 #[derive(Debug, thiserror::Error)]
 pub enum BootLoaderError {
@@ -97,6 +100,8 @@ impl SystemDisk {
     }
 
     fn mounted<T>(&self, work: impl FnOnce(&Path) -> Result<T, BootLoaderError>) -> Result<T, BootLoaderError> {
+        // It is mounted at one place: whoever asks for the status while an update is written waits.
+        let _alone = ALONE.lock();
         let device = self.partition(ESP)?;
         let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
         let failed = |source| BootLoaderError::Mount { device: device.clone(), source };
