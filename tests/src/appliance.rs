@@ -27,6 +27,20 @@ pub fn artefacts() -> Result<(PathBuf, MutexGuard<'static, ()>), String> {
     Ok((PathBuf::from(folder), ALONE.lock().unwrap_or_else(PoisonError::into_inner)))
 }
 
+/// [`artefacts`], or the test says why it was skipped and is over.
+#[macro_export]
+macro_rules! artefacts_or_skip {
+    () => {
+        match $crate::appliance::artefacts() {
+            Ok(found) => found,
+            Err(why) => {
+                println!("skipped: {why}");
+                return;
+            }
+        }
+    };
+}
+
 /// The one file of the folder that ends so.
 ///
 /// # Errors

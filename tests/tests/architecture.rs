@@ -11,6 +11,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("postern-ebpf-abi", 0),
     ("postern-model", 0),
     ("postern-suffix", 0),
+    ("postern-control", 1),
     ("postern-smtp", 1),
     ("postern-mail", 1),
     ("postern-filter", 2),

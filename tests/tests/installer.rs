@@ -10,22 +10,11 @@ use std::process::Command;
 use std::time::Duration;
 
 use postern_image::machine::{Firmware, Machine, Medium, Options};
-use postern_tests::appliance::{BOOT, artefact, artefacts, started};
+use postern_tests::appliance::{BOOT, artefact, started};
+use postern_tests::artefacts_or_skip;
 
 /// Half a gigabyte is written and read under software emulation.
 const INSTALLATION: Duration = Duration::from_secs(600);
-
-macro_rules! or_skip {
-    () => {
-        match artefacts() {
-            Ok(found) => found,
-            Err(why) => {
-                println!("skipped: {why}");
-                return;
-            }
-        }
-    };
-}
 
 fn installer(folder: &Path, firmware: Firmware, answers: Option<PathBuf>) -> Options {
     let iso = artefact(folder, ".iso").unwrap();
@@ -34,7 +23,7 @@ fn installer(folder: &Path, firmware: Firmware, answers: Option<PathBuf>) -> Opt
 
 #[test]
 fn by_questions_on_the_serial_line() {
-    let (folder, _alone) = or_skip!();
+    let (folder, _alone) = artefacts_or_skip!();
     let scratch = tempfile::tempdir().unwrap();
     let mut machine = Machine::start(&installer(&folder, Firmware::Bios, None), scratch.path()).unwrap();
     // The second entry of the boot menu.
@@ -79,7 +68,7 @@ fn by_questions_on_the_serial_line() {
 
 #[test]
 fn by_an_answer_file_and_not_twice() {
-    let (folder, _alone) = or_skip!();
+    let (folder, _alone) = artefacts_or_skip!();
     if let Err(e) = Command::new("xorriso").arg("--version").output() {
         println!("skipped: xorriso: {e}");
         return;

@@ -16,25 +16,14 @@ use std::time::{Duration, Instant};
 
 use postern_image::machine::{Firmware, Machine, Medium, Options};
 use postern_image::{esp, recipe};
-use postern_tests::appliance::{BOOT, Console, artefact, artefacts, started};
+use postern_tests::appliance::{BOOT, Console, artefact, started};
+use postern_tests::artefacts_or_skip;
 use postern_tests::backend::Backend;
 use postern_tests::gateway::wait_until;
 use postern_tests::smtp::{Smtp, plain_mail, send};
 use serde_json::json;
 
 const LIMIT: Duration = Duration::from_secs(120);
-
-macro_rules! or_skip {
-    () => {
-        match artefacts() {
-            Ok(found) => found,
-            Err(why) => {
-                println!("skipped: {why}");
-                return;
-            }
-        }
-    };
-}
 
 /// Every domain to a backend on this host, which QEMU's user network shows as 10.0.2.2; nothing that asks the Internet.
 fn settings(backend: u16) -> String {
@@ -59,7 +48,7 @@ fn greets(machine: &Machine) -> bool {
 
 #[test]
 fn bios_wizard_mail_ban_and_power_cut() {
-    let (folder, _alone) = or_skip!();
+    let (folder, _alone) = artefacts_or_skip!();
     let scratch = tempfile::tempdir().unwrap();
     let options = Options::disk(&artefact(&folder, ".qcow2").unwrap(), Firmware::Bios);
     let (mut machine, first) = started(&options, scratch.path()).unwrap();
@@ -171,7 +160,7 @@ fn seed(folder: &Path, name: &str, user_data: &str, network: &str) -> PathBuf {
 /// A seed with a mistake is refused in words, and the wizard asks.
 #[test]
 fn a_seed_answers_every_question() {
-    let (folder, _alone) = or_skip!();
+    let (folder, _alone) = artefacts_or_skip!();
     let (scratch, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let image = artefact(&folder, ".qcow2").unwrap();
     let user_data = "#cloud-config\nfqdn: mx1.example.org\ntimezone: Europe/Berlin\npostern:\n  admin: {password: correct horse battery}\n  \
@@ -210,7 +199,7 @@ fn a_seed_answers_every_question() {
 
 #[test]
 fn uefi_is_another_machine_and_a_factory_reset_makes_a_third() {
-    let (folder, _alone) = or_skip!();
+    let (folder, _alone) = artefacts_or_skip!();
     let (scratch, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let image = artefact(&folder, ".qcow2").unwrap();
     let options = Options::disk(&image, Firmware::Uefi);
@@ -239,7 +228,7 @@ fn uefi_is_another_machine_and_a_factory_reset_makes_a_third() {
 
 #[test]
 fn the_iso_runs_from_its_medium() {
-    let (folder, _alone) = or_skip!();
+    let (folder, _alone) = artefacts_or_skip!();
     let scratch = tempfile::tempdir().unwrap();
     let iso = artefact(&folder, ".iso").unwrap();
     for firmware in [Firmware::Bios, Firmware::SecureBoot] {
@@ -253,7 +242,7 @@ fn the_iso_runs_from_its_medium() {
 /// A root whose blocks do not match their hashes is not run: the machine restarts, and after three tries the other slot is taken.
 #[test]
 fn a_damaged_root_leads_to_the_other_slot() {
-    let (folder, _alone) = or_skip!();
+    let (folder, _alone) = artefacts_or_skip!();
     let scratch = tempfile::tempdir().unwrap();
     let raw = scratch.path().join("two-slots.raw");
     let made =

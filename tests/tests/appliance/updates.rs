@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use postern_image::machine::{Firmware, Machine, Options};
 use postern_image::manifest;
-use postern_tests::appliance::{BOOT, Console, Ready, artefact, artefacts, started};
+use postern_tests::appliance::{BOOT, Console, Ready, artefact, started};
+use postern_tests::artefacts_or_skip;
 use postern_tests::gateway::wait_until;
 use serde_json::Value;
 
@@ -77,10 +78,7 @@ fn written(console: &Console, bundle: &Path) {
 
 #[test]
 fn an_update_goes_forth_with_the_settings_and_back_without_them() {
-    let (folder, _alone) = match artefacts() {
-        Ok(found) => found,
-        Err(why) => return println!("skipped: {why}"),
-    };
+    let (folder, _alone) = artefacts_or_skip!();
     let scratch = tempfile::tempdir().unwrap();
     let good = Bundle::of(&artefact(&folder, ".update").unwrap(), &scratch.path().join("good"));
     let (mut machine, _) =
@@ -137,10 +135,7 @@ fn an_update_goes_forth_with_the_settings_and_back_without_them() {
 
 #[test]
 fn a_system_that_never_becomes_healthy_is_left_by_itself() {
-    let (folder, _alone) = match artefacts() {
-        Ok(found) => found,
-        Err(why) => return println!("skipped: {why}"),
-    };
+    let (folder, _alone) = artefacts_or_skip!();
     let scratch = tempfile::tempdir().unwrap();
     let (mut machine, _) =
         started(&Options::disk(&artefact(&folder, ".qcow2").unwrap(), Firmware::Bios), &scratch.path().join("vm")).unwrap();
@@ -191,10 +186,7 @@ fn a_system_that_never_becomes_healthy_is_left_by_itself() {
 
 #[test]
 fn the_power_is_cut_while_a_slot_is_written() {
-    let (folder, _alone) = match artefacts() {
-        Ok(found) => found,
-        Err(why) => return println!("skipped: {why}"),
-    };
+    let (folder, _alone) = artefacts_or_skip!();
     let scratch = tempfile::tempdir().unwrap();
     let good = Bundle::of(&artefact(&folder, ".update").unwrap(), &scratch.path().join("good")).packed("0.1.1");
     let options = Options::disk(&artefact(&folder, ".qcow2").unwrap(), Firmware::Bios);

@@ -114,6 +114,11 @@ impl Rolling {
         self.0.lock().clone()
     }
 
+    /// This node leads one now.
+    pub fn leads(&self) -> bool {
+        self.0.lock().state == State::Running
+    }
+
     fn step(&self, name: &str, step: Step) {
         tracing::info!(node = name, ?step, "rolling update");
         if let Some(node) = self.0.lock().nodes.iter_mut().find(|n| n.name == name) {
@@ -296,7 +301,7 @@ impl Target<'_> {
 pub async fn machine(console: &Console) -> Result<Machine, String> {
     let os = client::status(&console.os_socket()).await.map_err(|e| e.to_string())?;
     let DutyView { safe_to_power_off: is_drained, .. } = console.state().duty.view();
-    Ok(Machine { os, is_drained, leads: console.rolling.view().state == State::Running })
+    Ok(Machine { os, is_drained, leads: console.rolling.leads() })
 }
 
 /// # Errors
@@ -322,7 +327,7 @@ async fn install(console: &Console, bundle: PathBuf, allow_older: bool) -> Resul
 /// # Errors
 /// For people.
 pub async fn take_from(console: &Console, peer: NodeId, allow_older: bool) -> Result<(), String> {
-    if console.rolling.view().state == State::Running {
+    if console.rolling.leads() {
         return Err("this node leads an update itself".into());
     }
     // One whose stream broke may still be at it.

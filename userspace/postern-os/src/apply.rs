@@ -3,9 +3,9 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use crate::plan::{FOLDERS, Plan};
+use crate::systemd::systemctl;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
@@ -19,8 +19,8 @@ pub enum ApplyError {
     TimeZone(String),
     #[error("the host name: {0}")]
     Hostname(#[source] nix::Error),
-    #[error("systemctl restart {unit}: {said}")]
-    Restart { unit: &'static str, said: String },
+    #[error("{0}")]
+    Restart(String),
 }
 
 /// What changed on disk.
@@ -103,11 +103,7 @@ pub fn restart(changes: &Changes) -> Result<(), ApplyError> {
         if !is_touched {
             continue;
         }
-        let said = Command::new("systemctl").args(["restart", unit]).output();
-        let said = said.map_err(|e| ApplyError::Restart { unit, said: e.to_string() })?;
-        if !said.status.success() {
-            return Err(ApplyError::Restart { unit, said: String::from_utf8_lossy(&said.stderr).trim().to_owned() });
-        }
+        systemctl(&["restart", unit]).map_err(ApplyError::Restart)?;
     }
     Ok(())
 }

@@ -4,8 +4,9 @@ use std::fs;
 use std::io::{self, Read};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
+
+use crate::systemd::systemctl;
 
 /// Long enough for the greeting's pause and a busy start.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -22,7 +23,7 @@ pub enum Unhealthy {
     },
     #[error("units failed: {0}")]
     Units(String),
-    #[error("systemctl: {0}")]
+    #[error("{0}")]
     Systemctl(String),
 }
 
@@ -60,12 +61,8 @@ pub fn data(folder: &Path) -> Result<(), Unhealthy> {
 /// # Errors
 /// Their names.
 pub fn units() -> Result<(), Unhealthy> {
-    let said = Command::new("systemctl").args(["list-units", "--failed", "--plain", "--no-legend"]).output();
-    let said = said.map_err(|e| Unhealthy::Systemctl(e.to_string()))?;
-    if !said.status.success() {
-        return Err(Unhealthy::Systemctl(String::from_utf8_lossy(&said.stderr).trim().to_owned()));
-    }
-    let failed = failed_units(&String::from_utf8_lossy(&said.stdout));
+    let said = systemctl(&["list-units", "--failed", "--plain", "--no-legend"]).map_err(Unhealthy::Systemctl)?;
+    let failed = failed_units(&said);
     if failed.is_empty() { Ok(()) } else { Err(Unhealthy::Units(failed.join(", "))) }
 }
 

@@ -21,6 +21,7 @@ pub mod seed;
 pub mod setup;
 pub mod slot_settings;
 pub mod slots;
+pub mod systemd;
 pub mod update;
 
 /// Of whoever signs updates for this appliance: put there by the build.

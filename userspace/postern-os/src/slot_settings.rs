@@ -7,6 +7,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::apply::{self, ApplyError};
 use crate::slots::Slot;
 
 /// Below the root of the file system.
@@ -15,15 +16,19 @@ const FILES: [&str; 2] = ["var/lib/postern/postern.toml", "var/lib/postern-os/ma
 const FOLDER: &str = "var/lib/postern-os/slots";
 
 #[derive(Debug, thiserror::Error)]
-#[error("{path}: {source}", path = path.display())]
-pub struct SlotSettingsError {
-    path: PathBuf,
-    #[source]
-    source: io::Error,
+pub enum SlotSettingsError {
+    #[error("{path}: {source}", path = path.display())]
+    File {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error(transparent)]
+    Keep(#[from] ApplyError),
 }
 
 fn at<T>(path: &Path, done: io::Result<T>) -> Result<T, SlotSettingsError> {
-    done.map_err(|source| SlotSettingsError { path: path.to_owned(), source })
+    done.map_err(|source| SlotSettingsError::File { path: path.to_owned(), source })
 }
 
 fn folder(root: &Path, slot: Slot) -> PathBuf {
@@ -67,11 +72,7 @@ fn keep(root: &Path, slot: Slot) -> Result<(), SlotSettingsError> {
 
 /// Whose settings are in force: `a`, or `a>b` while those of b are put back.
 fn write_last(root: &Path, text: &str) -> Result<(), SlotSettingsError> {
-    let last = root.join(FOLDER).join("last");
-    let partial = last.with_extension("partial");
-    at(&partial, fs::write(&partial, text))?;
-    at(&partial, fs::File::open(&partial).and_then(|f| f.sync_all()))?;
-    at(&last, fs::rename(&partial, &last))
+    Ok(apply::keep(&root.join(FOLDER).join("last"), text)?)
 }
 
 /// At each start, before anybody reads settings. When another slot ran last, its settings are kept for it, and those of this slot

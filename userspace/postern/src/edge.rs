@@ -4,7 +4,6 @@ use std::path::Path;
 
 use anyhow::Context;
 use postern_edge::role::{self, RoleOptions};
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::command::edge::Arguments;
 
@@ -16,14 +15,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     crate::logging::start(&settings.log)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("start the runtime")?;
     runtime.block_on(async {
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut terminate = signal(SignalKind::terminate())?;
-        let shutdown = async move {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-        };
+        let shutdown = crate::service_manager::told_to_end()?;
         let role = RoleOptions {
             socket: settings.node.run_dir.join("edge.sock"),
             data_dir: settings.node.data_dir.clone(),

@@ -28,7 +28,6 @@ use postern_mta::recipients::Recipients;
 use postern_mta::tls::Tls;
 use postern_store::database::Database;
 use postern_store::spool::Spool;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -138,7 +137,7 @@ async fn serve(settings: Settings, file: &Path, mut inherited: Inherited, genera
     tracing::info!(version = env!("CARGO_PKG_VERSION"), hostname, milliseconds = began.elapsed().as_millis() as u64, "ready");
     crate::service_manager::serving();
 
-    wait_for_end().await?;
+    crate::service_manager::told_to_end()?.await;
     ready.store(false, Ordering::Relaxed);
     tracing::info!("stopping: sessions and deliveries may end");
     duty.stop(STOP_LIMIT).await;
@@ -204,14 +203,4 @@ fn raise_descriptor_limit() {
     {
         tracing::warn!(error = %e, "the limit on open files cannot be raised");
     }
-}
-
-async fn wait_for_end() -> anyhow::Result<()> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
-    Ok(())
 }

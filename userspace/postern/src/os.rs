@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use anyhow::Context;
 use postern_os::health;
 use postern_os::role::{self, Node as Asked};
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::command::client::Node;
 use crate::command::output::{list, string};
@@ -15,14 +14,7 @@ pub fn run(socket: PathBuf) -> anyhow::Result<()> {
     crate::logging::start(&postern_model::settings::Settings::default().log)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("start the runtime")?;
     runtime.block_on(async {
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut terminate = signal(SignalKind::terminate())?;
-        let shutdown = async move {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-        };
+        let shutdown = crate::service_manager::told_to_end()?;
         let other = socket.clone();
         let asked = Asked {
             health: Box::new(move || Box::pin(health_of(Node { socket: socket.clone(), json: false }))),

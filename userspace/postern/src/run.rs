@@ -19,7 +19,6 @@ use postern_model::settings::Settings;
 use postern_mta::sink::Sink;
 use postern_smtp::server::Dialect;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 
 /// How long a role may take to end after SIGTERM before it is killed: sessions get to finish.
 const STOP_LIMIT: Duration = Duration::from_secs(15);
@@ -101,13 +100,11 @@ async fn supervise(settings: &Settings, file: &Path, data: &Path) -> anyhow::Res
     }
     println!("{}", welcome(settings, file, data, uses_sink.then_some(sink.as_path()))?);
 
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
+    let mut told_to_end = std::pin::pin!(crate::service_manager::told_to_end()?);
     let mut look = tokio::time::interval(Duration::from_millis(500));
     let outcome = loop {
         tokio::select! {
-            _ = interrupt.recv() => break Ok(()),
-            _ = terminate.recv() => break Ok(()),
+            () = &mut told_to_end => break Ok(()),
             _ = look.tick() => {
                 if let Some(dead) = roles.iter_mut().find_map(Role::ended) {
                     if dead == "node" {

@@ -1,9 +1,24 @@
 //! What systemd is told (sd_notify(3)): that a role serves, and that it is alive. Without a service manager, nothing.
 
+use std::io;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Resolves when this process is told to end: by SIGINT (a person) or SIGTERM. To be called within the runtime.
+pub fn told_to_end() -> io::Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
 
 /// Says that the role serves, and from then on twice in each interval of the watchdog that its runtime still turns: a role that
 /// hangs is killed and started anew. To be called within the runtime.

@@ -14,6 +14,7 @@ use postern_os::client::{self, OsClientError};
 use serde::{Deserialize, Serialize};
 use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
+use tokio::sync::MutexGuard;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::caller::Caller;
@@ -76,17 +77,10 @@ pub async fn update(
     Asked(options): Asked<UpdateOptions>,
     body: Body,
 ) -> Answer<StatusCode> {
-    // Who is no appliance need not take 200 MiB to say so.
-    let socket = console.os_socket();
-    client::status(&socket).await?;
-    if console.rolling.view().state == rolling::State::Running {
-        return Err(Problem::conflict("an update of all nodes is under way"));
-    }
-    let Ok(_alone) = console.uploading.try_lock() else { return Err(Problem::conflict("another update is being uploaded")) };
-    let bundle = receive(&console, body).await?;
+    let (bundle, _alone) = receive(&console, body).await?;
     let name = bundle.display().to_string();
     let UpdateOptions { allow_older, restart } = options;
-    client::ask(&socket, &OsRequest::Update { bundle, allow_older, restart }).await?;
+    client::ask(&console.os_socket(), &OsRequest::Update { bundle, allow_older, restart }).await?;
     caller.audit(&console, "system.update", &name, None, None).await?;
     Ok(StatusCode::ACCEPTED)
 }
@@ -102,12 +96,7 @@ pub async fn update_all(
     Asked(options): Asked<RollingOptions>,
     body: Body,
 ) -> Answer<StatusCode> {
-    client::status(&console.os_socket()).await?;
-    if console.rolling.view().state == rolling::State::Running {
-        return Err(Problem::conflict("a rolling update is under way: see how far it is"));
-    }
-    let Ok(_alone) = console.uploading.try_lock() else { return Err(Problem::conflict("another update is being uploaded")) };
-    let bundle = receive(&console, body).await?;
+    let (bundle, _alone) = receive(&console, body).await?;
     caller.audit(&console, "cluster.update", &bundle.display().to_string(), None, None).await?;
     rolling::begin(&console, bundle, options.allow_older).await.map_err(Problem::conflict)?;
     Ok(StatusCode::ACCEPTED)
@@ -119,8 +108,14 @@ pub async fn update_of_all(State(console): State<Console>) -> Json<RollingView> 
     Json(console.rolling.view())
 }
 
-/// To the disk as it comes; a file of an earlier upload is replaced.
-async fn receive(console: &Console, body: Body) -> Answer<PathBuf> {
+/// To the disk as it comes; a file of an earlier upload is replaced. No other comes in while the guard is held.
+async fn receive(console: &Console, body: Body) -> Answer<(PathBuf, MutexGuard<'_, ()>)> {
+    // Who is no appliance need not take 200 MiB to say so.
+    client::status(&console.os_socket()).await?;
+    if console.rolling.leads() {
+        return Err(Problem::conflict("an update of all nodes is under way: see how far it is"));
+    }
+    let Ok(alone) = console.uploading.try_lock() else { return Err(Problem::conflict("another update is being uploaded")) };
     let path = console.update_file().map_err(|e| Problem::internal(format!("the folder of updates: {e}")))?;
     let failed = |e: std::io::Error| Problem::internal(format!("{}: {e}", path.display()));
     let mut file = File::create(&path).await.map_err(failed)?;
@@ -135,7 +130,7 @@ async fn receive(console: &Console, body: Body) -> Answer<PathBuf> {
         file.write_all(&piece).await.map_err(failed)?;
     }
     file.sync_all().await.map_err(failed)?;
-    Ok(path)
+    Ok((path, alone))
 }
 
 /// Start the other slot at the next restart, with its settings; this one comes back if it does not become healthy.

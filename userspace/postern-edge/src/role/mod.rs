@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use postern_control::{Role as _, listen, serve};
 use postern_model::settings::edge::EdgeSettings;
 use tokio::sync::Notify;
 
@@ -67,7 +68,7 @@ struct Shared {
 /// # Errors
 /// When the socket cannot be had. That bpf() is not permitted is no error: the status says it, and the rest works.
 pub async fn run(options: RoleOptions, shutdown: impl Future<Output = ()>) -> Result<(), RoleError> {
-    let listener = server::listen(&options.socket)?;
+    let listener = listen(&options.socket, Shared::NAME).map_err(|source| RoleError::Socket { path: options.socket.clone(), source })?;
     let folder = options.data_dir.join("edge");
     let shared = tokio::task::spawn_blocking({
         let folder = folder.clone();
@@ -77,7 +78,7 @@ pub async fn run(options: RoleOptions, shutdown: impl Future<Output = ()>) -> Re
         }
     })
     .await?;
-    let serving = tokio::spawn(server::serve(listener, Arc::clone(&shared)));
+    let serving = tokio::spawn(serve(listener, Arc::clone(&shared)));
     let feeding = tokio::spawn(feeds::keep(Arc::clone(&shared), folder));
     let steering = tokio::spawn(steering::keep(Arc::clone(&shared)));
     let ticking = tokio::spawn(tick(Arc::clone(&shared)));

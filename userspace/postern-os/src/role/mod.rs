@@ -15,11 +15,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use postern_control::{Role as _, listen, serve};
+use postern_model::os::UpdateStatus;
 
-use crate::boot_loader::{BootLoaderError, SystemDisk};
+use crate::boot_loader::BootLoader;
 use crate::boot_report::{BootReport, Medium, NoAppliance};
-use crate::slots::Slot;
-use updating::Updating;
 
 /// The folder of the data partition that is the appliance's own.
 pub const DATA: &str = "/var/lib/postern-os";
@@ -46,8 +46,6 @@ pub struct Node {
 pub enum RoleError {
     #[error(transparent)]
     NoAppliance(#[from] NoAppliance),
-    #[error(transparent)]
-    BootLoader(#[from] BootLoaderError),
     #[error("{path}: {source}", path = path.display())]
     Socket {
         path: PathBuf,
@@ -60,18 +58,16 @@ pub enum RoleError {
 struct Shared {
     node: Node,
     report: BootReport,
-    updating: Mutex<Updating>,
+    /// Why there is none: on a live system.
+    boot_loader: Result<BootLoader, String>,
+    update: Mutex<UpdateStatus>,
     /// What the last look at everything found.
     health: Mutex<Result<Vec<String>, String>>,
 }
 
 impl Shared {
-    /// The slot that runs, and its disk.
-    fn slot(&self) -> Result<(Slot, SystemDisk), String> {
-        match self.report.medium {
-            Medium::Slot(running) => Ok((running, SystemDisk::find().map_err(|e| e.to_string())?)),
-            Medium::Live => Err("this system runs from its medium and keeps nothing: install it first".into()),
-        }
+    fn boot_loader(&self) -> Result<&BootLoader, String> {
+        self.boot_loader.as_ref().map_err(Clone::clone)
     }
 }
 
@@ -81,10 +77,14 @@ impl Shared {
 /// On a machine that is no appliance, or when the socket cannot be had.
 pub async fn run(node: Node, shutdown: impl Future<Output = ()>) -> Result<(), RoleError> {
     let report = BootReport::read(crate::boot_report::FOLDER.as_ref())?;
-    let listener = server::listen(SOCKET.as_ref())?;
+    let listener = listen(SOCKET.as_ref(), Shared::NAME).map_err(|source| RoleError::Socket { path: SOCKET.into(), source })?;
+    let boot_loader = match report.medium {
+        Medium::Slot(running) => BootLoader::find(running).map_err(|e| e.to_string()),
+        Medium::Live => Err("this system runs from its medium and keeps nothing: install it first".into()),
+    };
     let health = Mutex::new(Err("not looked at yet".to_owned()));
-    let shared = Arc::new(Shared { node, report, updating: Mutex::default(), health });
-    let serving = tokio::spawn(server::serve(listener, Arc::clone(&shared)));
+    let shared = Arc::new(Shared { node, report, boot_loader, update: Mutex::default(), health });
+    let serving = tokio::spawn(serve(listener, Arc::clone(&shared)));
     let watching = tokio::spawn(watch::run(Arc::clone(&shared)));
     tracing::info!(socket = SOCKET, medium = %shared.report.medium, "os serves");
     shutdown.await;

@@ -1,35 +1,32 @@
 //! An update under way: a thread that writes, what it told last, and the record of how the last one ended.
 
 use std::fs;
-use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use postern_model::os::{UpdateOutcome, UpdateStatus};
 use semver::Version;
 
 use super::{DATA, Shared};
+use crate::apply::{self, ApplyError};
 use crate::bundle::{Bundle, Direction};
 use crate::slot_settings;
+use crate::systemd::systemctl;
 use crate::update::{self, Stage};
 
-/// The version of this system: with it a bundle is compared.
-pub const RUNNING: &str = env!("CARGO_PKG_VERSION");
-/// On an appliance the image's own version counts.
+/// Of the image: put there by the build.
 const VERSION: &str = "/usr/share/postern/version";
+/// How the last update ended.
+const LAST: &str = "last-update.json";
 
-#[derive(Debug, Default)]
-pub struct Updating {
-    pub status: UpdateStatus,
-}
-
+/// The version of this system: with it a bundle is compared.
 pub fn version() -> String {
-    fs::read_to_string(VERSION).map_or_else(|_| RUNNING.to_owned(), |t| t.trim().to_owned())
+    fs::read_to_string(VERSION).map_or_else(|_| env!("CARGO_PKG_VERSION").to_owned(), |t| t.trim().to_owned())
 }
 
 /// What an admin asked for.
 pub struct Order {
-    pub bundle: std::path::PathBuf,
+    pub bundle: PathBuf,
     pub direction: Direction,
     pub restart: bool,
 }
@@ -51,16 +48,15 @@ pub fn check(bundle: &Path, direction: Direction) -> Result<String, String> {
 
 /// Looks at the bundle's head, and begins. What comes later is told by the status.
 pub fn begin(shared: &Arc<Shared>, order: Order) -> Result<(), String> {
-    let (running, disk) = shared.slot()?;
+    let target = shared.boot_loader()?.other().map_err(|e| e.to_string())?;
     let (bundle, now) = open(&order.bundle, order.direction)?;
-    let target = disk.slot(running.other()).map_err(|e| e.to_string())?;
     let (offered, total) = (bundle.version.to_string(), bundle.size());
     {
-        let mut updating = shared.updating.lock();
-        if matches!(updating.status, UpdateStatus::Running { .. }) {
+        let mut status = shared.update.lock();
+        if matches!(*status, UpdateStatus::Running { .. }) {
             return Err("an update is being written already: see the status".into());
         }
-        updating.status = running_at("checking", &offered, 0, total);
+        *status = running_at("checking", &offered, 0, total);
     }
     let shared = Arc::clone(shared);
     let work = move || {
@@ -71,14 +67,15 @@ pub fn begin(shared: &Arc<Shared>, order: Order) -> Result<(), String> {
                 (stage_now, done) = (stage, 0);
             }
             done += octets;
-            shared.updating.lock().status = running_at(name(stage), &offered, done, total);
+            *shared.update.lock() = running_at(name(stage), &offered, done, total);
         };
         let mut all = || -> Result<(), String> {
-            let text = |e: &dyn std::fmt::Display| e.to_string();
-            update::check(&bundle, &target, &mut progress).map_err(|e| text(&e))?;
-            disk.change(running, |slots| slots.clear(running.other())).map_err(|e| text(&e))?;
-            update::write(&bundle, &target, &mut progress).map_err(|e| text(&e))?;
-            slot_settings::before_update(Path::new("/"), running).map_err(|e| text(&e))?;
+            let loader = shared.boot_loader()?;
+            let running = loader.running;
+            update::check(&bundle, &target, &mut progress).map_err(|e| e.to_string())?;
+            loader.change(|slots| slots.clear(running.other())).map_err(|e| e.to_string())?;
+            update::write(&bundle, &target, &mut progress).map_err(|e| e.to_string())?;
+            slot_settings::before_update(Path::new("/"), running).map_err(|e| e.to_string())?;
             let outcome = UpdateOutcome {
                 from: now.to_string(),
                 to: offered.clone(),
@@ -86,8 +83,8 @@ pub fn begin(shared: &Arc<Shared>, order: Order) -> Result<(), String> {
                 outcome: "trial".into(),
                 why: String::new(),
             };
-            record(&outcome).map_err(|e| text(&e))?;
-            disk.change(running, |slots| slots.arm(running.other())).map_err(|e| text(&e))
+            record(&outcome).map_err(|e| e.to_string())?;
+            loader.change(|slots| slots.arm(running.other())).map_err(|e| e.to_string())
         };
         let outcome = all();
         let restart = outcome.is_ok() && order.restart;
@@ -95,11 +92,11 @@ pub fn begin(shared: &Arc<Shared>, order: Order) -> Result<(), String> {
             Ok(()) => tracing::info!(version = offered, "the update is written; the next start is its trial"),
             Err(why) => tracing::error!(version = offered, "the update was not written: {why}"),
         }
-        shared.updating.lock().status = match outcome {
+        *shared.update.lock() = match outcome {
             Ok(()) => UpdateStatus::Ready { version: offered },
             Err(why) => UpdateStatus::Failed { why },
         };
-        if restart && let Err(why) = super::work::systemctl("reboot") {
+        if restart && let Err(why) = systemctl(&["reboot"]) {
             tracing::error!("{why}");
         }
     };
@@ -118,19 +115,13 @@ fn name(stage: Stage) -> &'static str {
     }
 }
 
-fn outcome_file() -> std::path::PathBuf {
-    Path::new(DATA).join("last-update.json")
-}
-
 pub fn last() -> Option<UpdateOutcome> {
-    serde_json::from_slice(&fs::read(outcome_file()).ok()?).ok()
+    serde_json::from_slice(&fs::read(Path::new(DATA).join(LAST)).ok()?).ok()
 }
 
-pub fn record(outcome: &UpdateOutcome) -> io::Result<()> {
-    let (file, partial) = (outcome_file(), outcome_file().with_extension("partial"));
-    fs::write(&partial, serde_json::to_vec_pretty(outcome)?)?;
-    fs::File::open(&partial)?.sync_all()?;
-    fs::rename(partial, file)
+pub fn record(outcome: &UpdateOutcome) -> Result<(), ApplyError> {
+    let text = serde_json::to_string_pretty(outcome).unwrap_or_default();
+    apply::keep(&Path::new(DATA).join(LAST), &text)
 }
 
 /// The update under trial ended so.

@@ -13,6 +13,7 @@ use super::{DATA, SEED_PENDING, Shared, work};
 use crate::boot_report::Medium;
 use crate::consoles::say;
 use crate::health;
+use crate::systemd::systemctl;
 
 /// Until everything works, at the most. What takes longer is no good boot.
 const START: Duration = Duration::from_secs(180);
@@ -59,8 +60,8 @@ pub async fn run(shared: Arc<Shared>) {
 
 /// This start is that of the old system, and the boot loader left the new one because it never came up.
 fn after_a_fall_back(shared: &Shared) -> Result<(), String> {
-    let Ok((running, _)) = shared.slot() else { return Ok(()) };
-    if updating::last().is_some_and(|l| l.outcome == "trial" && l.slot != running.to_string()) {
+    let Ok(loader) = shared.boot_loader() else { return Ok(()) };
+    if updating::last().is_some_and(|l| l.outcome == "trial" && l.slot != loader.running.to_string()) {
         conclude("fell-back", "its system did not come up");
     }
     Ok(())
@@ -108,11 +109,12 @@ async fn give_up(shared: &Arc<Shared>, why: &str) {
     let done = tokio::task::spawn_blocking({
         let (shared, why) = (Arc::clone(shared), why.to_owned());
         move || -> Result<(), String> {
-            let (running, disk) = shared.slot()?;
-            if disk.change(running, |slots| slots.give_up(running)).map_err(|e| e.to_string())? {
+            let loader = shared.boot_loader()?;
+            let running = loader.running;
+            if loader.change(|slots| slots.give_up(running)).map_err(|e| e.to_string())? {
                 conclude("fell-back", &why);
                 say(&format!("POSTERN FALLS BACK to slot {}: {why}", running.other()));
-                work::systemctl("reboot")?;
+                systemctl(&["reboot"])?;
             }
             Ok(())
         }

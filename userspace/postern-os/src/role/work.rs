@@ -15,7 +15,8 @@ use crate::health;
 use crate::machine::Machine;
 use crate::plan::Plan;
 use crate::seed::outcome::Outcome;
-use crate::slots::{Slot, State};
+use crate::slots::{Slot, Slots, State};
+use crate::systemd::systemctl;
 
 /// The error is for people.
 pub async fn answer(shared: &Arc<Shared>, request: OsRequest) -> Result<OsReply, String> {
@@ -44,20 +45,19 @@ fn handle(shared: &Arc<Shared>, request: OsRequest) -> Result<OsReply, String> {
         OsRequest::PutMachine { text } => return Ok(OsReply::Changed { files: put_machine(&text)? }),
         OsRequest::SupportBundle => return Ok(OsReply::Text { text: support_bundle() }),
         OsRequest::FactoryReset => {
-            let (running, disk) = shared.slot()?;
-            disk.change(running, crate::slots::Slots::reset_at_next_start).map_err(|e| e.to_string())?;
-            systemctl("reboot")?;
+            shared.boot_loader()?.change(Slots::reset_at_next_start).map_err(|e| e.to_string())?;
+            systemctl(&["reboot"])?;
         }
-        OsRequest::Reboot => systemctl("reboot")?,
-        OsRequest::PowerOff => systemctl("poweroff")?,
+        OsRequest::Reboot => drop(systemctl(&["reboot"])?),
+        OsRequest::PowerOff => drop(systemctl(&["poweroff"])?),
     }
     Ok(OsReply::Done)
 }
 
 fn status(shared: &Shared) -> OsStatus {
     let health = shared.health.lock().clone();
-    let slots = shared.slot().ok().and_then(|(running, disk)| {
-        let known = disk.slots(running).ok()?;
+    let slots = shared.boot_loader().ok().and_then(|loader| {
+        let (running, known) = (loader.running, loader.slots().ok()?);
         let one = |slot: Slot| SlotStatus {
             name: slot.to_string(),
             running: slot == running,
@@ -79,14 +79,15 @@ fn status(shared: &Shared) -> OsStatus {
         slots: slots.unwrap_or_default(),
         trouble: health.as_ref().err().cloned(),
         guarded: health.unwrap_or_default(),
-        update: shared.updating.lock().status.clone(),
+        update: shared.update.lock().clone(),
         last_update: updating::last(),
     }
 }
 
 pub fn mark_good(shared: &Shared) -> Result<(), String> {
-    let (running, disk) = shared.slot()?;
-    disk.change(running, |slots| slots.mark_good(running)).map_err(|e| e.to_string())?;
+    let loader = shared.boot_loader()?;
+    let running = loader.running;
+    loader.change(|slots| slots.mark_good(running)).map_err(|e| e.to_string())?;
     if updating::last().is_some_and(|l| l.slot == running.to_string()) {
         conclude("good", "");
     }
@@ -95,13 +96,12 @@ pub fn mark_good(shared: &Shared) -> Result<(), String> {
 
 /// The other slot is tried at the next start, and this one comes back if it does not become healthy.
 fn roll_back(shared: &Shared) -> Result<(), String> {
-    let (running, disk) = shared.slot()?;
-    let other = running.other();
-    let known = disk.slots(running).map_err(|e| e.to_string())?;
-    if known.state(other) == State::Empty {
+    let loader = shared.boot_loader()?;
+    let (running, other) = (loader.running, loader.running.other());
+    if loader.slots().map_err(|e| e.to_string())?.state(other) == State::Empty {
         return Err(format!("slot {other} is empty: there is nothing to go back to"));
     }
-    disk.change(running, |slots| slots.arm(other)).map_err(|e| e.to_string())?;
+    loader.change(|slots| slots.arm(other)).map_err(|e| e.to_string())?;
     if let Some(last) = updating::last().filter(|l| l.slot == running.to_string()) {
         let back = postern_model::os::UpdateOutcome { outcome: "rolled-back".into(), why: "by hand".into(), ..last };
         updating::record(&back).map_err(|e| e.to_string())?;
@@ -138,12 +138,4 @@ fn support_bundle() -> String {
         format!("=== {program} {}\n{said}\n", arguments.join(" "))
     });
     said.concat()
-}
-
-pub fn systemctl(verb: &str) -> Result<(), String> {
-    let said = Command::new("systemctl").arg(verb).output().map_err(|e| format!("systemctl: {e}"))?;
-    if said.status.success() {
-        return Ok(());
-    }
-    Err(format!("systemctl {verb}: {}", String::from_utf8_lossy(&said.stderr).trim()))
 }

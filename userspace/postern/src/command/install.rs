@@ -10,8 +10,10 @@ use postern_os::consoles;
 use postern_os::install::dialogue::Then;
 use postern_os::install::session::{self, Asked, Console, Place};
 use postern_os::install::volume::{self, VolumeError};
+use postern_os::systemd::systemctl;
 
 use super::client::CommandError;
+use super::os::failed;
 use super::output;
 
 pub fn run(dry_run: Option<&Path>) -> Result<(), CommandError> {
@@ -32,10 +34,6 @@ pub fn run(dry_run: Option<&Path>) -> Result<(), CommandError> {
     done.map_or(Ok(()), end)
 }
 
-fn failed(error: impl std::fmt::Display) -> CommandError {
-    CommandError::Local(io::Error::other(error.to_string()))
-}
-
 /// Waits for the volume when the boot loader saw it.
 fn answers(dev: &Path) -> Result<Option<String>, VolumeError> {
     // Names of volumes are udev's work, which may not be through yet. What it misses, the list of disks shows at the next look.
@@ -52,10 +50,7 @@ fn end(then: Then) -> Result<(), CommandError> {
         Then::Reboot => "reboot",
         Then::PowerOff => "poweroff",
     };
-    let ended = Command::new("systemctl").arg(verb).status().map_err(CommandError::Local)?;
-    if !ended.success() {
-        return Err(failed(format!("systemctl {verb}: {ended}")));
-    }
+    systemctl(&[verb]).map_err(failed)?;
     loop {
         std::thread::park();
     }

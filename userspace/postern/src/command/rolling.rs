@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::client::{CommandError, Node};
+use super::os::failed;
 use super::output::{self, list, string};
 
 const LOOK: Duration = Duration::from_secs(1);
@@ -20,8 +21,7 @@ pub async fn run(node: &Node, bundle: Option<&Path>, allow_older: bool) -> Resul
         }
         return Ok(());
     };
-    let octets =
-        std::fs::read(bundle).map_err(|e| CommandError::Local(std::io::Error::new(e.kind(), format!("{}: {e}", bundle.display()))))?;
+    let octets = std::fs::read(bundle).map_err(|e| failed(format!("{}: {e}", bundle.display())))?;
     let path = format!("/cluster/update?allow_older={allow_older}");
     node.send(hyper::Method::POST, &path, Some(("application/octet-stream", octets.into())), &[]).await?;
     let mut said = Vec::new();
@@ -36,7 +36,7 @@ pub async fn run(node: &Node, bundle: Option<&Path>, allow_older: bool) -> Resul
         said = now;
         match string(&view["state"]).as_str() {
             "running" => tokio::time::sleep(LOOK).await,
-            "failed" => return Err(CommandError::Local(std::io::Error::other(string(&view["why"])))),
+            "failed" => return Err(failed(string(&view["why"]))),
             _ => return Ok(()),
         }
     }

@@ -14,6 +14,8 @@ use std::time::Duration;
 use postern_model::os::OsRequest;
 use postern_os::machine::Machine;
 use postern_os::role::MACHINE;
+use postern_os::seed::network::Card;
+use postern_os::seed::volume;
 use postern_os::setup::{self, Choice, Question, Route, Wizard};
 use serde_json::{Value, json};
 
@@ -84,7 +86,7 @@ fn ask_secretly(question: &str) -> Result<String, Gone> {
 }
 
 async fn wizard(node: &Node) -> Result<(), Gone> {
-    let Some((card, mac)) = card() else {
+    let Some(Card { name: card, mac }) = volume::cards(Path::new("/sys/class/net")).into_iter().next() else {
         say("There is no network card: add one and start again.");
         return Ok(());
     };
@@ -235,18 +237,6 @@ async fn update() -> Result<Said<String>, Gone> {
 
 fn text(value: &Value) -> String {
     super::output::string(value)
-}
-
-/// The first card, and its permanent address.
-fn card() -> Option<(String, String)> {
-    let mut names: Vec<String> =
-        fs::read_dir("/sys/class/net").ok()?.flatten().map(|e| e.file_name().to_string_lossy().into_owned()).collect();
-    names.sort();
-    names.into_iter().find_map(|name| {
-        let folder = Path::new("/sys/class/net").join(&name);
-        let mac = fs::read_to_string(folder.join("address")).ok()?;
-        folder.join("device").exists().then(|| (name, mac.trim().to_owned()))
-    })
 }
 
 async fn put_machine(machine: &Machine) -> Said<()> {
