@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 use postern_model::os::{OsReply, OsRequest, OsStatus, SlotStatus};
 
@@ -17,6 +18,9 @@ use crate::plan::Plan;
 use crate::seed::outcome::Outcome;
 use crate::slots::{Slot, Slots, State};
 use crate::systemd::systemctl;
+
+/// An answer's way to a browser.
+const ANSWERED: Duration = Duration::from_secs(1);
 
 /// The error is for people.
 pub async fn answer(shared: &Arc<Shared>, request: OsRequest) -> Result<OsReply, String> {
@@ -46,12 +50,22 @@ fn handle(shared: &Arc<Shared>, request: OsRequest) -> Result<OsReply, String> {
         OsRequest::SupportBundle => return Ok(OsReply::Text { text: support_bundle() }),
         OsRequest::FactoryReset => {
             shared.boot_loader()?.change(Slots::reset_at_next_start).map_err(|e| e.to_string())?;
-            systemctl(&["reboot"])?;
+            end_machine("reboot");
         }
-        OsRequest::Reboot => drop(systemctl(&["reboot"])?),
-        OsRequest::PowerOff => drop(systemctl(&["poweroff"])?),
+        OsRequest::Reboot => end_machine("reboot"),
+        OsRequest::PowerOff => end_machine("poweroff"),
     }
     Ok(OsReply::Done)
+}
+
+/// The answer goes out before: whoever asked through the node would wait for it in vain, as node and network end with the machine.
+fn end_machine(verb: &'static str) {
+    std::thread::spawn(move || {
+        std::thread::sleep(ANSWERED);
+        if let Err(why) = systemctl(&[verb]) {
+            tracing::error!("{why}");
+        }
+    });
 }
 
 fn status(shared: &Shared) -> OsStatus {
