@@ -17,6 +17,7 @@ use tokio_util::task::TaskTracker;
 
 use super::adopted::{Adopted, By};
 use super::bounds::RECENT;
+use super::mark::KeptMark;
 use super::protocol::{Answer, MAIL_FORMAT};
 
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +30,12 @@ pub enum BerthError {
     },
     #[error("what was taken over cannot be remembered in {dir}: {source}")]
     Memory {
+        dir: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("the lives of this node cannot be written down in {dir}: {source}")]
+    Lives {
         dir: PathBuf,
         #[source]
         source: std::io::Error,
@@ -57,6 +64,8 @@ pub struct Berth {
     /// The origin is back: the adoption ends after its batch.
     pub is_back: AtomicBool,
     recent: Mutex<Recent>,
+    /// How far the origin's log was.
+    pub mark: KeptMark,
     arriving: Mutex<HashMap<MailId, Vec<Change>>>,
 }
 
@@ -81,6 +90,7 @@ pub fn now() -> Timestamp {
 impl Berth {
     pub fn new(dir: PathBuf, settings: SpoolSettings) -> Self {
         Self {
+            mark: KeptMark::read(&dir),
             dir,
             settings,
             spool: OnceCell::new(),

@@ -31,6 +31,12 @@ pub const RECENT: usize = 8192;
 pub const ADOPTED_MOST: usize = 200_000;
 /// A mail is given up after five days in the queue: an origin that comes back later has nothing to deliver twice.
 pub const ADOPTED_DAYS: i64 = 7;
+/// Lives of this node's spool whose ends are known. A holder that was away for more starts is taken for one that knows more.
+pub const LIVES: usize = 4096;
+/// Mails that an origin wants back and that wait for the one before.
+pub const FETCHES: usize = 4;
+/// Messages of a mail that is fetched back, on their way from the stream to the disk.
+pub const FETCHED: usize = 8;
 /// Mails adopted in one step: one sync of the memory of adopted ids for each.
 pub const ADOPT_BATCH: usize = 128;
 /// Mails copied again at once, and their octets a second: a moved queue must not take the disk from new mail.

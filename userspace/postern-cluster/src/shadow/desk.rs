@@ -11,6 +11,7 @@ use postern_store::spool::CopyOutcome;
 
 use super::kept::Kept;
 use super::link::Link;
+use super::mark::Mark;
 use super::protocol::Message;
 use super::rendezvous;
 
@@ -156,6 +157,12 @@ impl Desk {
             return CopyOutcome::Defer;
         }
         CopyOutcome::Alone
+    }
+
+    /// It and all before it are on this disk: whoever has a copy is told.
+    pub fn accepted(&self, id: MailId, mark: Mark) {
+        let holders = self.mails.get(&id).into_iter().flat_map(Tracked::holders);
+        holders.filter_map(|h| self.links.get(&h)).for_each(|link| link.mark(mark));
     }
 
     pub fn changed(&mut self, id: MailId, change: &QueueChange) {

@@ -12,11 +12,11 @@ use postern_store::spool::BodyWriter;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::berth::{Berth, Change, decode, refusal};
-use super::bounds::{HOLDS_AT_ONCE, LARGE_AT_ONCE, MESSAGE_OCTETS, PAGE};
+use super::bounds::{FETCHES, HOLDS_AT_ONCE, LARGE_AT_ONCE, MESSAGE_OCTETS, PAGE};
 use super::origin::Present;
 use super::outbox::{Gone, Outbox};
 use super::protocol::{Answer, Message, Odd, Place};
-use super::{Inner, adopt};
+use super::{Inner, adopt, regain};
 
 /// Answers sent in one message.
 const ANSWERS: usize = 512;
@@ -28,6 +28,7 @@ struct Session<'a> {
     outbox: Arc<Outbox>,
     answers: mpsc::UnboundedSender<(u64, Answer)>,
     holds: Arc<Semaphore>,
+    fetches: mpsc::Sender<(Place, MailId)>,
     /// Bodies that come in pieces.
     large: HashMap<u64, Large>,
 }
@@ -63,7 +64,10 @@ impl Inner {
         let (answers, waiting) = mpsc::unbounded_channel();
         tokio::spawn(answer(waiting, Arc::clone(&outbox)));
         let holds = Arc::new(Semaphore::new(HOLDS_AT_ONCE));
-        let mut session = Session { inner: self, origin, berth: Arc::clone(&berth), outbox, answers, holds, large: HashMap::new() };
+        let (fetches, wanted) = mpsc::channel(FETCHES);
+        berth.tasks.spawn(regain::give_back(Arc::clone(&berth), Arc::clone(&outbox), wanted));
+        let mut session =
+            Session { inner: self, origin, berth: Arc::clone(&berth), outbox, answers, holds, fetches, large: HashMap::new() };
         if session.greet().await.is_ok() {
             loop {
                 let message = tokio::select! {
@@ -93,6 +97,9 @@ impl Drop for Session<'_> {
 impl Session<'_> {
     /// All that is known of the origin's mails, before it delivers any.
     async fn greet(&self) -> Result<(), Gone> {
+        if let Some(mark) = self.berth.mark.get() {
+            self.outbox.send(&Message::Mark(mark)).await?;
+        }
         for ids in self.berth.adopted_ids().chunks(PAGE) {
             let news = Message::Adopted { origin: self.origin, ids: ids.to_vec(), more: super::protocol::More::Ended };
             self.outbox.send(&news).await?;
@@ -152,6 +159,9 @@ impl Session<'_> {
                     }
                 }
             }
+            Message::Mark(mark) => self.berth.mark.set(mark),
+            // An origin asks for one at a time; who asks for more than wait here gets no answer.
+            Message::Fetch { place, id } => drop(self.fetches.try_send((place, id))),
             Message::Take { number, ids } => {
                 let ids = adopt::hand_over(self.inner, self.origin, &self.berth, ids).await;
                 let _ = self.outbox.send(&Message::Taken { number, ids }).await;

@@ -11,6 +11,7 @@ use postern_model::node::NodeId;
 use tokio::sync::oneshot;
 
 use super::bounds::PIECE_OCTETS;
+use super::mark::Mark;
 use super::outbox::{Gone, Outbox};
 use super::protocol::{Answer, MAIL_FORMAT, Message};
 
@@ -20,6 +21,8 @@ pub struct Link {
     waiting: Mutex<HashMap<u64, oneshot::Sender<Reply>>>,
     next: AtomicU64,
     is_ready: AtomicBool,
+    /// It is told how far this disk is: it has nothing that this disk lost.
+    is_marked: AtomicBool,
     rest: Mutex<Option<Rest>>,
 }
 
@@ -53,7 +56,15 @@ impl Drop for Waiting<'_> {
 
 impl Link {
     pub fn new(peer: NodeId, outbox: Outbox) -> Self {
-        Self { peer, outbox, waiting: Mutex::default(), next: AtomicU64::new(0), is_ready: AtomicBool::new(false), rest: Mutex::default() }
+        Self {
+            peer,
+            outbox,
+            waiting: Mutex::default(),
+            next: AtomicU64::new(0),
+            is_ready: AtomicBool::new(false),
+            is_marked: AtomicBool::new(false),
+            rest: Mutex::default(),
+        }
     }
 
     /// The peer said all it knows and takes copies.
@@ -63,6 +74,17 @@ impl Link {
 
     pub fn is_ready(&self) -> bool {
         self.is_ready.load(Ordering::Acquire)
+    }
+
+    /// From now on the peer is told how far this disk is.
+    pub fn begin_marks(&self) {
+        self.is_marked.store(true, Ordering::Release);
+    }
+
+    pub fn mark(&self, mark: Mark) {
+        if self.is_marked.load(Ordering::Acquire) {
+            self.outbox.mark(mark);
+        }
     }
 
     /// Others are asked until then.

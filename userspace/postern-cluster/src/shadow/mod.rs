@@ -11,6 +11,9 @@
 //!   starts waits some seconds for a peer first.
 //! * A longer cut, with the node alive on its side: its holder cannot know that, and takes over. A mail that was queued may
 //!   be delivered twice, by each side once, never zero times. When they meet again, the node drops what was taken over.
+//! * A node whose disk went back (restored from an older copy, its spool deleted or damaged): what its holders have and it does not
+//!   know any more it takes back. What it had accepted without a copy is lost with the disk; what was still queued in the older
+//!   copy and is delivered since may come again.
 //!
 //! What else may be delivered twice: a mail whose delivery was under way when its node was lost, and the next hop's answer, or
 //! the word about it to the holder, was lost with it. SMTP itself has this gap (RFC 1047); who closed it by not sending
@@ -20,7 +23,8 @@
 //! [`origin`] copies each mail side by side with the sync of the own spool ([`postern_store::spool::Companion`]), to one
 //! peer it prefers, or to the next when that one is gone, slow or full; [`mover`] copies again what a lost peer held.
 //! [`holder`] keeps the copies, one spool per origin ([`berth`]). [`takeover`] says when, [`adopt`] does it.
-//! [`restored`] holds back what was queued before a start until the holders had their say.
+//! [`restored`] holds back what was queued before a start until the holders had their say; [`regain`] takes back what a disk
+//! lost that is older than the holders know it ([`lives`], [`mark`]).
 //!
 //! # Start order
 //! Open the spool; [`Shadow::start`] with what it restored; consume [`Event`]s; start the queue with nothing restored and
@@ -35,10 +39,13 @@ mod desk;
 mod holder;
 mod kept;
 mod link;
+mod lives;
+mod mark;
 mod mover;
 mod origin;
 pub mod outbox;
 pub mod protocol;
+mod regain;
 pub mod rendezvous;
 mod restored;
 pub mod takeover;
@@ -69,6 +76,7 @@ use berth::Berth;
 use bounds::{EVENTS, ORIGINS, PAGE};
 use desk::{Desk, Touched, Tracked};
 use kept::Kept;
+use lives::Lives;
 use origin::{Counters, Shadowing};
 use protocol::Message;
 use restored::Gate;
@@ -140,6 +148,9 @@ pub struct Inner {
     settings: ArcSwap<ClusterSettings>,
     pace: Pace,
     desk: Mutex<Desk>,
+    lives: Lives,
+    /// Mails taken back in this life: another holder's copy is none to take back again.
+    regained: tokio::sync::Mutex<HashSet<MailId>>,
     gate: Gate,
     berths: Mutex<BTreeMap<NodeId, Arc<Berth>>>,
     takeover: Mutex<Takeover>,
@@ -170,6 +181,9 @@ impl Shadow {
             desk.mails.insert(id, Tracked { touched: Touched::Yes, ..Tracked::default() });
             desk.lacking.insert(id);
         }
+        let recovery = spool.recovery();
+        let lives = Lives::begin(&dir, recovery.damage.is_empty().then_some(recovery.end));
+        let lives = lives.map_err(|source| BerthError::Lives { dir: dir.clone(), source })?;
         let (events, receiver) = mpsc::channel(EVENTS);
         let started = Instant::now();
         let mut takeover = Takeover::new(terms, started.elapsed());
@@ -185,6 +199,8 @@ impl Shadow {
             settings: ArcSwap::from_pointee(settings),
             pace,
             desk: Mutex::new(desk),
+            lives,
+            regained: tokio::sync::Mutex::default(),
             gate: Gate::new(restored, members.into_iter().filter(|m| *m != me)),
             berths: Mutex::new(berths),
             takeover: Mutex::new(takeover),

@@ -12,22 +12,38 @@ use postern_model::id::MailId;
 use postern_model::node::NodeId;
 use postern_model::queue::{Disposition, QueueChange, QueuedMail};
 use postern_model::settings::cluster::WithoutPeer;
-use postern_store::spool::{Companion, CopyOutcome, Copying};
+use postern_store::spool::{Companion, CopyOutcome, Copying, Position};
+use tokio::sync::mpsc;
 
-use super::bounds::{MAIL_OCTETS, MESSAGE_OCTETS, PAGE, SLOWEST_RATE, TRIES};
+use super::bounds::{FETCHED, MAIL_OCTETS, MESSAGE_OCTETS, PAGE, SLOWEST_RATE, TRIES};
 use super::desk::{Touched, Tracked};
 use super::kept::Copy;
 use super::link::Link;
 use super::outbox::Outbox;
 use super::protocol::{Answer, Message, More, Odd, Place};
+use super::regain::{self, Part};
 use super::takeover::Input;
 use super::{Inner, adopt};
 
-/// What a holder says it has, until it said all.
+/// What a holder says on one stream.
 #[derive(Default)]
-struct Listed {
+struct Heard {
+    /// What it has, until it said all.
     queue: HashSet<MailId>,
     quarantine: HashSet<MailId>,
+    /// It knows of more than this disk does: mails it has that are not known here.
+    lost: Option<Vec<(Place, MailId)>>,
+    /// Where its mails are waited for that are taken back.
+    fetched: Option<mpsc::Sender<Part>>,
+}
+
+impl Heard {
+    /// What nobody waits for is dropped.
+    async fn pass(&self, part: Part) {
+        if let Some(fetched) = &self.fetched {
+            let _ = fetched.send(part).await;
+        }
+    }
 }
 
 /// Since the start.
@@ -48,6 +64,12 @@ impl Companion for Shadowing {
     fn copy(&self, mail: Arc<QueuedMail>, body: Bytes) -> Copying {
         let Some(inner) = self.0.upgrade() else { return Box::pin(async { CopyOutcome::Alone }) };
         Box::pin(async move { inner.copy(&mail, &body).await })
+    }
+
+    fn accepted(&self, id: MailId, at: Position) {
+        if let Some(inner) = self.0.upgrade() {
+            inner.desk.lock().accepted(id, inner.lives.mark(at));
+        }
     }
 
     fn changed(&self, id: MailId, change: &QueueChange) {
@@ -161,7 +183,7 @@ impl Inner {
         self.desk.lock().came(&link);
         let _present = Present::new(self, peer);
         let _ends_link = EndsLink { inner: self, link: &link };
-        let mut listed = Listed::default();
+        let mut heard = Heard::default();
         loop {
             let message = tokio::select! {
                 () = stop.cancelled() => break,
@@ -169,7 +191,7 @@ impl Inner {
             };
             let Ok(Some(octets)) = message else { break };
             match Message::decode(&octets) {
-                Ok(message) => self.hear(&link, &mut listed, message).await,
+                Ok(message) => self.hear(&link, &mut heard, message).await,
                 Err(Odd::Unknown) => {}
                 Err(Odd::Unreadable) => {
                     tracing::warn!(%peer, "a peer's message about copies cannot be read: the stream is given up");
@@ -188,17 +210,20 @@ impl Inner {
         }
     }
 
-    async fn hear(self: &Arc<Self>, link: &Arc<Link>, listed: &mut Listed, message: Message<'_>) {
+    async fn hear(self: &Arc<Self>, link: &Arc<Link>, heard: &mut Heard, message: Message<'_>) {
         match message {
+            Message::Mark(mark) => heard.lost = self.lives.lost(mark).then(Vec::new),
+            Message::Fetched { id, format, mail, size } => heard.pass(Part::mail(id, format, mail, size)).await,
+            Message::FetchedPiece { body } => heard.pass(Part::Piece(body.to_vec())).await,
             Message::Answers(answers) => link.answered(answers),
             Message::Taken { number, ids } => link.taken(number, ids),
             Message::Holding { place: Place::Queue, ids } => {
-                listed.queue.extend(&ids);
-                self.reconcile(link, ids);
+                heard.queue.extend(&ids);
+                self.reconcile(link, ids, &mut heard.lost);
             }
             Message::Holding { place: Place::Quarantine, ids } => {
-                listed.quarantine.extend(&ids);
-                self.reconcile_quarantine(link, ids);
+                heard.quarantine.extend(&ids);
+                self.reconcile_quarantine(link, ids, &mut heard.lost);
             }
             Message::Told { id, change } => {
                 if let Ok(change) = postcard::from_bytes::<QueueChange>(change)
@@ -210,7 +235,7 @@ impl Inner {
             }
             Message::Adopted { origin, ids, more } => adopt::heard(self, link.peer, origin, ids, more).await,
             Message::Ready => {
-                let Listed { queue, quarantine } = std::mem::take(listed);
+                let (queue, quarantine) = (std::mem::take(&mut heard.queue), std::mem::take(&mut heard.quarantine));
                 {
                     let mut desk = self.desk.lock();
                     desk.listed(link.peer, &queue);
@@ -218,6 +243,14 @@ impl Inner {
                     desk.kept.listed(link.peer, &quarantine.union(&queue).copied().collect());
                 }
                 link.ready();
+                match heard.lost.take() {
+                    Some(unknown) => {
+                        let (sender, parts) = mpsc::channel(FETCHED);
+                        heard.fetched = Some(sender);
+                        tokio::spawn(regain::run(Arc::clone(self), Arc::clone(link), parts, unknown));
+                    }
+                    None => self.mark(link),
+                }
                 self.gate.heard(link.peer);
                 self.moving.notify_one();
             }
@@ -225,8 +258,14 @@ impl Inner {
         }
     }
 
-    /// Compares what the holder has with what is open here.
-    fn reconcile(self: &Arc<Self>, link: &Arc<Link>, ids: Vec<MailId>) {
+    /// The holder has nothing that this disk lost: from now on it is told how far the disk is.
+    pub fn mark(&self, link: &Link) {
+        link.begin_marks();
+        link.mark(self.lives.mark(self.spool.position()));
+    }
+
+    /// Compares what the holder has with what is open here. What is not known here goes to `lost`, or is dropped.
+    pub fn reconcile(self: &Arc<Self>, link: &Arc<Link>, ids: Vec<MailId>, lost: &mut Option<Vec<(Place, MailId)>>) {
         let (mut stale, mut unknown) = (Vec::new(), Vec::new());
         {
             let mut desk = self.desk.lock();
@@ -250,6 +289,8 @@ impl Inner {
         for id in unknown {
             if self.is_wanted_in_quarantine(id, link.peer) {
                 link.outbox.note(&Message::Quarantined { id });
+            } else if let Some(lost) = lost {
+                lost.push((Place::Queue, id));
             } else {
                 link.outbox.note(&Message::Drop { id });
             }
@@ -284,10 +325,14 @@ impl Inner {
         }
     }
 
-    fn reconcile_quarantine(&self, link: &Link, ids: Vec<MailId>) {
+    pub fn reconcile_quarantine(&self, link: &Link, ids: Vec<MailId>, lost: &mut Option<Vec<(Place, MailId)>>) {
         for id in ids {
-            if !self.is_wanted_in_quarantine(id, link.peer) && !self.spool.contains(id) {
-                link.outbox.note(&Message::Unquarantined { id });
+            if self.is_wanted_in_quarantine(id, link.peer) || self.spool.contains(id) {
+                continue;
+            }
+            match lost {
+                Some(lost) if !self.spool.quarantine().contains(id) => lost.push((Place::Quarantine, id)),
+                _ => link.outbox.note(&Message::Unquarantined { id }),
             }
         }
     }

@@ -9,10 +9,11 @@ use postern_model::node::NodeId;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::bounds::MESSAGE_OCTETS;
+use super::mark::Mark;
 
 pub const VERSION: u8 = 1;
 /// Messages known here; the next one a later version adds has this number.
-const KNOWN: u8 = 16;
+const KNOWN: u8 = 20;
 /// The postcard form of a mail and of a change; it grows with `tests/spool_format.rs`.
 pub const MAIL_FORMAT: u8 = 1;
 
@@ -94,6 +95,25 @@ pub enum Message<'a> {
         number: u64,
         ids: Vec<MailId>,
     },
+    /// How far the origin's log is on its disk. The holder keeps the last one, and it is its first word on the next stream.
+    Mark(Mark),
+    /// The origin lost this mail with a part of its disk. One after the other.
+    Fetch {
+        place: Place,
+        id: MailId,
+    },
+    /// The answer to `Fetch`; the body follows in pieces. An empty `mail`: it is not here any more, or cannot be read.
+    Fetched {
+        id: MailId,
+        format: u8,
+        #[serde(serialize_with = "octets")]
+        mail: &'a [u8],
+        size: u64,
+    },
+    FetchedPiece {
+        #[serde(serialize_with = "octets")]
+        body: &'a [u8],
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -145,7 +165,10 @@ impl<'a> Message<'a> {
     pub fn encode(&self) -> Vec<u8> {
         let room = match self {
             Self::Copy { mail, body, .. } => mail.len() + body.len() + 64,
-            Self::Begin { mail: octets, .. } | Self::Piece { body: octets, .. } => octets.len() + 64,
+            Self::Begin { mail: octets, .. }
+            | Self::Piece { body: octets, .. }
+            | Self::Fetched { mail: octets, .. }
+            | Self::FetchedPiece { body: octets } => octets.len() + 64,
             _ => 64,
         };
         let mut out = Vec::with_capacity(room);
@@ -188,7 +211,7 @@ mod tests {
         assert_eq!(Message::decode(&[9, KNOWN, 1, 2]), Err(Odd::Unknown));
         assert_eq!(Message::decode(&[]), Err(Odd::Unreadable));
         assert_eq!(Message::decode(&vec![1; MESSAGE_OCTETS + 1]), Err(Odd::Unreadable));
-        let last = Message::Taken { number: 1, ids: Vec::new() }.encode();
+        let last = Message::FetchedPiece { body: b"" }.encode();
         assert_eq!(last[1], KNOWN - 1, "a new message raises the count");
     }
 

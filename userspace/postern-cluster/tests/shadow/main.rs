@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod copies;
+mod lost_disk;
 #[path = "../../../postern-store/tests/spool_fixture/mails.rs"]
 mod mails;
 mod nodes;

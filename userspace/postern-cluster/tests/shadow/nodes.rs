@@ -10,7 +10,7 @@ use postern_cluster::shadow::{Event, Pace, Restored, Shadow, ShadowParts};
 use postern_link::stream::Stream;
 use postern_model::id::MailId;
 use postern_model::node::NodeId;
-use postern_model::queue::{QueueChange, QueuedMail, RecipientStatus};
+use postern_model::queue::{Disposition, QueueChange, QueuedMail, RecipientStatus};
 use postern_model::settings::cluster::{ClusterSettings, WithoutPeer};
 use postern_model::settings::delivery::SpoolSettings;
 use postern_model::time::Span;
@@ -78,6 +78,9 @@ impl Default for Start {
 async fn consume(mut events: tokio::sync::mpsc::Receiver<Event>, spool: Spool, delivered: Delivered, withdrawn: Arc<Mutex<Vec<MailId>>>) {
     while let Some(event) = events.recv().await {
         match event {
+            Event::Adopted { accepted, .. } if accepted.mail().disposition == Disposition::Quarantine => {
+                spool.quarantine_move(accepted.mail().id).await.unwrap();
+            }
             Event::Adopted { accepted, .. } => deliver_rest(&spool, accepted.mail(), &delivered),
             Event::Withdraw { mail, .. } => {
                 let _ = spool.note(mail, QueueChange::Done);
@@ -167,6 +170,16 @@ impl Node {
         self.streams.values().filter(|s| !s.is_cancelled()).count()
     }
 
+    /// What it remembers of how far another node's disk is.
+    pub fn mark_of(&self, origin: u8) -> String {
+        std::fs::read_to_string(self.dir.join("shadows").join(node(origin).to_string()).join("mark")).unwrap_or_default()
+    }
+
+    /// Copies of others' quarantined mails.
+    pub fn kept(&self) -> usize {
+        self.shadow.quarantines().iter().map(|q| q.ids().count()).sum()
+    }
+
     pub fn held(&self) -> u64 {
         self.shadow.counts().held
     }
@@ -237,4 +250,16 @@ pub fn sorted(delivered: &Delivered) -> Vec<(MailId, u32)> {
     let mut all = delivered.lock().clone();
     all.sort_unstable();
     all
+}
+
+pub fn copy_dir(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().flatten() {
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy_dir(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
 }

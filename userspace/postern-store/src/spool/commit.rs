@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use ahash::AHashMap;
 use postern_model::id::MailId;
 
-use super::index::{Entry, Segment};
+use super::index::{Entry, Position, Segment};
 use super::queue::{Answer, Job, NOTES_MAX, Payload, Receipt, len32};
 use super::record::{Header, Kind, NOTE, Place, SEGMENT_HEADER};
 use super::segment::{SegmentFile, segment_path};
@@ -286,6 +286,7 @@ impl Committer {
             if let Some(segment) = index.segments.get_mut(&active.file.number) {
                 segment.end = active.end;
             }
+            index.position = Position { segment: active.file.number, offset: active.end };
             index.counters.batches += 1;
             index.counters.written += layout.bytes;
             for (job, at, header) in &layout.jobs {

@@ -12,6 +12,8 @@ use bytes::Bytes;
 use postern_model::id::MailId;
 use postern_model::queue::{QueueChange, QueuedMail};
 
+use super::Position;
+
 /// What became of a copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CopyOutcome {
@@ -29,6 +31,8 @@ pub type Copying = Pin<Box<dyn Future<Output = CopyOutcome> + Send>>;
 pub trait Companion: Send + Sync {
     /// Makes a copy durable elsewhere. `mail` has the size and hash of `body`.
     fn copy(&self, mail: Arc<QueuedMail>, body: Bytes) -> Copying;
+    /// The mail is accepted: it and all that was accepted before lie on this disk before `at`. Never waits.
+    fn accepted(&self, id: MailId, at: Position);
     /// A change that is or soon will be on this disk. Never waits.
     fn changed(&self, id: MailId, change: &QueueChange);
     /// The mail is in the quarantine now and not in the queue any more. Never waits.

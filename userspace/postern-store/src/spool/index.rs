@@ -51,6 +51,8 @@ pub(super) struct Index {
     pub segments: BTreeMap<u32, Segment>,
     /// Bodies in files, of done mails, to be unlinked.
     pub dead_bodies: Vec<MailId>,
+    /// The end of the last batch since the spool was opened.
+    pub position: Position,
     pub counters: Counters,
 }
 
@@ -69,6 +71,13 @@ pub struct Counters {
     pub freed_segments: u64,
     /// Mails found damaged on disk, on opening or reading.
     pub damaged: u64,
+}
+
+/// How far the log was on disk at a moment: what was accepted before lies before this place. It only ever grows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    pub segment: u32,
+    pub offset: u64,
 }
 
 /// The spool's size, for metrics and lists.

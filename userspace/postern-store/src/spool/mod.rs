@@ -45,7 +45,7 @@ use tokio::sync::oneshot;
 pub use body::{Body, BodyWriter, StoredBody};
 pub use companion::{Companion, CopyOutcome, Copying};
 pub use failure::SpoolError;
-pub use index::{Counters, Usage};
+pub use index::{Counters, Position, Usage};
 pub use quarantine::{Quarantine, QuarantineError, Quarantined};
 pub use recover::Recovery;
 
@@ -159,6 +159,11 @@ impl Spool {
         &self.shared.recovery
     }
 
+    /// How far what was written since the opening is on disk; zero before the first batch.
+    pub fn position(&self) -> Position {
+        self.shared.index.lock().position
+    }
+
     /// Starts a body. Fails when less than the reserve is free, or the disk refuses.
     pub fn body(&self) -> Result<BodyWriter, SpoolError> {
         self.ready()?;
@@ -199,6 +204,7 @@ impl Spool {
         }
         receipt.taken();
         take_back.accepted();
+        companion.accepted(id, self.position());
         Ok(Accepted { mail })
     }
 

@@ -16,7 +16,7 @@ use postern_model::id::MailId;
 use postern_model::queue::{QueueChange, QueuedMail};
 
 use super::body::body_path;
-use super::index::{Entry, Index, Segment};
+use super::index::{Entry, Index, Position, Segment};
 use super::record::{Header, Kind, MAIL_PREFIX, Place, SEGMENT_HEADER, decode_meta, decode_segment_header};
 use super::scan::{self, Scan};
 use super::segment::{SegmentFile, number_of, segment_path, spare_path, sync_dir};
@@ -33,6 +33,8 @@ pub struct Recovery {
     pub torn: u64,
     /// Changes that were jotted and not in the log yet when the last process ended.
     pub jotted: u64,
+    /// Where the log ended.
+    pub end: Position,
     /// Body files nothing refers to, removed.
     pub orphans: u64,
     /// Damage in the middle of what was durable, one line each; the octets are kept below `damaged/`.
@@ -88,6 +90,9 @@ pub(super) fn recover(dir: &Path, bodies: &Path) -> Result<Recovered, SpoolError
         }
     }
     apply_cuts(&mut scanned);
+    // Those behind it were made ahead of need.
+    let last = scanned.iter().rev().find(|(_, s)| s.scan.end > SEGMENT_HEADER);
+    report.end = last.map_or_else(Position::default, |(number, s)| Position { segment: *number, offset: s.scan.end });
     let found = replay(&scanned);
     let last_batch = scanned.values().flat_map(|s| &s.scan.records).map(|(_, h)| h.batch).max().unwrap_or(0);
     for (number, one) in &scanned {

@@ -20,6 +20,7 @@ pub enum Verb {
     /// Change one setting; lists and tables as JSON
     Set {
         path: String,
+        #[arg(allow_hyphen_values = true)]
         value: String,
         /// Why, for the history
         #[arg(long, short, default_value = "")]
