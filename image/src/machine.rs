@@ -1,8 +1,10 @@
 //! A machine under QEMU: software emulation, its serial line and QMP as sockets, ports forwarded from this host.
 //!
-//! [`serial`] is the conversation with its console, [`qmp`] the one with QEMU itself.
+//! [`serial`] is the conversation with its console, [`qmp`] the one with QEMU itself; [`attend`] starts machines for a person.
 
+pub mod attend;
 pub mod qmp;
+pub mod seed;
 pub mod serial;
 
 use std::fs;
@@ -53,6 +55,17 @@ pub struct Options {
     pub card: &'static str,
     /// An ISO in a drive of its own: what a first boot takes.
     pub seed: Option<PathBuf>,
+    /// A second card, where other machines are.
+    pub lan: Option<Lan>,
+}
+
+/// A place in a network of machines on this host: a multicast group on its loopback.
+#[derive(Clone, Copy, Debug)]
+pub struct Lan {
+    /// UDP; the same for all machines of one network.
+    pub port: u16,
+    /// Another one for each machine: the end of its card's MAC address.
+    pub host: u8,
 }
 
 impl Options {
@@ -60,7 +73,7 @@ impl Options {
         let forwarded = vec![25, 26, 8443];
         // Several queues: without them virtio-net takes no XDP program in the driver.
         let card = "virtio-net-pci,mq=on,vectors=10";
-        Self { firmware, medium: Medium::Disk(image.to_owned()), memory_mib: 1024, cpus: 2, forwarded, card, seed: None }
+        Self { firmware, medium: Medium::Disk(image.to_owned()), memory_mib: 1024, cpus: 2, forwarded, card, seed: None, lan: None }
     }
 }
 
@@ -174,30 +187,6 @@ fn blank(folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A machine for a person: its serial line on this terminal, mail on 2525 and 2526, the console on 8443.
-///
-/// # Errors
-/// When QEMU does not start.
-pub fn attend(options: &Options, keep: Option<&Path>) -> anyhow::Result<()> {
-    let scratch = tempfile::tempdir()?;
-    let folder = keep.unwrap_or(scratch.path());
-    fs::create_dir_all(folder)?;
-    if let Medium::Disk(image) = &options.medium
-        && !folder.join("disk.qcow2").exists()
-    {
-        overlay(image, folder)?;
-    }
-    let ports = [(25, 2525), (26, 2526), (8443, 8443)];
-    println!("mail: localhost:2525 (trusted: 2526), console: https://localhost:8443; leave by Ctrl-A X\n");
-    let ended = Command::new("qemu-system-x86_64")
-        .args(arguments(options, folder, &ports)?)
-        .args(["-display", "none", "-serial", "mon:stdio"])
-        .status()
-        .context("start qemu-system-x86_64")?;
-    ensure!(ended.success(), "QEMU ended with {ended}");
-    Ok(())
-}
-
 /// What a person who starts it by hand would type, without the consoles.
 ///
 /// # Errors
@@ -236,6 +225,10 @@ pub fn arguments(options: &Options, folder: &Path, ports: &[(u16, u16)]) -> anyh
     let forwards: String = ports.iter().map(|(guest, host)| format!(",hostfwd=tcp:127.0.0.1:{host}-:{guest}")).collect();
     words.extend(["-netdev".into(), format!("user,id=net,ipv6=off{forwards}")]);
     words.extend(["-device".into(), format!("{},netdev=net", options.card)]);
+    if let Some(Lan { port, host }) = options.lan {
+        words.extend(["-netdev".into(), format!("socket,id=lan,mcast=230.0.0.1:{port},localaddr=127.0.0.1")]);
+        words.extend(["-device".into(), format!("{},netdev=lan,mac=52:54:00:00:00:{host:02x}", options.card)]);
+    }
     words.extend(["-device".into(), "virtio-rng-pci".into(), "-device".into(), "i6300esb".into()]);
     words.extend(["-no-shutdown".into()]);
     Ok(words)

@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand};
 use postern_image::cache::Cache;
 use postern_image::execute::{Builder, Reuse};
 use postern_image::lock::Lock;
-use postern_image::machine::{self, Firmware, Medium, Options};
+use postern_image::machine::{Firmware, Medium, Options, attend};
 use postern_image::recipe::{self, Sources};
 use postern_image::{inputs, manifest, plan};
 
@@ -74,6 +74,9 @@ enum What {
         seed: Option<PathBuf>,
         #[arg(long, default_value_t = 1024, value_name = "MIB")]
         memory: u32,
+        /// Start so many, on a network of their own, with their names and addresses set (to be joined into a cluster)
+        #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u8).range(2..=9), conflicts_with_all = ["iso", "seed"])]
+        nodes: Option<u8>,
         /// Keep the disk in this folder, and start with it the next time
         #[arg(long, value_name = "FOLDER")]
         keep: Option<PathBuf>,
@@ -106,7 +109,7 @@ fn main() -> anyhow::Result<()> {
             println!("{} packages", lock.packages.len());
             Ok(())
         }
-        What::Vm { folder, uefi, secure_boot, iso, seed, memory, keep } => {
+        What::Vm { folder, uefi, secure_boot, iso, seed, memory, nodes, keep } => {
             let firmware = match (uefi, secure_boot) {
                 (_, true) => Firmware::SecureBoot,
                 (true, false) => Firmware::Uefi,
@@ -119,7 +122,10 @@ fn main() -> anyhow::Result<()> {
             if iso {
                 options.medium = Medium::Cd(artefact("iso"));
             }
-            machine::attend(&options, keep.as_deref())
+            match nodes {
+                Some(count) => attend::several(&options, count, keep.as_deref()),
+                None => attend::alone(&options, keep.as_deref()),
+            }
         }
         What::Verify { folder, key } => {
             let manifest = manifest::verify(&folder, &key.unwrap_or_else(|| folder.join("postern.pub")))?;

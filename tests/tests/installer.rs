@@ -26,9 +26,8 @@ fn by_questions_on_the_serial_line() {
     let (folder, _alone) = artefacts_or_skip!();
     let scratch = tempfile::tempdir().unwrap();
     let mut machine = Machine::start(&installer(&folder, Firmware::Bios, None), scratch.path()).unwrap();
-    // The second entry of the boot menu.
     machine.serial.see("Install Postern", BOOT).unwrap();
-    machine.serial.press("\u{1b}[B\r").unwrap();
+    machine.serial.press("i").unwrap();
     for (expected, typed) in [
         ("Number of the disk", "7"),
         ("Type a number", "1"),
@@ -51,7 +50,7 @@ fn by_questions_on_the_serial_line() {
     // The same medium again: the data of the first boot are seen, kept when told to, and there at the next boot.
     let mut machine = Machine::resume(&installer(&folder, Firmware::Bios, None), scratch.path()).unwrap();
     machine.serial.see("Install Postern", BOOT).unwrap();
-    machine.serial.press("\u{1b}[B\r").unwrap();
+    machine.serial.press("i").unwrap();
     machine.serial.expect("holds Postern, version", BOOT).unwrap();
     for (expected, typed) in
         [("Number of the disk", "1"), ("Type keep", "keep"), ("When it is done", ""), ("Type REPLACE vda", "REPLACE vda")]

@@ -1,19 +1,20 @@
-//! The appliance as people get it, under QEMU: booted by each firmware, mail through it, power cut, a damaged root; [`updates`].
+//! The appliance as people get it, under QEMU: booted by each firmware, mail through it, power cut, a damaged root; [`updates`], [`cluster`].
 //!
 //! Run by `./just test-image`; without an image each test says that it was skipped.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod cluster;
 mod updates;
 
 use std::fs::{self, File};
 use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use postern_image::machine::seed::nocloud;
 use postern_image::machine::{Firmware, Machine, Medium, Options};
 use postern_image::{esp, recipe};
 use postern_tests::appliance::{BOOT, Console, artefact, started};
@@ -144,18 +145,6 @@ fn bios_wizard_mail_ban_and_power_cut() {
     drop(machine);
 }
 
-/// A NoCloud medium with these files.
-fn seed(folder: &Path, name: &str, user_data: &str, network: &str) -> PathBuf {
-    let (files, iso) = (folder.join(name), folder.join(format!("{name}.iso")));
-    fs::create_dir_all(&files).unwrap();
-    for (file, text) in [("meta-data", "instance-id: test\n"), ("user-data", user_data), ("network-config", network)] {
-        fs::write(files.join(file), text).unwrap();
-    }
-    let made = Command::new("xorriso").args(["-as", "mkisofs", "-V", "cidata", "-R", "-J", "-o"]).arg(&iso).arg(&files).output().unwrap();
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    iso
-}
-
 /// Nobody types anything: the card gets its new name and is guarded by it, the password and the domain are in force when it is ready.
 /// A seed with a mistake is refused in words, and the wizard asks.
 #[test]
@@ -167,7 +156,7 @@ fn a_seed_answers_every_question() {
                      domains: [{name: seeded.example, backends: [\"10.0.2.2:2525\"]}]\n  settings: {greylist.enabled: false}\n";
     // The address that QEMU gives its first card.
     let network = "version: 2\nethernets:\n  card: {match: {macaddress: \"52:54:00:12:34:56\"}, set-name: outside, dhcp4: true}\n";
-    let iso = seed(scratch.path(), "good", user_data, network);
+    let iso = nocloud(scratch.path(), "good", user_data, network).unwrap();
     let mut options = Options { seed: Some(iso), ..Options::disk(&image, Firmware::Bios) };
     let (machine, ready) = started(&options, scratch.path()).unwrap();
     assert_eq!(["data", "xdp", "cycles"].map(|n| ready.get(n).to_owned()), ["made", "outside:native", "0"]);
@@ -184,13 +173,13 @@ fn a_seed_answers_every_question() {
     machine.cut_power().unwrap();
 
     // It was set up: another seed in the drive is not looked at any more.
-    options.seed = Some(seed(scratch.path(), "second", "#cloud-config\nfqdn: mx2.example.org\n", ""));
+    options.seed = Some(nocloud(scratch.path(), "second", "#cloud-config\nfqdn: mx2.example.org\n", "").unwrap());
     let (machine, again) = started(&options, scratch.path()).unwrap();
     assert_eq!((again.get("data"), again.get("xdp")), ("kept", "outside:native"));
     assert!(!machine.serial.text().contains("POSTERN SEED"), "{}", machine.serial.text());
     drop(machine);
 
-    options.seed = Some(seed(other.path(), "bad", "#cloud-config\nfqnd: mx1.example.org\n", ""));
+    options.seed = Some(nocloud(other.path(), "bad", "#cloud-config\nfqnd: mx1.example.org\n", "").unwrap());
     let mut machine = Machine::start(&options, other.path()).unwrap();
     machine.serial.expect("POSTERN SEED REFUSED NoCloud volume on /dev/sr0: user-data: fqnd: this is not known here", BOOT).unwrap();
     machine.serial.expect("Press Enter to set this machine up", BOOT).unwrap();
@@ -208,12 +197,12 @@ fn uefi_is_another_machine_and_a_factory_reset_makes_a_third() {
     let first_password = machine.serial.expect("First login", BOOT).unwrap();
     machine.cut_power().unwrap();
 
-    // From the boot menu: the third entry, and yes.
+    // From the boot menu, and yes.
     let mut machine = Machine::resume(&options, scratch.path()).unwrap();
     machine.serial.see("Factory reset", BOOT).unwrap();
-    machine.serial.press("\u{1b}[B\u{1b}[B\r").unwrap();
+    machine.serial.press("f").unwrap();
     machine.serial.see("make the data partition anew", BOOT).unwrap();
-    machine.serial.press("\u{1b}[B\r").unwrap();
+    machine.serial.press("y").unwrap();
     let reset = postern_tests::appliance::Ready::wait(&mut machine).unwrap();
     assert_eq!(reset.get("data"), "made");
     assert_ne!(reset.get("machine"), first.get("machine"));

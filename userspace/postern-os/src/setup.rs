@@ -235,7 +235,7 @@ pub const MENU: &[(Choice, &str)] = &[
     (Choice::TimeZone, "Time zone"),
     (Choice::Password, "Password of the admin"),
     (Choice::Domain, "Add a domain and its mail server"),
-    (Choice::CreateCluster, "Create a cluster"),
+    (Choice::CreateCluster, "Create a cluster, or a token for one more node"),
     (Choice::JoinCluster, "Join a cluster"),
     (Choice::Diagnostics, "Diagnostics"),
     (Choice::Update, "Update"),

@@ -197,9 +197,15 @@ async fn carry_out(node: &Node, choice: Choice) -> Result<Said<String>, Gone> {
             Err(why) => Err(why),
         },
         Choice::CreateCluster => {
-            let name = ask("Name of the cluster:")?;
+            let is_member = match node.get("/cluster").await {
+                Ok(cluster) => cluster["members"].as_array().is_some_and(|members| !members.is_empty()),
+                Err(why) => return Ok(Err(why.to_string())),
+            };
+            let name = if is_member { None } else { Some(ask("Name of the cluster:")?) };
             let made = async {
-                node.post("/cluster", json!({ "name": name.trim() })).await?;
+                if let Some(name) = name {
+                    node.post("/cluster", json!({ "name": name.trim() })).await?;
+                }
                 node.post("/cluster/invitations", json!({})).await
             };
             made.await.map(|invited| format!("Type this on the next node:\n{}", text(&invited["token"]))).map_err(|e| e.to_string())
