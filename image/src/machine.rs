@@ -220,7 +220,7 @@ pub fn arguments(options: &Options, folder: &Path, ports: &[(u16, u16)]) -> anyh
     words.extend(drives(&options.medium, folder));
     if let Some(iso) = &options.seed {
         words.extend(["-drive".into(), format!("if=none,id=seed,media=cdrom,format=raw,readonly=on,file={}", iso.display())]);
-        words.extend(["-device".into(), "ide-cd,drive=seed".into()]);
+        words.extend(["-device".into(), "ide-cd,bus=ide.0,drive=seed".into()]);
     }
     let forwards: String = ports.iter().map(|(guest, host)| format!(",hostfwd=tcp:127.0.0.1:{host}-:{guest}")).collect();
     words.extend(["-netdev".into(), format!("user,id=net,ipv6=off{forwards}")]);
@@ -241,9 +241,10 @@ fn drives(medium: &Medium, folder: &Path) -> Vec<String> {
         let drive = format!("if=none,id=disk,format=qcow2,cache=writethrough,file={}", folder.join("disk.qcow2").display());
         ["-drive".into(), drive, "-device".into(), format!("virtio-blk-pci,drive=disk,serial=postern-disk,bootindex={order}")]
     };
+    // A bus of AHCI holds one drive.
     let cd = |iso: &Path, order: u8| {
         let drive = format!("if=none,id=cd{order},media=cdrom,format=raw,readonly=on,file={}", iso.display());
-        ["-drive".into(), drive, "-device".into(), format!("ide-cd,drive=cd{order},bootindex={order}")]
+        ["-drive".into(), drive, "-device".into(), format!("ide-cd,bus=ide.{order},drive=cd{order},bootindex={order}")]
     };
     match medium {
         Medium::Disk(_) => disk(1).to_vec(),

@@ -26,7 +26,7 @@ pub struct Live {
 
 impl Live {
     /// # Errors
-    /// When the system's name servers cannot be read.
+    /// When the name servers of the settings cannot be used.
     pub fn new(settings: Arc<Settings>, hostname: String) -> Result<Self, ResolverError> {
         let resolver = Resolver::new(&settings.dns)?;
         let filter = &settings.filter;

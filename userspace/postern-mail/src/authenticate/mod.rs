@@ -44,7 +44,6 @@ const KEY_IS_TESTING: u64 = 0x10;
 pub struct Authenticator(Arc<Inner>);
 
 struct Inner {
-    engine: Option<MessageAuthenticator>,
     resolver: Resolver,
     caches: Caches,
     timeout: Duration,
@@ -52,18 +51,18 @@ struct Inner {
 
 impl Authenticator {
     pub fn new(resolver: Resolver, settings: &AuthenticationSettings) -> Self {
-        let engine = resolver.hickory().cloned().map(MessageAuthenticator);
-        Self(Arc::new(Inner { engine, resolver, caches: Caches::new(), timeout: settings.timeout.0 }))
+        Self(Arc::new(Inner { resolver, caches: Caches::new(), timeout: settings.timeout.0 }))
     }
 
     /// Checks one mail. `sender` is the path of MAIL FROM without brackets, empty for the null path;
     /// `hostname` is ours. With name resolution off everything is `none`.
     pub async fn check(&self, mail: &[u8], ip: IpAddr, helo: &str, sender: &str, hostname: &str) -> Authentication {
         let mut out = Authentication::default();
-        let Some(engine) = &self.0.engine else {
+        let Some(engine) = self.0.resolver.hickory().map(MessageAuthenticator) else {
             out.header_value = results::none(hostname);
             return out;
         };
+        let engine = &engine;
         // Silent name servers are waited for by the resolver's tries alone.
         let deadline = Deadline::now() + if self.0.resolver.is_silent() { Duration::ZERO } else { self.0.timeout };
         let message = bounded(mail);

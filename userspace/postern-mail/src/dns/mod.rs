@@ -5,23 +5,23 @@
 //! RFC 7489 §6.6.3), and a node without name resolution must not punish anybody.
 
 mod cache;
+mod servers;
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hickory_resolver::TokioResolver;
-use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig, ResolverOpts};
-use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
-use hickory_resolver::system_conf::read_system_conf;
 use postern_model::patience::Patience;
 use postern_model::settings::node::DnsSettings;
 use tokio::time::error::Elapsed;
 
 use cache::{AnswerCache, Records};
+use servers::Servers;
 
 /// Negative answers without a SOA are believed for this long; with one, its TTL counts up to the maximum.
 const NEGATIVE_TTL: Duration = Duration::from_secs(30);
@@ -96,8 +96,6 @@ pub struct Reverse {
 
 #[derive(Debug, thiserror::Error)]
 pub enum ResolverError {
-    #[error("the system's name servers (/etc/resolv.conf) cannot be read; name them in [dns] servers")]
-    System(#[source] Box<NetError>),
     #[error("the resolver cannot be set up")]
     Build(#[source] Box<NetError>),
 }
@@ -107,23 +105,24 @@ pub enum ResolverError {
 pub struct Resolver(Arc<Inner>);
 
 struct Inner {
-    hickory: Option<TokioResolver>,
+    /// `None`: name resolution is switched off.
+    servers: Option<Servers>,
     cache: AnswerCache,
     timeout: Duration,
     patience: Patience,
 }
 
 impl Inner {
-    fn new(hickory: Option<TokioResolver>, cache_entries: usize, timeout: Duration) -> Self {
-        Self { hickory, cache: AnswerCache::new(cache_entries), timeout, patience: Patience::new(SILENT_AFTER, TRY_EVERY, Instant::now()) }
+    fn new(servers: Option<Servers>, cache_entries: usize, timeout: Duration) -> Self {
+        Self { servers, cache: AnswerCache::new(cache_entries), timeout, patience: Patience::new(SILENT_AFTER, TRY_EVERY, Instant::now()) }
     }
 }
 
 impl Resolver {
     /// Sends nothing yet. With `enabled = false` every answer is [`Answer::Off`].
     pub fn new(settings: &DnsSettings) -> Result<Self, ResolverError> {
-        let hickory = if settings.enabled { Some(build(settings)?) } else { None };
-        Ok(Self(Arc::new(Inner::new(hickory, settings.cache_entries, settings.timeout.0))))
+        let servers = if settings.enabled { Some(Servers::new(settings, Path::new(servers::SYSTEM))?) } else { None };
+        Ok(Self(Arc::new(Inner::new(servers, settings.cache_entries, settings.timeout.0))))
     }
 
     /// A resolver that asks nobody.
@@ -132,7 +131,7 @@ impl Resolver {
     }
 
     pub fn is_off(&self) -> bool {
-        self.0.hickory.is_none()
+        self.0.servers.is_none()
     }
 
     /// Whether no name server answers: waiting for one is of no use now.
@@ -140,9 +139,9 @@ impl Resolver {
         self.0.patience.is_over()
     }
 
-    /// The engine, for mail-auth.
-    pub(crate) fn hickory(&self) -> Option<&TokioResolver> {
-        self.0.hickory.as_ref()
+    /// The engine, for mail-auth. `None`: it is switched off, or nobody is known who could be asked.
+    pub(crate) fn hickory(&self) -> Option<TokioResolver> {
+        self.0.servers.as_ref().and_then(Servers::engine)
     }
 
     /// How long one question may take.
@@ -285,7 +284,7 @@ impl Resolver {
     /// Forgets everything that was answered, after settings or a name server changed.
     pub fn clear(&self) {
         self.0.cache.clear();
-        if let Some(hickory) = &self.0.hickory {
+        if let Some(hickory) = self.hickory() {
             hickory.clear_cache();
         }
     }
@@ -313,13 +312,14 @@ impl Resolver {
     where
         F: FnOnce(&mut dyn Iterator<Item = &RData>) -> Option<Records>,
     {
-        let Some(hickory) = &self.0.hickory else { return Answer::Off };
+        let Some(servers) = &self.0.servers else { return Answer::Off };
         let now = Instant::now();
         let key = cache::key(name, kind);
         if let Some(known) = self.0.cache.get(&key, now) {
             return known;
         }
         let Some(query) = parse_name(name) else { return Answer::NoName };
+        let Some(hickory) = servers.engine() else { return Answer::Temporary(Arc::from("no name server is known")) };
         if self.is_silent() && !(self.0.patience.may_ask(now) && self.servers_answer().await) {
             return Answer::Temporary(Arc::from("the name servers are silent"));
         }
@@ -363,7 +363,7 @@ impl Resolver {
     }
 
     async fn try_servers(&self) -> bool {
-        let Some(hickory) = &self.0.hickory else { return false };
+        let Some(hickory) = self.hickory() else { return false };
         let name = format!("{:016x}.test.", rand::random::<u64>());
         let asked = tokio::time::timeout(self.0.timeout, hickory.lookup(name, RecordType::A)).await;
         let answers = is_answer(&asked);
@@ -421,37 +421,6 @@ pub fn reversed(ip: IpAddr) -> String {
             out
         }
     }
-}
-
-fn build(settings: &DnsSettings) -> Result<TokioResolver, ResolverError> {
-    let (config, mut options) = if settings.servers.is_empty() {
-        read_system_conf().map_err(|e| ResolverError::System(Box::new(e)))?
-    } else {
-        let servers = settings
-            .servers
-            .iter()
-            .map(|server| {
-                let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(|mut connection| {
-                    connection.port = server.0.port();
-                    connection
-                });
-                NameServerConfig::new(server.0.ip(), true, connections.into())
-            })
-            .collect();
-        (ResolverConfig::from_name_servers(servers), ResolverOpts::default())
-    };
-    options.attempts = 2;
-    // Two tries must fit into the time of one question.
-    options.timeout = (settings.timeout.0 / 2).max(Duration::from_millis(50));
-    options.cache_size = settings.cache_entries as u64;
-    options.negative_min_ttl = Some(NEGATIVE_TTL);
-    options.negative_max_ttl = Some(NEGATIVE_TTL_MAX);
-    options.positive_max_ttl = Some(POSITIVE_TTL_MAX);
-    options.max_active_requests = 4096;
-    TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
-        .with_options(options)
-        .build()
-        .map_err(|e| ResolverError::Build(Box::new(e)))
 }
 
 /// A fully qualified name in A-labels; `None` for what cannot be a name (empty, too long, an address literal).

@@ -139,9 +139,11 @@ fn put_machine(text: &str) -> Result<Vec<PathBuf>, String> {
 }
 
 fn support_bundle() -> String {
-    let asked: [(&str, &[&str]); 5] = [
+    let asked: [(&str, &[&str]); 7] = [
         ("systemctl", &["list-units", "--all", "--no-pager"]),
-        ("journalctl", &["--boot", "--no-pager", "--lines=5000"]),
+        ("systemd-analyze", &["critical-chain", "--no-pager"]),
+        ("systemd-analyze", &["blame", "--no-pager"]),
+        ("journalctl", &["--boot", "--no-pager", "--output=short-iso-precise", "--lines=5000"]),
         ("ip", &["address"]),
         ("df", &["-h"]),
         ("cat", &["/proc/cmdline", "/proc/meminfo", "/usr/share/postern/version", MACHINE]),
