@@ -145,6 +145,7 @@ const EXPOSURE: &[(&str, u32, &str)] = &[
     ("postern-os.service", 45, "writes slots and /etc, mounts the boot loader's partition, names the host"),
     ("postern-setup@.service", 25, "a terminal, and questions to two sockets"),
     ("postern-install@.service", 45, "writes whole disks, on a medium that does nothing else"),
+    ("postern-restore.service", 25, "puts the node's folder in place and gives it to its users, when it was asked to"),
     ("postern-seed.service", 45, "mounts attached media for a moment and writes /etc, at the first boot only"),
     ("postern-seed-node.service", 25, "reads and writes one folder, and asks the node"),
 ];

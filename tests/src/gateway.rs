@@ -69,7 +69,16 @@ impl Gateway {
     /// # Errors
     /// When it ends instead; the error holds what it printed.
     pub fn node(binary: &Path, data: &Path, settings: &str) -> anyhow::Result<Self> {
-        let child = role("node", binary, data, settings, "log")?;
+        write_settings(data, settings)?;
+        Self::again(binary, data)
+    }
+
+    /// Starts `postern node` alone with the settings that are in this data directory, and waits until it serves.
+    ///
+    /// # Errors
+    /// When it ends instead; the error holds what it printed.
+    pub fn again(binary: &Path, data: &Path) -> anyhow::Result<Self> {
+        let child = role("node", binary, data, "log")?;
         let mut gateway = Self { binary: binary.to_owned(), data: data.to_owned(), process: child };
         let until = Instant::now() + Duration::from_secs(30);
         while std::os::unix::net::UnixStream::connect(gateway.socket()).is_err() {
@@ -86,7 +95,8 @@ impl Gateway {
     /// # Errors
     /// When it ends instead; the error holds what it printed.
     pub fn edge(binary: &Path, data: &Path, settings: &str) -> anyhow::Result<Running> {
-        let mut process = role("edge", binary, data, settings, "edge.log")?;
+        write_settings(data, settings)?;
+        let mut process = role("edge", binary, data, "edge.log")?;
         let until = Instant::now() + Duration::from_secs(30);
         while std::os::unix::net::UnixStream::connect(data.join("run/edge.sock")).is_err() {
             if process.0.try_wait()?.is_some() || Instant::now() > until {
@@ -124,12 +134,17 @@ impl Gateway {
     }
 }
 
-/// A role with these settings below a `[node]` of the test's own, logging into a file of the data directory.
-fn role(name: &str, binary: &Path, data: &Path, settings: &str, log: &str) -> anyhow::Result<Running> {
+/// These settings below a `[node]` of the test's own.
+fn write_settings(data: &Path, settings: &str) -> anyhow::Result<()> {
+    fs::create_dir_all(data)?;
+    let node = format!("[node]\nhostname = \"gateway.example\"\ndata_dir = {data:?}\nrun_dir = {:?}\n", data.join("run"));
+    Ok(fs::write(data.join("postern.toml"), format!("{node}\n{settings}"))?)
+}
+
+/// A role, logging into a file of the data directory.
+fn role(name: &str, binary: &Path, data: &Path, log: &str) -> anyhow::Result<Running> {
     fs::create_dir_all(data.join("run"))?;
     let file = data.join("postern.toml");
-    let node = format!("[node]\nhostname = \"gateway.example\"\ndata_dir = {data:?}\nrun_dir = {:?}\n", data.join("run"));
-    fs::write(&file, format!("{node}\n{settings}"))?;
     let output = fs::OpenOptions::new().create(true).append(true).open(data.join(log))?;
     let child = Command::new(binary)
         .args([name, "--settings"])

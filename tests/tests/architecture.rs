@@ -20,6 +20,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("postern-link", 1),
     ("postern-document", 1),
     ("postern-cluster", 3),
+    ("postern-backup", 3),
     ("postern-mta", 3),
     ("postern-os", 2),
     ("postern-sandbox", 2),
@@ -44,6 +45,10 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("noq-udp", &["postern-link"]),
     ("n0-watcher", &["postern-link"]),
     ("automerge", &["postern-document"]),
+    ("age", &["postern-backup"]),
+    ("object_store", &["postern-backup"]),
+    ("russh", &["postern-backup"]),
+    ("russh-sftp", &["postern-backup"]),
     ("serde-saphyr", &["postern-os"]),
     ("roxmltree", &["postern-os"]),
 ];

@@ -86,9 +86,9 @@ fn bios_wizard_mail_ban_and_power_cut() {
     machine.serial.expect("That is not it", LIMIT).unwrap();
     machine.serial.expect("Password of the admin:", LIMIT).unwrap();
     machine.serial.type_line("correct horse battery").unwrap();
-    machine.serial.expect("15. Power off", LIMIT).unwrap();
-    machine.serial.type_line("16").unwrap();
-    machine.serial.expect("Type a number from 1 to 15", LIMIT).unwrap();
+    machine.serial.expect("16. Power off", LIMIT).unwrap();
+    machine.serial.type_line("17").unwrap();
+    machine.serial.expect("Type a number from 1 to 16", LIMIT).unwrap();
     machine.serial.type_line("1").unwrap();
     machine.serial.expect("health", LIMIT).unwrap();
 

@@ -20,6 +20,7 @@ pub mod peers;
 pub mod problem;
 pub mod quarantine;
 pub mod render;
+mod restoring;
 mod rolling;
 pub mod router;
 pub mod routes;

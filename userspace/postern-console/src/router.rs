@@ -14,8 +14,8 @@ use utoipa_axum::routes;
 use crate::caller::authenticate;
 use crate::problem::Problem;
 use crate::routes::{
-    admins, audit, cluster, duty, edge, explain, health, journeys, metrics, page, quarantine, queue, session, settings, settings_history,
-    status, symbols, system, tokens,
+    admins, audit, backups, cluster, duty, edge, explain, health, journeys, metrics, page, quarantine, queue, session, settings,
+    settings_history, status, symbols, system, tokens,
 };
 use crate::settings_file::MAX_TEXT;
 use crate::state::Console;
@@ -98,11 +98,14 @@ fn closed_routes() -> OpenApiRouter<Console> {
         .routes(routes!(tokens::list, tokens::add))
         .routes(routes!(tokens::remove))
         .routes(routes!(audit::search))
+        .routes(routes!(backups::list, backups::begin))
+        .routes(routes!(backups::status))
         .routes(routes!(system::status))
         .routes(routes!(system::machine, system::put_machine))
         .routes(routes!(system::roll_back))
         .routes(routes!(system::reboot))
         .routes(routes!(system::power_off))
+        .routes(routes!(system::restore, system::restore_status))
         .routes(routes!(system::factory_reset))
         .routes(routes!(system::support_bundle))
         .layer(DefaultBodyLimit::max(SMALL_BODY))

@@ -10,6 +10,7 @@ use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use postern_backup::schedule::Keeper;
 use postern_cluster::node::Cluster;
 use postern_model::time::Timestamp;
 use postern_model::verdict::Verdict;
@@ -21,6 +22,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::password::{self, Gate, PasswordError};
+use crate::restoring::Restoring;
 use crate::rolling::Rolling;
 use crate::settings_file::SettingsHandle;
 
@@ -98,6 +100,8 @@ pub struct State {
     pub cluster: Cluster,
     /// Whether this node takes mail.
     pub duty: Duty,
+    /// Makes this node's backups.
+    pub backups: Keeper,
     /// False until all listeners are open, and again while the node stops: what `/readyz` says.
     pub ready: Arc<AtomicBool>,
 }
@@ -143,6 +147,7 @@ pub struct Inner {
     /// One update at a time comes in.
     pub(crate) uploading: tokio::sync::Mutex<()>,
     pub(crate) rolling: Rolling,
+    pub(crate) restoring: Restoring,
 }
 
 impl Console {
@@ -155,6 +160,7 @@ impl Console {
             releasing: tokio::sync::Mutex::default(),
             uploading: tokio::sync::Mutex::default(),
             rolling: Rolling::default(),
+            restoring: Restoring::default(),
         }))
     }
 

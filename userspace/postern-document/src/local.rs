@@ -27,6 +27,8 @@ pub const LOCAL: &[&str] = &[
     "edge.mode",
     "edge.steering.interface",
     "edge.steering.weight",
+    // Folders and keys of the machine; and who got hold of one node's passphrase cannot open the backups of all.
+    "backup",
 ];
 
 /// Texts that are the same on all nodes. `[]` is an element of a list, `{}` an entry of a map.

@@ -34,10 +34,33 @@ pub enum OsRequest {
     },
     /// Log and versions, without mails, keys and passwords.
     SupportBundle,
+    /// Put this backup in place of all the node has, at the next start, which comes at once.
+    Restore {
+        backup: PathBuf,
+        unlock: Unlock,
+    },
     /// All settings, keys and mails are gone after the next start, which comes at once.
     FactoryReset,
     Reboot,
     PowerOff,
+}
+
+/// What opens a backup. Never shown.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unlock {
+    Passphrase(String),
+    /// Secret keys of age, `AGE-SECRET-KEY-1...`, one a line.
+    Identity(String),
+}
+
+impl std::fmt::Debug for Unlock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Passphrase(_) => "Passphrase",
+            Self::Identity(_) => "Identity",
+        })
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -81,6 +104,9 @@ pub struct OsStatus {
     pub update: UpdateStatus,
     /// How the last update ended.
     pub last_update: Option<UpdateOutcome>,
+    /// How the last restore of a backup ended, for people.
+    #[serde(default)]
+    pub last_restore: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

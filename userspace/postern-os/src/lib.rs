@@ -16,6 +16,7 @@ pub mod install;
 pub mod machine;
 pub mod manifest;
 pub mod plan;
+pub mod restore_order;
 pub mod role;
 pub mod seed;
 pub mod setup;

@@ -222,6 +222,7 @@ pub enum Choice {
     Diagnostics,
     Update,
     RollBack,
+    Restore,
     SupportBundle,
     FactoryReset,
     Reboot,
@@ -240,6 +241,7 @@ pub const MENU: &[(Choice, &str)] = &[
     (Choice::Diagnostics, "Diagnostics"),
     (Choice::Update, "Update"),
     (Choice::RollBack, "Back to the other slot at the next start"),
+    (Choice::Restore, "Restore a backup"),
     (Choice::SupportBundle, "Support bundle"),
     (Choice::FactoryReset, "Factory reset"),
     (Choice::Reboot, "Reboot"),
@@ -328,8 +330,8 @@ mod tests {
     #[test]
     fn the_menu_takes_its_numbers_only() {
         assert_eq!(choose(" 1\r"), Ok(Choice::Status));
-        assert_eq!(choose("15"), Ok(Choice::PowerOff));
-        for bad in ["0", "16", "", "x", "-1", "1 2"] {
+        assert_eq!(choose("16"), Ok(Choice::PowerOff));
+        for bad in ["0", "17", "", "x", "-1", "1 2"] {
             assert!(choose(bad).is_err(), "{bad}");
         }
         assert_eq!(menu().lines().count(), MENU.len());

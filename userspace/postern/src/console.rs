@@ -9,6 +9,7 @@ use std::sync::atomic::AtomicBool;
 use anyhow::Context;
 use bytes::Bytes;
 use futures_util::FutureExt;
+use postern_backup::schedule::Keeper;
 use postern_cluster::node::Cluster;
 use postern_console::listen::{bind_unix, serve_https, serve_unix};
 use postern_console::{Console, Duty, ExplainRequest, LearnKind, SettingsHandle, State};
@@ -28,6 +29,7 @@ pub async fn start(
     settings: &Arc<SettingsHandle>,
     cluster: &Cluster,
     duty: Duty,
+    backups: Keeper,
     learned: Arc<Notify>,
     hostname: &str,
     listeners: Vec<std::net::TcpListener>,
@@ -50,6 +52,7 @@ pub async fn start(
         }),
         cluster: cluster.clone(),
         duty,
+        backups,
         ready: Arc::clone(&ready),
     };
     if let Some(password) = state.bootstrap_admin().await? {

@@ -33,7 +33,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::duty::DutyKeeper;
 use crate::steering::{self, Steering};
-use crate::{cluster, console, learning};
+use crate::{backups, cluster, console, learning};
 
 /// Journey events that may wait for the database: some seconds of the fastest traffic.
 const EVENTS: usize = 65_536;
@@ -130,7 +130,8 @@ async fn serve(settings: Settings, file: &Path, mut inherited: Inherited, genera
         spool: journey.spool.clone(),
         duty: duty.clone(),
     }));
-    let ready = console::start(&journey, &handle, &cluster, duty.handle(), learned, &hostname, consoles, &stop).await?;
+    let backups = backups::start(&handle, &cluster, file, &hostname, &stop);
+    let ready = console::start(&journey, &handle, &cluster, duty.handle(), backups, learned, &hostname, consoles, &stop).await?;
     tokio::spawn(cluster::adopt_settings(cluster.clone(), Arc::clone(&handle), database.clone()));
     tokio::spawn(follow_settings(handle, Arc::clone(&journey), door, cluster.clone(), hostname.clone()));
     ready.store(true, Ordering::Relaxed);
@@ -185,7 +186,7 @@ pub fn read_settings(file: &Path) -> anyhow::Result<Settings> {
 }
 
 /// The name in the settings, else the host's own.
-fn hostname(settings: &Settings) -> anyhow::Result<String> {
+pub fn hostname(settings: &Settings) -> anyhow::Result<String> {
     if !settings.node.hostname.is_empty() {
         return Ok(settings.node.hostname.clone());
     }

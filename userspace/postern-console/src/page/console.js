@@ -160,6 +160,7 @@ async function overview() {
   const count = (name) => (status.counters.find((c) => c.name === name) || {}).count || 0;
   const parts = [el("h1", {}, status.hostname || "Overview"),
     status.ready ? null : el("section", { class: "error" }, "The node takes no mail: it is starting or stopping."),
+    status.backup_trouble ? el("section", { class: "error" }, "The last backup failed: " + status.backup_trouble) : null,
     status.spool_trouble ? el("section", { class: "error" }, "The spool takes no mail: " + status.spool_trouble) : null,
     el("div", { class: "tiles" }, tile("accepted since the start", number(count("action:accept"))), tile("tagged", number(count("action:tag"))),
       tile("quarantined", number(count("action:quarantine"))), tile("rejected", number(count("action:reject"))), tile("deferred", number(count("action:defer"))),

@@ -91,6 +91,13 @@ async fn gather(console: &Console) -> Answer<Registry> {
     counter(&mut registry, "spool_batches", "Group commits", usage.counters.batches);
     counter(&mut registry, "spool_damaged", "Mails found damaged on disk", usage.counters.damaged);
 
+    let backups = state.backups.state();
+    gauge(&mut registry, "backup_failing", "1: the last try to make a backup failed", u64::from(backups.trouble.is_some()));
+    if let Some(last) = backups.last {
+        let at = u64::try_from(last.unix_seconds()).unwrap_or_default();
+        gauge(&mut registry, "backup_last_seconds", "When the newest backup at the target was begun, in seconds since 1970", at);
+    }
+
     let cluster = state.cluster.view().await;
     if cluster.member {
         gauge(&mut registry, "cluster_members", "Members of the cluster, this node included", cluster.members.len() as u64);

@@ -2,6 +2,7 @@
 
 pub mod admins;
 pub mod audit;
+pub mod backups;
 pub mod cluster;
 pub mod duty;
 pub mod edge;

@@ -21,6 +21,8 @@ pub struct NodeStatus {
     ready: bool,
     /// Why the spool takes no mail now, when it does not.
     spool_trouble: Option<String>,
+    /// Why the last backup failed, until one succeeds.
+    backup_trouble: Option<String>,
     spool: SpoolStatus,
     /// Mails, connections and outcomes of deliveries since the start.
     #[schema(value_type = Object)]
@@ -92,6 +94,7 @@ pub async fn status(State(console): State<Console>) -> Answer<Json<NodeStatus>> 
         uptime_seconds: console.started.elapsed().as_secs(),
         ready: console.is_ready(),
         spool_trouble: state.spool.ready().err().map(|e| e.to_string()),
+        backup_trouble: state.backups.state().trouble.map(|t| t.why),
         spool: SpoolStatus {
             segments: usage.segments,
             octets: usage.bytes,

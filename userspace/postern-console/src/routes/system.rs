@@ -9,7 +9,9 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
 use futures_util::StreamExt;
-use postern_model::os::{OsReply, OsRequest, OsStatus};
+use postern_backup::lock::Key;
+use postern_backup::name::{BackupName, NameError};
+use postern_model::os::{OsReply, OsRequest, OsStatus, Unlock};
 use postern_os::client::{self, OsClientError};
 use serde::{Deserialize, Serialize};
 use tokio::fs::File;
@@ -20,6 +22,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::caller::Caller;
 use crate::input::{Asked, Input};
 use crate::problem::{Answer, Problem};
+use crate::restoring::{self, RestoreView};
 use crate::rolling::{self, RollingView};
 use crate::state::Console;
 
@@ -59,6 +62,17 @@ pub struct MachineText {
 pub struct Reset {
     /// `RESET`: all settings, keys and mails of this machine are lost.
     confirm: String,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Restore {
+    /// Name of a backup, as `GET /backups` lists them.
+    backup: String,
+    /// What it was locked with: this,
+    passphrase: Option<String>,
+    /// or a secret key of age, `AGE-SECRET-KEY-1...`.
+    identity: Option<String>,
 }
 
 /// Version, slots, health, and how far an update is.
@@ -160,6 +174,38 @@ pub async fn factory_reset(State(console): State<Console>, caller: Caller, Input
         return Err(problem.advise("Everything on this machine is lost by it: write RESET when that is wanted."));
     }
     order(&console, &caller, OsRequest::FactoryReset, "system.factory-reset").await
+}
+
+/// Put a backup of the target of `[backup]` in place of all the node has. It is brought here and verified while the node runs on; then the machine
+/// restarts. `GET /system/restore` says how far it is, after the restart `GET /system` how it ended.
+#[utoipa::path(post, path = "/system/restore", tag = "system", request_body = Restore, responses(
+    (status = 202, body = RestoreView), (status = 409, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
+pub async fn restore(
+    State(console): State<Console>,
+    caller: Caller,
+    Input(asked): Input<Restore>,
+) -> Answer<(StatusCode, Json<RestoreView>)> {
+    let refused = |detail: String| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "no-backup", "This cannot be restored", detail);
+    // Who is no appliance need not fetch it to say so.
+    client::status(&console.os_socket()).await?;
+    let name: BackupName = asked.backup.parse().map_err(|e: NameError| refused(e.to_string()))?;
+    let (unlock, key) = match (asked.passphrase, asked.identity) {
+        (Some(passphrase), None) => (Unlock::Passphrase(passphrase.clone()), Key::passphrase(&passphrase)),
+        (None, Some(identity)) => (Unlock::Identity(identity.clone()), Key::identities(&identity).map_err(|e| refused(e.to_string()))?),
+        _ => return Err(refused("write either `passphrase` or `identity`".into())),
+    };
+    let target = console.state().backups.target()?;
+    if !restoring::begin(&console, target, name, unlock, key) {
+        return Err(Problem::conflict("a backup is being restored already"));
+    }
+    caller.audit(&console, "system.restore", &asked.backup, None, None).await?;
+    Ok((StatusCode::ACCEPTED, Json(console.restoring.view())))
+}
+
+/// How far a restore is.
+#[utoipa::path(get, path = "/system/restore", tag = "system", responses((status = 200, body = RestoreView)))]
+pub async fn restore_status(State(console): State<Console>) -> Json<RestoreView> {
+    Json(console.restoring.view())
 }
 
 /// The machine's own settings; empty when it was not set up.

@@ -11,6 +11,7 @@ use futures_util::FutureExt;
 use http_body_util::{BodyExt, Full};
 use hyper::{HeaderMap, Request, StatusCode};
 use hyper_util::rt::TokioIo;
+use postern_backup::schedule::{Keeper, Node};
 use postern_cluster::kinds::Probe;
 use postern_cluster::node::generation::Generation;
 use postern_cluster::node::{Cluster, ClusterParts};
@@ -181,7 +182,16 @@ impl Rig {
         let (spool, restored) = Spool::open(dir.path().join("spool"), spool_settings).unwrap();
         let queue = queue(&spool, &settings, restored);
         let cluster = cluster(dir.path(), &settings, &database, &spool).await;
+        let stop = CancellationToken::new();
+        let node = Node {
+            host: "rig.example".into(),
+            identity: Arc::new(|| None),
+            version: "0".into(),
+            settings_file: file.clone(),
+            outside: Vec::new(),
+        };
         let state = State {
+            backups: Keeper::start(settings.subscribe(), node, stop.clone()),
             cluster,
             duty: Duty {
                 view: Arc::new(|| DutyView { duty: "serving", ..DutyView::default() }),
@@ -212,7 +222,6 @@ impl Rig {
             learn: Arc::new(|kind, _| async move { if kind == LearnKind::Spam { Ok(()) } else { Err("ham is full".to_owned()) } }.boxed()),
             ready: Arc::new(AtomicBool::new(true)),
         };
-        let stop = CancellationToken::new();
         let router = Console::new(state.clone()).router();
         let socket = dir.path().join("run/node.sock");
         tokio::spawn(serve_unix(bind_unix(&socket).unwrap(), router.clone(), stop.clone()));

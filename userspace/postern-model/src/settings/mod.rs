@@ -4,6 +4,7 @@
 //! to write instead ([`parse`]). The reference in `docs/settings.md`, the API's schema and the
 //! sample are made from these structs, so their doc comments are the documentation.
 
+pub mod backup;
 pub mod check;
 pub mod cluster;
 pub mod delivery;
@@ -49,6 +50,8 @@ pub struct Settings {
     pub edge: edge::EdgeSettings,
     /// Equal peers: copies of mails, and who delivers for a node that is gone.
     pub cluster: cluster::ClusterSettings,
+    /// Backups of this node: when, where to, and locked with what. Node-local, never shared.
+    pub backup: backup::BackupSettings,
 }
 
 /// One thing that is wrong with a settings file.

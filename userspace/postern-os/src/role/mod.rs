@@ -29,6 +29,12 @@ pub const MACHINE: &str = "/var/lib/postern-os/machine.toml";
 pub const SEED_PENDING: &str = "/var/lib/postern-os/seed-node.json";
 /// How the seed fared.
 pub const SEED_RESULT: &str = "/var/lib/postern-os/seed-result";
+/// A backup to be restored at the next start, and what opens it; for root alone.
+pub const RESTORE_ORDER: &str = "/var/lib/postern-os/restore.json";
+/// How the last one ended, in a line.
+pub const RESTORE_RESULT: &str = "/var/lib/postern-os/restore-result";
+/// The node's own folder.
+pub const NODE_DATA: &str = "/var/lib/postern";
 /// Where node and command line find the role.
 pub const SOCKET: &str = "/run/postern/os.sock";
 

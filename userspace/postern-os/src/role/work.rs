@@ -9,12 +9,13 @@ use std::time::Duration;
 use postern_model::os::{OsReply, OsRequest, OsStatus, SlotStatus};
 
 use super::updating::{self, Order, conclude};
-use super::{MACHINE, SEED_RESULT, Shared};
+use super::{MACHINE, RESTORE_ORDER, RESTORE_RESULT, SEED_RESULT, Shared};
 use crate::apply;
 use crate::bundle::Direction;
 use crate::health;
 use crate::machine::Machine;
 use crate::plan::Plan;
+use crate::restore_order::RestoreOrder;
 use crate::seed::outcome::Outcome;
 use crate::slots::{Slot, Slots, State};
 use crate::systemd::systemctl;
@@ -48,6 +49,11 @@ fn handle(shared: &Arc<Shared>, request: OsRequest) -> Result<OsReply, String> {
         }
         OsRequest::PutMachine { text } => return Ok(OsReply::Changed { files: put_machine(&text)? }),
         OsRequest::SupportBundle => return Ok(OsReply::Text { text: support_bundle() }),
+        OsRequest::Restore { backup, unlock } => {
+            shared.boot_loader()?;
+            RestoreOrder { backup, unlock }.keep(Path::new(RESTORE_ORDER)).map_err(|e| e.to_string())?;
+            end_machine("reboot");
+        }
         OsRequest::FactoryReset => {
             shared.boot_loader()?.change(Slots::reset_at_next_start).map_err(|e| e.to_string())?;
             end_machine("reboot");
@@ -95,6 +101,7 @@ fn status(shared: &Shared) -> OsStatus {
         guarded: health.unwrap_or_default(),
         update: shared.update.lock().clone(),
         last_update: updating::last(),
+        last_restore: fs::read_to_string(RESTORE_RESULT).ok().map(|text| text.trim().to_owned()),
     }
 }
 

@@ -4,6 +4,7 @@
 //! table. Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 the node cannot be reached.
 
 pub mod account;
+pub mod backup;
 pub mod client;
 pub mod cluster;
 pub mod edge;
@@ -13,6 +14,7 @@ pub mod os;
 pub mod output;
 pub mod quarantine;
 pub mod queue;
+mod restore_order;
 pub mod rolling;
 pub mod sandbox;
 pub mod seed;
@@ -72,6 +74,9 @@ pub enum Command {
     /// Tokens for programs that use the API
     #[command(subcommand)]
     Token(account::TokenVerb),
+    /// What makes this node this node, encrypted: made, looked at, restored
+    #[command(subcommand)]
+    Backup(backup::Verb),
     /// Without a verb: the role with the rights to the appliance's machine. With one: slots, updates, health, network
     #[command(args_conflicts_with_subcommands = true)]
     Os(os::Arguments),
@@ -107,6 +112,7 @@ pub fn run(command: Command, globals: &Globals, whole: impl FnOnce() -> clap::Co
             Ok(())
         }
         Command::Sandbox(verb) => sandbox::run(verb, globals.json),
+        Command::Backup(verb) if verb.is_local() => backup::local(verb, globals.json),
         Command::Os(os::Arguments { verb: Some(verb) }) if verb.is_local() => os::local(&verb),
         other => with_node(other, globals),
     };
@@ -135,6 +141,7 @@ fn with_node(command: Command, globals: &Globals) -> Result<(), CommandError> {
             Command::Symbols(verb) => status::symbols(&node, verb).await,
             Command::Admin(verb) => account::admin(&node, verb).await,
             Command::Token(verb) => account::token(&node, verb).await,
+            Command::Backup(verb) => backup::run(&node, &verb).await,
             Command::Setup => setup::run(&node).await,
             Command::Os(os::Arguments { verb: Some(verb) }) => os::run(&node, verb).await,
             Command::Audit(asked) => account::audit(&node, asked).await,

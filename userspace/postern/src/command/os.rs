@@ -223,6 +223,7 @@ fn facts(status: &OsStatus) -> Vec<(&'static str, String)> {
         let why = if last.why.is_empty() { String::new() } else { format!(": {}", last.why) };
         facts.push(("last update", format!("{} to {} in slot {}: {}{why}", last.from, last.to, last.slot, last.outcome)));
     }
+    facts.push(("last restore", status.last_restore.clone().unwrap_or_default()));
     facts
 }
 

@@ -217,6 +217,7 @@ async fn carry_out(node: &Node, choice: Choice) -> Result<Said<String>, Gone> {
         Choice::Diagnostics => Ok(diagnostics(&ask("A host whose port 25 is tried; Enter for none:")?)),
         Choice::Update => update().await?,
         Choice::RollBack => done(order(OsRequest::RollBack).await),
+        Choice::Restore => restore(node).await?,
         Choice::SupportBundle => os::text(&OsRequest::SupportBundle).await.map_err(|e| e.to_string()),
         Choice::FactoryReset => match ask("All settings, keys and mails on this machine are lost. Type RESET:")?.as_str() {
             "RESET" => done(order(OsRequest::FactoryReset).await),
@@ -229,6 +230,41 @@ async fn carry_out(node: &Node, choice: Choice) -> Result<Said<String>, Gone> {
 
 async fn order(request: OsRequest) -> Said<()> {
     os::ask(&request).await.map(drop).map_err(|e| e.to_string())
+}
+
+/// From the target of `[backup]`, which is set in the web console.
+async fn restore(node: &Node) -> Result<Said<String>, Gone> {
+    let listed = match node.get("/backups").await {
+        Ok(listed) => listed,
+        Err(why) => return Ok(Err(format!("{why}. Set [backup] in the web console as it was on the lost machine"))),
+    };
+    let names: Vec<String> = super::output::list(&listed, "backups").iter().map(|b| text(&b["name"])).collect();
+    if names.is_empty() {
+        return Ok(Err("there is no backup at the target of [backup]".into()));
+    }
+    names.iter().enumerate().for_each(|(n, name)| say(&format!("{:>3}. {name}", n + 1)));
+    let number = ask("The number of the backup:")?;
+    let Some(name) = number.trim().parse::<usize>().ok().and_then(|n| names.get(n.checked_sub(1)?)) else {
+        return Ok(Err(format!("type a number from 1 to {}", names.len())));
+    };
+    let key = ask_secretly("Its passphrase, or its secret key AGE-SECRET-KEY-1... (not shown):")?;
+    let what = if key.trim().starts_with("AGE-SECRET-KEY-1") { "identity" } else { "passphrase" };
+    if ask("What this node has now is replaced by it. Type RESTORE:")? != "RESTORE" {
+        return Ok(Err("nothing was changed".into()));
+    }
+    let followed = async {
+        node.post("/system/restore", json!({ "backup": name, what: key.trim() })).await?;
+        loop {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let view = node.get("/system/restore").await?;
+            match view["stage"].as_str() {
+                Some("fetching") => {}
+                Some("restarting") => return Ok("It is here and good. The machine restarts and puts it in place.".to_owned()),
+                _ => return Err(os::failed(text(&view["why"]))),
+            }
+        }
+    };
+    Ok(followed.await.map_err(|e: CommandError| e.to_string()))
 }
 
 /// From a file that is on this machine already: uploading is the web console's.

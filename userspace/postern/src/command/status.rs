@@ -38,6 +38,7 @@ pub async fn status(node: &Node) -> Result<(), CommandError> {
         ("running since", when(&s["since"])),
         ("takes mail", if s["ready"] == true && s["spool_trouble"].is_null() { "yes".into() } else { "NO".into() }),
         ("spool trouble", string(&s["spool_trouble"])),
+        ("backup failed", string(&s["backup_trouble"])),
         ("mails judged", if mails.is_empty() { "none yet".into() } else { mails.join(", ") }),
         (
             "queue",

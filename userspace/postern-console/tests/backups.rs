@@ -1,0 +1,154 @@
+//! Backups by the API: who may, what is said, what is written down; and the appliance's restore up to the order to the role `os`.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod rig;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use postern_model::os::{OsReply, OsRequest, OsStatus, Unlock};
+use rig::{Rig, ask};
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::UnixListener;
+
+const LIMIT: Duration = Duration::from_secs(60);
+const PASSPHRASE: &str = "correct horse";
+
+/// A rig whose node has a data folder with one key in it, and a folder for backups.
+async fn rig(home: &Path) -> Rig {
+    for folder in ["data", "run", "target"] {
+        std::fs::create_dir(home.join(folder)).unwrap();
+    }
+    std::fs::write(home.join("data/dkim.pem"), "a key").unwrap();
+    Rig::with_settings(&format!("[node]\ndata_dir = {:?}\nrun_dir = {:?}\n", home.join("data"), home.join("run"))).await
+}
+
+async fn set(rig: &Rig, path: &str, value: Value) {
+    ask("PATCH", "/api/v1/settings").json(json!({ "path": path, "value": value })).unix(rig).await.ok();
+}
+
+async fn aim(rig: &Rig, home: &Path) {
+    let folder = home.join("target");
+    set(rig, "backup", json!({ "target": "directory", "passphrase": PASSPHRASE, "directory": { "path": folder } })).await;
+}
+
+/// Asks until it is so.
+async fn until(rig: &Rig, path: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+    let looking = async {
+        loop {
+            let seen = ask("GET", path).unix(rig).await.ok();
+            if is_so(&seen) {
+                return seen;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(LIMIT, looking).await.expect("in time")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_is_made_when_somebody_asks_who_may() {
+    let home = tempfile::tempdir().unwrap();
+    let rig = rig(home.path()).await;
+    let login = rig.login().await;
+    let status = ask("GET", "/api/v1/backups/status").login(&login).https(&rig).await.ok();
+    assert_eq!((&status["schedule"], &status["target"], &status["running"]), (&json!("off"), &json!("none"), &Value::Null));
+    for method in ["GET", "POST"] {
+        let problem = ask(method, "/api/v1/backups").login(&login).https(&rig).await.problem(409);
+        assert!(problem["detail"].as_str().unwrap().contains("backup.target"), "{problem}");
+    }
+
+    aim(&rig, home.path()).await;
+    let made = ask("POST", "/api/v1/tokens").json(json!({ "name": "t", "scope": "read" })).login(&login).https(&rig).await.ok();
+    let bearer = format!("Bearer {}", made["token"].as_str().unwrap());
+    ask("GET", "/api/v1/backups/status").header("authorization", &bearer).https(&rig).await.ok();
+    ask("POST", "/api/v1/backups").header("authorization", &bearer).https(&rig).await.problem(403);
+    assert_eq!(ask("GET", "/api/v1/backups").unix(&rig).await.ok()["backups"], json!([]));
+
+    let begun = ask("POST", "/api/v1/backups").login(&login).https(&rig).await;
+    assert!(begun.status == 202 && begun.json()["running"].is_i64(), "{}", begun.text());
+    let done = until(&rig, "/api/v1/backups/status", |s| s["running"].is_null()).await;
+    assert!(done["trouble"].is_null() && done["made"]["members"] == 1, "{done}");
+    let listed = ask("GET", "/api/v1/backups").unix(&rig).await.ok();
+    assert_eq!(listed["backups"][0]["name"], done["made"]["name"]);
+    let trail = ask("GET", "/api/v1/audit?action=backup.create").unix(&rig).await;
+    assert!(trail.text().contains("erika") && !trail.text().contains(PASSPHRASE), "{}", trail.text());
+    assert!(ask("GET", "/metrics").unix(&rig).await.text().contains("postern_backup_failing 0"));
+
+    std::fs::remove_dir_all(home.path().join("target")).unwrap();
+    ask("POST", "/api/v1/backups").login(&login).https(&rig).await.ok();
+    let failed = until(&rig, "/api/v1/backups/status", |s| s["running"].is_null()).await;
+    assert!(failed["trouble"]["why"].as_str().unwrap().contains("target"), "{failed}");
+    assert_eq!(ask("GET", "/api/v1/status").unix(&rig).await.ok()["backup_trouble"], failed["trouble"]["why"]);
+    assert!(ask("GET", "/metrics").unix(&rig).await.text().contains("postern_backup_failing 1"));
+    ask("GET", "/api/v1/backups").unix(&rig).await.problem(503);
+}
+
+/// The role `os`, played: it takes every order and keeps it.
+fn os(socket: &Path) -> Arc<Mutex<Vec<OsRequest>>> {
+    let orders = Arc::new(Mutex::new(Vec::new()));
+    let (listener, kept) = (UnixListener::bind(socket).unwrap(), Arc::clone(&orders));
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let (from, mut to) = stream.into_split();
+            let Ok(Some(line)) = BufReader::new(from).lines().next_line().await else { continue };
+            let reply = match serde_json::from_str(&line).unwrap() {
+                OsRequest::Status => OsReply::Status { status: Box::new(OsStatus::default()) },
+                order => {
+                    kept.lock().push(order);
+                    OsReply::Done
+                }
+            };
+            let mut line = serde_json::to_vec(&reply).unwrap();
+            line.push(b'\n');
+            to.write_all(&line).await.unwrap();
+        }
+    });
+    orders
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_appliance_is_restored_by_a_backup_that_was_looked_through() {
+    let home = tempfile::tempdir().unwrap();
+    let rig = rig(home.path()).await;
+    aim(&rig, home.path()).await;
+    ask("POST", "/api/v1/backups").unix(&rig).await.ok();
+    let done = until(&rig, "/api/v1/backups/status", |s| s["running"].is_null()).await;
+    let name = done["made"]["name"].as_str().unwrap_or_else(|| panic!("{done}")).to_owned();
+    let restore = |body: Value| ask("POST", "/api/v1/system/restore").json(body);
+    restore(json!({ "backup": name, "passphrase": PASSPHRASE })).unix(&rig).await.problem(503);
+
+    let orders = os(&home.path().join("run/os.sock"));
+    for (body, word) in [
+        (json!({ "backup": "../etc/passwd", "passphrase": "x" }), "no name of a backup"),
+        (json!({ "backup": name }), "either"),
+        (json!({ "backup": name, "passphrase": "x", "identity": "y" }), "either"),
+        (json!({ "backup": name, "identity": "AGE-SECRET-KEY-1NONE" }), "AGE-SECRET-KEY-1"),
+    ] {
+        let problem = restore(body).unix(&rig).await.problem(422);
+        assert!(problem["detail"].as_str().unwrap().contains(word), "{problem}");
+    }
+    let gone = name.replace("-2", "-1");
+    for (backup, passphrase, why) in
+        [(&name, "wrong", "is not the one this backup was locked with"), (&gone, PASSPHRASE, "there is no backup")]
+    {
+        restore(json!({ "backup": backup, "passphrase": passphrase })).unix(&rig).await.ok();
+        let view = until(&rig, "/api/v1/system/restore", |v| v["stage"] != "fetching").await;
+        assert!(view["stage"] == "failed" && view["why"].as_str().unwrap().contains(why), "{view}");
+        assert!(!home.path().join("data/restore").exists() && orders.lock().is_empty());
+    }
+
+    restore(json!({ "backup": name, "passphrase": PASSPHRASE })).unix(&rig).await.ok();
+    let view = until(&rig, "/api/v1/system/restore", |v| v["stage"] != "fetching").await;
+    assert!(view["stage"] == "restarting" && view["octets"] == done["made"]["size"], "{view}");
+    let fetched = home.path().join("data/restore").join(&name);
+    let order = OsRequest::Restore { backup: fetched.clone(), unlock: Unlock::Passphrase(PASSPHRASE.into()) };
+    assert_eq!(*orders.lock(), [order]);
+    assert_eq!(std::fs::read(&fetched).unwrap(), std::fs::read(home.path().join("target").join(&name)).unwrap());
+    restore(json!({ "backup": name, "passphrase": PASSPHRASE })).unix(&rig).await.problem(409);
+    let trail = ask("GET", "/api/v1/audit?action=system.restore").unix(&rig).await.text();
+    assert!(trail.contains(&name) && !trail.contains(PASSPHRASE), "{trail}");
+}
