@@ -40,7 +40,7 @@ check:
 fuzz target seconds="600" *args:
     fuzz/run {{target}} {{seconds}} {{args}}
 
-# benchmarks: smtp, edge or filter beside their peers, interleaved; cluster against its bars; a table here, JSON in target/bench/
+# benchmarks: smtp, edge or filter beside their peers, interleaved; cluster and sandbox against their bars; a table here, JSON in target/bench/
 bench what *args: build
     {{ if what == "cluster" { "cargo build --release --locked --workspace --bins --features postern-tests/sim" } else { "true" } }}
     {{target}}/release/bench-{{what}} --postern {{target}}/release/postern --out {{justfile_directory()}}/target/bench {{args}}

@@ -1,13 +1,16 @@
-//! A line from the socket between node and edge: what is understood is the same when it is written and read again, and stays
+//! A line from the socket between node and edge, or node and sandbox: what is understood is the same when it is written and read again, and stays
 //! one line.
 
 use postern_model::control::{EdgeReply, EdgeRequest};
+use postern_model::sandbox::{SandboxReply, SandboxRequest};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub fn check(line: &[u8]) {
     again::<EdgeRequest>(line);
     again::<EdgeReply>(line);
+    again::<SandboxRequest>(line);
+    again::<SandboxReply>(line);
 }
 
 fn again<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(line: &[u8]) {

@@ -8,7 +8,7 @@ use postern_sandbox::limits::Limits;
 /// Small, so that limits are reached.
 fn job() -> Job {
     let limits = Limits { depth: 4, parts: 50, octets: 1 << 20, ratio: 100, ..Limits::default() };
-    Job { name: "file".to_owned(), passwords: vec!["infected".to_owned()], limits }
+    Job { name: "file".to_owned(), content_type: String::new(), passwords: vec!["infected".to_owned()], limits }
 }
 
 pub fn check(octets: &[u8]) {

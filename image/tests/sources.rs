@@ -141,6 +141,7 @@ fn units_tell_an_installation_from_a_boot() {
 const EXPOSURE: &[(&str, u32, &str)] = &[
     ("postern-node.service", 25, "no capability, no device, no write beyond its data"),
     ("postern-edge.service", 45, "bpf() and CAP_NET_ADMIN are its work, and XDP acts on the machine's own network"),
+    ("postern-sandbox.service", 25, "makes namespaces and mounts for cells, without a right outside of them"),
     ("postern-os-start.service", 45, "writes /etc and names the host, before anything else runs"),
     ("postern-os.service", 45, "writes slots and /etc, mounts the boot loader's partition, names the host"),
     ("postern-setup@.service", 25, "a terminal, and questions to two sockets"),

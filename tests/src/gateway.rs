@@ -96,15 +96,16 @@ impl Gateway {
     /// When it ends instead; the error holds what it printed.
     pub fn edge(binary: &Path, data: &Path, settings: &str) -> anyhow::Result<Running> {
         write_settings(data, settings)?;
-        let mut process = role("edge", binary, data, "edge.log")?;
-        let until = Instant::now() + Duration::from_secs(30);
-        while std::os::unix::net::UnixStream::connect(data.join("run/edge.sock")).is_err() {
-            if process.0.try_wait()?.is_some() || Instant::now() > until {
-                bail!("postern edge did not start:\n{}", fs::read_to_string(data.join("edge.log")).unwrap_or_default());
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        Ok(process)
+        role_that_serves("edge", binary, data)
+    }
+
+    /// The same of `postern sandbox`.
+    ///
+    /// # Errors
+    /// When it ends instead; the error holds what it printed.
+    pub fn sandbox(binary: &Path, data: &Path, settings: &str) -> anyhow::Result<Running> {
+        write_settings(data, settings)?;
+        role_that_serves("sandbox", binary, data)
     }
 
     /// `postern <arguments> --json` against this gateway.
@@ -139,6 +140,19 @@ fn write_settings(data: &Path, settings: &str) -> anyhow::Result<()> {
     fs::create_dir_all(data)?;
     let node = format!("[node]\nhostname = \"gateway.example\"\ndata_dir = {data:?}\nrun_dir = {:?}\n", data.join("run"));
     Ok(fs::write(data.join("postern.toml"), format!("{node}\n{settings}"))?)
+}
+
+fn role_that_serves(name: &str, binary: &Path, data: &Path) -> anyhow::Result<Running> {
+    let log = format!("{name}.log");
+    let mut process = role(name, binary, data, &log)?;
+    let until = Instant::now() + Duration::from_secs(30);
+    while std::os::unix::net::UnixStream::connect(data.join("run").join(format!("{name}.sock"))).is_err() {
+        if process.0.try_wait()?.is_some() || Instant::now() > until {
+            bail!("postern {name} did not start:\n{}", fs::read_to_string(data.join(log)).unwrap_or_default());
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    Ok(process)
 }
 
 /// A role, logging into a file of the data directory.

@@ -6,6 +6,8 @@ pub mod bench;
 pub mod clamd;
 pub mod cluster;
 pub mod corpus;
+#[path = "../../userspace/postern-sandbox/tests/support/documents.rs"]
+pub mod documents;
 pub mod dovecot;
 pub mod gateway;
 pub mod http;

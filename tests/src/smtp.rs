@@ -6,6 +6,7 @@ use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use data_encoding::BASE64;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, connect, socket};
 
 /// No reply takes longer than this in a test.
@@ -122,6 +123,26 @@ pub fn send(server: SocketAddr, from: &str, to: &[&str], data: &str) -> anyhow::
     let said = client.mail(from, to, data)?;
     let _ = client.say("QUIT");
     Ok(said)
+}
+
+/// [`plain_mail`] with attachments: name, type, content. Their lines hold no plain copy of what they carry.
+pub fn mail_with(subject: &str, text: &str, attachments: &[(&str, &str, &[u8])]) -> String {
+    let mut mail = plain_mail(subject).replace(
+        "Content-Type: text/plain; charset=utf-8\n\n",
+        "Content-Type: multipart/mixed; boundary=xyz\n\n--xyz\nContent-Type: text/plain; charset=utf-8\n\n",
+    );
+    mail.push_str(text);
+    for (name, content_type, content) in attachments {
+        let encoded = BASE64.encode(content);
+        // The alphabet is ASCII.
+        let lines: Vec<&str> = encoded.as_bytes().chunks(76).map(|line| std::str::from_utf8(line).unwrap_or_default()).collect();
+        mail.push_str(&format!(
+            "\n--xyz\nContent-Type: {content_type}\nContent-Disposition: attachment; filename=\"{name}\"\n\
+             Content-Transfer-Encoding: base64\n\n{}\n",
+            lines.join("\n")
+        ));
+    }
+    mail + "--xyz--\n"
 }
 
 /// A mail that nothing is wrong with.

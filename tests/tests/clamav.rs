@@ -11,7 +11,7 @@ use postern_tests::backend::Backend;
 use postern_tests::clamd::{Clamd, INFECTED, NAME};
 use postern_tests::gateway::{Gateway, binary, wait_until};
 use postern_tests::network::{alone, lacking};
-use postern_tests::smtp::{plain_mail, send};
+use postern_tests::smtp::{mail_with, plain_mail, send};
 use serde_json::Value;
 
 const LIMIT: Duration = Duration::from_secs(15);
@@ -27,7 +27,7 @@ fn smtp() -> SocketAddr {
 fn node(dir: &Path, clamd: &str, when: &str) -> Gateway {
     let settings = format!(
         "[smtp]\nlisten = [\"127.0.0.1:2525\"]\ntrusted_listen = []\n[console]\nlisten = []\n[dns]\nenabled = false\n\
-         [edge]\nallow = [\"127.0.0.0/8\"]\n\
+         [edge]\nallow = [\"127.0.0.0/8\"]\n[sandbox]\nenabled = false\n\
          [antivirus]\nclamd = \"{clamd}\"\ntimeout = \"2s\"\n{when}\n\
          [[domains]]\nname = \"example.net\"\nbackends = [{{ host = \"127.0.0.1\", port = 2524, tls = \"off\" }}]\n"
     );
@@ -50,27 +50,8 @@ fn journey(gateway: &Gateway, subject: &str) -> Value {
     gateway.ask(&["journey", "show", &mail]).unwrap()
 }
 
-/// An attachment in base64, whose lines hold no plain copy of what they carry.
 fn with_attachment(subject: &str, content: &[u8]) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut encoded = String::new();
-    for (n, three) in content.chunks(3).enumerate() {
-        let word = three.iter().fold(0u32, |w, b| w << 8 | u32::from(*b)) << (8 * (3 - three.len()));
-        for i in 0..4 {
-            let letter = LETTERS[(word >> (18 - 6 * i) & 63) as usize];
-            encoded.push(if i > three.len() { '=' } else { char::from(letter) });
-        }
-        if n % 19 == 18 {
-            encoded.push('\n');
-        }
-    }
-    plain_mail(subject).replace(
-        "Content-Type: text/plain; charset=utf-8\n\n",
-        "Content-Type: multipart/mixed; boundary=xyz\n\n--xyz\nContent-Type: text/plain\n\n",
-    ) + &format!(
-        "--xyz\nContent-Type: application/octet-stream\nContent-Disposition: attachment; filename=notes.bin\n\
-             Content-Transfer-Encoding: base64\n\n{encoded}\n--xyz--\n"
-    )
+    mail_with(subject, "", &[("notes.bin", "application/octet-stream", content)])
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The unix socket of a role: one JSON object a line, one reply to each, in order. What is no request ends the connection.
 //!
-//! What is asked and answered is the role's (`postern_model::control`, `postern_model::os`); nothing is decided here.
+//! What is asked and answered is the role's (`postern_model::control`, `postern_model::os`); nothing is decided here. A role whose
+//! conversation is of another form (`postern_sandbox::role`) brings its own to [`each`].
 
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -61,21 +62,33 @@ pub trait Role: Send + Sync + 'static {
 }
 
 pub async fn serve<R: Role>(listener: UnixListener, role: Arc<R>) {
-    let places = Arc::new(Semaphore::new(R::CONNECTIONS));
+    let conversation = move |stream| {
+        let role = Arc::clone(&role);
+        async move { converse(stream, &role).await }
+    };
+    each(listener, R::NAME, R::CONNECTIONS, conversation).await;
+}
+
+/// Has a conversation of a role's own with everybody who connects, so many side by side.
+pub async fn each<F>(listener: UnixListener, role: &'static str, connections: usize, conversation: impl Fn(UnixStream) -> F)
+where
+    F: Future<Output = io::Result<()>> + Send + 'static,
+{
+    let places = Arc::new(Semaphore::new(connections));
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, _)) => {
-                let role = Arc::clone(&role);
+                let conversation = conversation(stream);
                 tokio::spawn(async move {
-                    if let Err(e) = converse(stream, &role).await {
-                        tracing::warn!("a connection to {} ended: {e}", R::NAME);
+                    if let Err(e) = conversation.await {
+                        tracing::warn!("a connection to {role} ended: {e}");
                     }
                     drop(place);
                 });
             }
             Err(e) => {
-                tracing::error!("accepting on the socket of {} failed: {e}", R::NAME);
+                tracing::error!("accepting on the socket of {role} failed: {e}");
                 tokio::time::sleep(PAUSE).await;
             }
         }

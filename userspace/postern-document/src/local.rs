@@ -23,6 +23,9 @@ pub const LOCAL: &[&str] = &[
     "smtp.tls.certificate",
     "smtp.tls.key",
     "delivery.spool",
+    // What a machine can bear.
+    "sandbox.at_once",
+    "sandbox.memory",
     "edge.interfaces",
     "edge.mode",
     "edge.steering.interface",

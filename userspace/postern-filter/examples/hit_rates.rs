@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
-use postern_filter::facts::{Asked, Connection, Facts, History};
+use postern_filter::facts::{Asked, Connection, Facts, History, Sandboxed};
 use postern_filter::policy::Policy;
 use postern_filter::view::View;
 use postern_filter::{judge, registry, symbols};
@@ -43,6 +43,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             lists: Vec::new(),
             bayes: None,
             antivirus: Asked::No,
+            sandbox: Sandboxed::default(),
             history: History::default(),
         };
         let began = Instant::now();

@@ -7,6 +7,7 @@ use postern_mail::authentication::Authentication;
 use postern_mail::message::Message;
 use postern_model::address::{Domain, ReversePath};
 use postern_model::envelope::{Direction, TlsInfo};
+use postern_model::sandbox::FindingName;
 use postern_model::score::Score;
 use postern_model::time::Timestamp;
 
@@ -40,6 +41,8 @@ pub struct Facts {
     pub lists: Vec<ListHit>,
     pub bayes: Option<BayesFact>,
     pub antivirus: Asked<Scan>,
+    /// Empty: there was nothing to take apart, or nobody was asked.
+    pub sandbox: Sandboxed,
     pub history: History,
 }
 
@@ -58,6 +61,24 @@ pub enum Scan {
     Infected(String),
     /// Larger than the engine, or the settings, let it look at.
     TooLarge,
+}
+
+/// What taking the attachments apart came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sandboxed {
+    pub findings: Vec<SandboxFinding>,
+    /// Attachments that were not given to the sandbox, and why.
+    pub left_out: Vec<String>,
+    /// Attachments that it was asked about and did not take apart, and why.
+    pub unanswered: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SandboxFinding {
+    pub name: FindingName,
+    /// From the attachment down: `invoice.zip/inner.zip/run.js`.
+    pub place: String,
+    pub evidence: String,
 }
 
 /// The SMTP client.

@@ -3,12 +3,14 @@
 //! The order of what decides, hardest knowledge first: a virus; the operator's block list; the
 //! operator's allow lists (a sender only when SPF or DKIM agrees that it is that sender); the policy
 //! of the author's domain unless a trusted forwarder vouches (ARC); a check that could not be made
-//! and must not be skipped; and only then the score.
+//! and must not be skipped; and only then the score. An attachment that could not be taken apart
+//! makes a mail wait or be kept where it would be let through; what is refused is refused.
 
 use postern_mail::authentication::{AuthResult, DmarcPolicy};
 use postern_model::envelope::Direction;
 use postern_model::reason::Reason;
 use postern_model::score::Score;
+use postern_model::settings::sandbox::WhenNotOpened;
 use postern_model::symbol::{Group, Hit};
 use postern_model::verdict::{Action, Verdict};
 
@@ -51,9 +53,22 @@ fn decide(view: &View<'_>, found: &Findings) -> (Action, Reason) {
     }
     let by_score = by_score(total(found, policy), policy);
     let by_sender = by_sender_policy(view);
-    match by_sender {
+    let decided = match by_sender {
         Some(harder) if harder.0 > by_score.0 || (harder.0 == by_score.0 && harder.0 == Action::Reject) => harder,
         _ => by_score,
+    };
+    match by_what_was_not_opened(view) {
+        Some(action) if decided.0 < Action::Quarantine => (action, Reason::CheckUnavailable),
+        _ => decided,
+    }
+}
+
+fn by_what_was_not_opened(view: &View<'_>) -> Option<Action> {
+    match view.policy.when_not_opened {
+        _ if view.facts.sandbox.unanswered.is_empty() => None,
+        WhenNotOpened::Pass => None,
+        WhenNotOpened::Quarantine => Some(Action::Quarantine),
+        WhenNotOpened::Defer => Some(Action::Defer),
     }
 }
 
@@ -136,4 +151,34 @@ fn conclude(found: Findings, policy: &Policy, action: Action, reason: Reason) ->
         .collect();
     hits.sort_by(|a, b| b.score.get().total_cmp(&a.score.get()).then_with(|| a.symbol.cmp(&b.symbol)));
     Verdict { action, reason, score, hits }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::offline::{Arrival, Clock, facts};
+    use postern_mail::message::Message;
+    use postern_model::settings::Settings;
+    use postern_model::time::Timestamp;
+
+    #[test]
+    fn what_was_not_opened_hardens_and_never_softens() {
+        let mut facts = facts(Message::default(), Arrival::default(), Vec::new(), Clock::At(Timestamp::from_unix_seconds(1_793_613_600)));
+        facts.sandbox.unanswered.push("notes.zip: nobody is there".into());
+        let verdict = |when, threshold: f64| {
+            let mut settings = Settings::default();
+            settings.sandbox.when_unavailable = when;
+            let t = &mut settings.filter.thresholds;
+            (t.tag, t.quarantine, t.reject) = (Score::new(-100.0), Score::new(threshold), Score::new(threshold + 1.0));
+            let verdict = judge(&facts, &Policy::new(&settings));
+            assert!(verdict.hits.iter().any(|h| h.symbol == "SANDBOX_UNAVAILABLE"), "{verdict:?}");
+            (verdict.action, verdict.reason)
+        };
+        assert_eq!(verdict(WhenNotOpened::Pass, 90.0), (Action::Tag, Reason::ScoreTag));
+        assert_eq!(verdict(WhenNotOpened::Quarantine, 90.0), (Action::Quarantine, Reason::CheckUnavailable));
+        assert_eq!(verdict(WhenNotOpened::Defer, 90.0), (Action::Defer, Reason::CheckUnavailable));
+        for when in [WhenNotOpened::Quarantine, WhenNotOpened::Defer] {
+            assert_eq!(verdict(when, -100.0), (Action::Reject, Reason::ScoreReject), "refused anyhow");
+        }
+    }
 }

@@ -10,7 +10,7 @@ use postern_model::address::{Address, Domain, ReversePath};
 use postern_model::envelope::Direction;
 use postern_model::time::Timestamp;
 
-use crate::facts::{Asked, Connection, Facts, History};
+use crate::facts::{Asked, Connection, Facts, History, Sandboxed};
 
 /// What is known of a mail's way here. Empty: unknown.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -53,6 +53,7 @@ pub fn facts(message: Message, arrival: Arrival, own_domains: Vec<Domain>, clock
         lists: Vec::new(),
         bayes: None,
         antivirus: Asked::No,
+        sandbox: Sandboxed::default(),
         history: History::default(),
     }
 }

@@ -9,6 +9,7 @@ use postern_model::address::Domain;
 use postern_model::score::Score;
 use postern_model::settings::Settings;
 use postern_model::settings::filter::{Thresholds, WhenInfected, WhenUnavailable};
+use postern_model::settings::sandbox::WhenNotOpened;
 use postern_model::symbol::Group;
 use postern_model::verdict::Action;
 
@@ -26,6 +27,8 @@ pub struct Policy {
     pub refuse_spf_fail: bool,
     /// clamd is configured and the operator would rather wait than skip it.
     pub antivirus_must_answer: bool,
+    /// What becomes of a mail with an attachment that was not taken apart.
+    pub when_not_opened: WhenNotOpened,
     /// What becomes of a mail with a virus.
     pub when_infected: Action,
     pub brands: Brands,
@@ -61,6 +64,7 @@ impl Policy {
             enforce_dmarc: settings.authentication.enforce_dmarc,
             refuse_spf_fail: settings.authentication.refuse_spf_fail,
             antivirus_must_answer: !settings.antivirus.clamd.is_empty() && settings.antivirus.when_unavailable == WhenUnavailable::Defer,
+            when_not_opened: settings.sandbox.when_unavailable,
             when_infected: match settings.antivirus.when_infected {
                 WhenInfected::Reject => Action::Reject,
                 WhenInfected::Quarantine => Action::Quarantine,

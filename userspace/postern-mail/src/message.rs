@@ -1,6 +1,11 @@
 //! A mail taken apart: everything later stages look at, extracted in one pass, owned and bounded.
 
+use std::borrow::Cow;
+use std::ops::Range;
+
 use serde::Serialize;
+
+use crate::read::decode;
 
 /// Bounds of the extraction. Each cut is recorded as a [`Defect`].
 #[derive(Clone, Debug)]
@@ -157,6 +162,9 @@ pub struct Part {
     pub encoding: TransferEncoding,
     pub is_multipart: bool,
     pub is_message: bool,
+    /// Where the encoded content lies in the mail; `None` for what is no leaf, or lies within something encoded.
+    #[serde(skip)]
+    pub body: Option<Range<usize>>,
     /// Octets after decoding.
     pub size: u64,
     pub true_type: TrueType,
@@ -170,6 +178,18 @@ pub struct Part {
     pub has_macros: bool,
     /// A PDF's `/JavaScript`, `/OpenAction`, `/Launch`, `/EmbeddedFile`, `/Encrypt` names as found.
     pub pdf_names: Vec<String>,
+}
+
+impl Part {
+    /// The decoded content, out of the mail that it was read from.
+    pub fn content<'m>(&self, mail: &'m [u8]) -> Option<Cow<'m, [u8]>> {
+        let body = mail.get(self.body.clone()?)?;
+        Some(match self.encoding {
+            TransferEncoding::Base64 => Cow::Owned(decode::base64(body).octets),
+            TransferEncoding::QuotedPrintable => Cow::Owned(decode::quoted_printable(body).octets),
+            _ => Cow::Borrowed(body),
+        })
+    }
 }
 
 /// What an HTML part is made of.

@@ -1,4 +1,4 @@
-//! What the sandbox says of an attachment: plain data, made by a process that nobody trusts.
+//! What the sandbox says of an attachment: plain data, made by a process that nobody trusts; and what its role is asked.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,6 +8,91 @@ pub struct Report {
     /// In the order they were opened: the first is the attachment itself, each other one lies in an earlier one.
     pub parts: Vec<Part>,
     pub findings: Vec<Finding>,
+}
+
+impl Report {
+    /// A worker may lie about everything but the shape: parts lie in earlier parts, findings name parts that are there.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        let in_order = self.parts.iter().enumerate().all(|(n, part)| match part.inside {
+            None => n == 0,
+            Some(outer) => (outer as usize) < n,
+        });
+        in_order && !self.parts.is_empty() && self.findings.iter().all(|f| (f.part as usize) < self.parts.len())
+    }
+
+    /// The names from the attachment down to a part: `invoice.zip/inner.zip/run.js`.
+    #[must_use]
+    pub fn path(&self, part: u32) -> String {
+        let mut names = Vec::new();
+        let mut next = Some(part);
+        while let Some(part) = next.and_then(|n| self.parts.get(n as usize)) {
+            names.push(part.name.as_str());
+            next = part.inside;
+        }
+        names.reverse();
+        names.join("/")
+    }
+}
+
+/// Longest line that the role reads, and that it answers.
+pub const MAX_REQUEST: usize = 4096;
+pub const MAX_REPLY: u64 = 32 << 20;
+
+/// `node` → `sandbox` over a unix socket: one connection, one line, one reply.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum SandboxRequest {
+    /// Take apart what is enclosed with the line (SCM_RIGHTS): a sealed memfd with the order and the content.
+    Open {
+        places: Places,
+    },
+    Status,
+}
+
+/// How much the role does side by side; each request says it anew, so that a change of the settings needs no restart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Places {
+    pub at_once: usize,
+    /// Requests that may wait for a place.
+    pub waiting: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "kebab-case")]
+pub enum SandboxReply {
+    Report {
+        report: Report,
+    },
+    /// So many run and wait already.
+    Busy {
+        running: usize,
+        waiting: usize,
+    },
+    /// No cell could be had; nothing of the content was looked at.
+    Failed {
+        why: String,
+    },
+    /// The request is none.
+    Refused {
+        why: String,
+    },
+    Status {
+        status: SandboxStatus,
+    },
+}
+
+/// What the role did since it started, and does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SandboxStatus {
+    pub running: usize,
+    pub waiting: usize,
+    pub opened: u64,
+    pub busy: u64,
+    pub failed: u64,
+    pub refused: u64,
+    /// Whoever asked was gone before the answer.
+    pub abandoned: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

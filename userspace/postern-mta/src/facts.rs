@@ -9,6 +9,7 @@ use postern_store::database::Database;
 
 use crate::dns_lists;
 use crate::live::Live;
+use crate::sandbox::Prepared;
 use crate::visit::Visit;
 
 /// A mail taken apart.
@@ -17,6 +18,7 @@ pub(crate) struct Content<'m> {
     pub raw: &'m [u8],
     pub message: Message,
     pub bayes: Option<BayesFact>,
+    pub attachments: Prepared,
 }
 
 /// Everything the judgement looks at.
@@ -28,13 +30,14 @@ pub(crate) async fn gather(
     content: Content<'_>,
     now: Timestamp,
 ) -> Facts {
-    let Content { raw, message, bayes } = content;
+    let Content { raw, message, bayes, attachments } = content;
     let answers = visit.answers().await.clone();
     let helo_resolves = visit.helo_resolves().await;
     let from = message.from.first().map(|m| m.address.clone());
-    let (authentication, antivirus, domain_hits, mails_from_sender) = tokio::join!(
+    let (authentication, antivirus, sandbox, domain_hits, mails_from_sender) = tokio::join!(
         authenticate(live, visit, envelope, raw),
         live.antivirus.scan(raw),
+        live.sandbox.ask(attachments),
         dns_lists::ask_about_domains(&live.resolver, &live.settings.dns_lists, domains_in(envelope, &message)),
         async {
             match &from {
@@ -76,6 +79,7 @@ pub(crate) async fn gather(
         lists,
         bayes,
         antivirus,
+        sandbox,
         history: History { mails_from_sender },
     }
 }

@@ -3,6 +3,7 @@
 
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::net::UnixListener;
 
 use nix::sys::socket::{SockType, SockaddrStorage, getsockname, getsockopt, sockopt};
 
@@ -19,6 +20,8 @@ pub enum InheritError {
     NotOpen { fd: i32 },
     #[error("descriptor {fd}, handed over by the service manager (LISTEN_FDS), is no listening TCP socket")]
     NotListening { fd: i32 },
+    #[error("descriptor {fd}, handed over by the service manager (LISTEN_FDS), is no listening unix socket, or not the only descriptor")]
+    NotTheOne { fd: i32 },
     #[error(
         "the service manager handed over a socket on {0} that no listener of the settings is for: name the address in smtp.listen, \
          smtp.trusted_listen or console.listen, or take it out of the unit"
@@ -36,13 +39,7 @@ impl Inherited {
     /// # Errors
     /// When one of them is something else.
     pub fn take() -> Result<Self, InheritError> {
-        let said = |name: &str| std::env::var(name).ok();
-        if said("LISTEN_PID").and_then(|v| v.parse().ok()) != Some(std::process::id()) {
-            return Ok(Self::default());
-        }
-        let Some(text) = said("LISTEN_FDS") else { return Ok(Self::default()) };
-        let Some(count) = text.parse().ok().filter(|n| (0..=MAX).contains(n)) else { return Err(InheritError::Number(text)) };
-        (FIRST..FIRST + count).map(listener).collect::<Result<_, _>>().map(Self)
+        (FIRST..FIRST + count()?).map(listener).collect::<Result<_, _>>().map(Self)
     }
 
     /// The socket for `address`, when it was inherited.
@@ -66,16 +63,48 @@ impl Inherited {
     }
 }
 
-/// Looks before it takes: a descriptor that is not ours to own is left alone.
-fn listener(fd: i32) -> Result<(SocketAddr, TcpListener), InheritError> {
+/// The one listening unix socket of a role that has no other. To be called once, before anything else is opened.
+///
+/// # Errors
+/// When what was handed over is something else, or more.
+pub fn unix() -> Result<Option<UnixListener>, InheritError> {
+    match count()? {
+        0 => return Ok(None),
+        1 => {}
+        _ => return Err(InheritError::NotTheOne { fd: FIRST + 1 }),
+    }
+    let is_unix = getsockname::<SockaddrStorage>(FIRST).is_ok_and(|a| a.as_unix_addr().is_some());
+    if !(is_listening(FIRST)? && is_unix) {
+        return Err(InheritError::NotTheOne { fd: FIRST });
+    }
+    // SAFETY: the service manager passed this socket to this process and to nobody else in it.
+    Ok(Some(UnixListener::from(unsafe { OwnedFd::from_raw_fd(FIRST) })))
+}
+
+/// Descriptors handed to this process.
+fn count() -> Result<i32, InheritError> {
+    let said = |name: &str| std::env::var(name).ok();
+    if said("LISTEN_PID").and_then(|v| v.parse().ok()) != Some(std::process::id()) {
+        return Ok(0);
+    }
+    let Some(text) = said("LISTEN_FDS") else { return Ok(0) };
+    text.parse().ok().filter(|n| (0..=MAX).contains(n)).ok_or(InheritError::Number(text))
+}
+
+/// Whether a descriptor is a listening stream socket; from now on no child inherits it.
+fn is_listening(fd: i32) -> Result<bool, InheritError> {
     // SAFETY: a call that changes a flag of a descriptor, and says so when it is not open.
     if unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) } == -1 {
         return Err(InheritError::NotOpen { fd });
     }
     // SAFETY: it is open, and nothing in this process closes it during this function.
     let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
-    let is_listening =
-        getsockopt(&borrowed, sockopt::AcceptConn) == Ok(true) && getsockopt(&borrowed, sockopt::SockType) == Ok(SockType::Stream);
+    Ok(getsockopt(&borrowed, sockopt::AcceptConn) == Ok(true) && getsockopt(&borrowed, sockopt::SockType) == Ok(SockType::Stream))
+}
+
+/// Looks before it takes: a descriptor that is not ours to own is left alone.
+fn listener(fd: i32) -> Result<(SocketAddr, TcpListener), InheritError> {
+    let is_listening = is_listening(fd)?;
     let is_internet = getsockname::<SockaddrStorage>(fd).is_ok_and(|a| a.as_sockaddr_in().is_some() || a.as_sockaddr_in6().is_some());
     if !(is_listening && is_internet) {
         return Err(InheritError::NotListening { fd });

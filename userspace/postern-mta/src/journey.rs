@@ -16,7 +16,7 @@ use arc_swap::ArcSwap;
 use postern_edge::offences::Act;
 use postern_filter::bayes::Classifier;
 use postern_filter::bayes::features::Client;
-use postern_filter::facts::Asked;
+use postern_filter::facts::{Asked, BayesFact};
 use postern_filter::judge::judge;
 use postern_mail::dns::Answer;
 use postern_mail::message::Message;
@@ -44,6 +44,7 @@ use crate::panics::contained;
 use crate::quarantine::QuarantineKeeper;
 use crate::queue::Queue;
 use crate::recipients::{Known, Recipients};
+use crate::sandbox::Prepared;
 use crate::visit::ClientAnswers;
 pub use crate::visit::Visit;
 
@@ -257,14 +258,14 @@ impl Journey {
         let live = self.live.load_full();
         let at = now();
         self.note_arrival(visit, id, at);
-        let (body, message, bayes) = match self.take_apart(&live, visit, body).await {
+        let (body, TakenApart { message, bayes, attachments }) = match self.take_apart(&live, visit, body).await {
             Ok(parts) => parts,
             Err(refusal) => return self.refuse(id, at, refusal),
         };
         let heading = accept::Heading::of(&message);
         let size = body.size();
         let (verdict, authentication) = if visit.is_judged {
-            let content = facts::Content { raw: body.bytes(), message, bayes };
+            let content = facts::Content { raw: body.bytes(), message, bayes, attachments };
             let facts = facts::gather(&live, &self.database, visit, &envelope, content, at).await;
             let verdict = judge(&facts, &live.policy);
             (verdict, facts.authentication)
@@ -359,13 +360,9 @@ impl Journey {
         }
     }
 
-    async fn take_apart(
-        self: &Arc<Self>,
-        live: &Arc<Live>,
-        visit: &Visit,
-        body: Body,
-    ) -> Result<(Body, Message, Option<postern_filter::facts::BayesFact>), Refusal> {
+    async fn take_apart(self: &Arc<Self>, live: &Arc<Live>, visit: &Visit, body: Body) -> Result<(Body, TakenApart), Refusal> {
         let journey = Arc::clone(self);
+        let live = Arc::clone(live);
         let large = body.size() > LARGE;
         let limits = live.extraction.clone();
         let uses_bayes = live.settings.filter.bayes.enabled;
@@ -376,7 +373,8 @@ impl Journey {
                 if is_judged { postern_mail::read(body.bytes(), &limits) } else { postern_mail::read_header(body.bytes(), &limits) };
             let bayes =
                 if is_judged && uses_bayes { journey.classifier.load().fact(&message, Some(Client { ip, helo: &helo })) } else { None };
-            (body, message, bayes)
+            let attachments = if is_judged { live.sandbox.prepare(body.bytes(), &message) } else { Prepared::default() };
+            (body, TakenApart { message, bayes, attachments })
         };
         if !large {
             return Ok(work());
@@ -442,6 +440,13 @@ impl Journey {
             score: verdict.score.get(),
         });
     }
+}
+
+/// What is in a body.
+struct TakenApart {
+    message: Message,
+    bayes: Option<BayesFact>,
+    attachments: Prepared,
 }
 
 fn storage_reason(error: &SpoolError) -> Reason {

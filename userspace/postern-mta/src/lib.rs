@@ -21,6 +21,7 @@ pub mod queue;
 pub mod recipients;
 pub mod relay;
 pub mod route;
+pub mod sandbox;
 pub mod session;
 pub mod sink;
 mod sources;

@@ -11,6 +11,7 @@ use postern_model::address::Domain;
 use postern_model::settings::Settings;
 
 use crate::antivirus::Antivirus;
+use crate::sandbox::{self, Sandbox};
 
 pub struct Live {
     pub settings: Arc<Settings>,
@@ -20,6 +21,7 @@ pub struct Live {
     pub(crate) policy: Policy,
     pub(crate) authenticator: Authenticator,
     pub(crate) antivirus: Antivirus,
+    pub(crate) sandbox: Sandbox,
     pub(crate) extraction: Limits,
     pub(crate) own_domains: Vec<Domain>,
 }
@@ -34,6 +36,7 @@ impl Live {
             policy: Policy::new(&settings),
             authenticator: Authenticator::new(resolver.clone(), &settings.authentication),
             antivirus: Antivirus::new(&settings.antivirus),
+            sandbox: Sandbox::new(&settings.sandbox, settings.node.run_dir.join(sandbox::SOCKET)),
             extraction: Limits { text: filter.max_text, parts: filter.max_parts, depth: filter.max_depth, ..Limits::default() },
             own_domains: settings.domains.iter().filter_map(|d| d.name.trim_start_matches("*.").parse().ok()).collect(),
             resolver,

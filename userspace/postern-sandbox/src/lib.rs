@@ -5,8 +5,12 @@
 //! ([`dissect`]) and writes a report ([`postern_model::sandbox::Report`]), which is data and nothing else.
 //!
 //! The caller gives the content as a sealed memfd; the worker has that, a pipe for the report, and nothing more.
+//!
+//! [`role`] is the process that starts cells for the node, so many at a time, and [`client`] how it is asked.
 
 pub mod cell;
+pub mod client;
 pub mod dissect;
 pub mod job;
 pub mod limits;
+pub mod role;

@@ -37,3 +37,27 @@ impl Default for Limits {
         }
     }
 }
+
+impl Limits {
+    /// Whoever asks may give a cell less than is known to be safe, and somewhat more.
+    ///
+    /// # Errors
+    /// What there is too much of.
+    pub fn check(&self) -> Result<(), &'static str> {
+        let most =
+            Self { memory: 4 << 30, time: Duration::from_secs(300), cpu: Duration::from_secs(300), ratio: 1_000_000, ..Self::default() };
+        [
+            (self.depth <= most.depth, "containers within containers"),
+            (self.parts <= most.parts, "parts"),
+            (self.octets <= most.octets, "octets that come out"),
+            (self.ratio <= most.ratio, "octets that come out for each that goes in"),
+            (self.memory <= most.memory, "memory"),
+            (self.cpu <= most.cpu, "CPU time"),
+            (self.time <= most.time, "time"),
+            (self.report <= most.report, "octets of a report"),
+        ]
+        .into_iter()
+        .find_map(|(is_within, what)| (!is_within).then_some(what))
+        .map_or(Ok(()), Err)
+    }
+}

@@ -12,11 +12,11 @@ use postern_model::sandbox::{FindingName, Kind, Report};
 use postern_sandbox::cell::{CellError, Cells};
 use postern_sandbox::job::Job;
 use postern_sandbox::limits::Limits;
-use support::{job, names, program};
-use zip::write::SimpleFileOptions;
+use support::documents::{archive as zip, program};
+use support::{job, names};
 
 fn cells() -> Cells {
-    Cells::new(PathBuf::from(env!("CARGO_BIN_EXE_postern-cell")), 4)
+    Cells::new(PathBuf::from(env!("CARGO_BIN_EXE_postern-cell")))
 }
 
 /// `None` where no cell can be had.
@@ -29,19 +29,6 @@ async fn run(job: Job, content: &[u8]) -> Option<Report> {
         }
         Err(error) => panic!("{error}"),
     }
-}
-
-fn zip(files: &[(&str, &[u8])], password: Option<&str>) -> Vec<u8> {
-    let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
-    for (name, content) in files {
-        let options = SimpleFileOptions::default();
-        match password {
-            Some(word) => writer.start_file(*name, options.with_aes_encryption(zip::AesMode::Aes256, word)).unwrap(),
-            None => writer.start_file(*name, options).unwrap(),
-        }
-        writer.write_all(content).unwrap();
-    }
-    writer.finish().unwrap().into_inner()
 }
 
 fn gzip(content: &[u8]) -> Vec<u8> {
@@ -115,36 +102,6 @@ async fn what_is_no_container_costs_nothing_and_what_is_damaged_is_said() {
     torn.truncate(torn.len() - 30);
     assert_eq!(names(&run(job("torn.zip"), &torn).await.unwrap()), ["DAMAGED"]);
     assert_eq!(names(&run(job("photo.jpg"), &program()).await.unwrap()), ["PROGRAM", "TYPE_MISMATCH"]);
-}
-
-/// A hundred jobs, four at a time; nothing is left of them.
-#[tokio::test]
-async fn jobs_leave_nothing_behind() {
-    let cells = cells();
-    let content = zip(&[("a.txt", b"x")], None);
-    if run(job("first.zip"), &content).await.is_none() {
-        return;
-    }
-    let before = (children(), std::fs::read_to_string("/proc/self/mounts").unwrap(), std::fs::read_dir("/proc/self/fd").unwrap().count());
-    let mut running = tokio::task::JoinSet::new();
-    for n in 0..100 {
-        let (cells, content) = (cells.clone(), content.clone());
-        running.spawn(async move { cells.run(&job(&format!("{n}.zip")), &content).await.unwrap() });
-    }
-    while let Some(done) = running.join_next().await {
-        assert_eq!(done.unwrap().parts.len(), 2);
-    }
-    let after = (children(), std::fs::read_to_string("/proc/self/mounts").unwrap(), std::fs::read_dir("/proc/self/fd").unwrap().count());
-    assert_eq!(before.1, after.1);
-    assert!(after.0 <= before.0 && after.2 <= before.2 + 2, "{before:?}, {after:?}");
-}
-
-/// Workers that are there.
-fn children() -> usize {
-    let here = std::process::id().to_string();
-    let is_ours = |stat: &str| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.split(' ').nth(1) == Some(here.as_str()));
-    let all = std::fs::read_dir("/proc").unwrap().flatten();
-    all.filter(|e| std::fs::read_to_string(e.path().join("stat")).is_ok_and(|s| is_ours(&s))).count()
 }
 
 #[test]

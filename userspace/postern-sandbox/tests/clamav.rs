@@ -19,7 +19,7 @@ async fn the_program_is_found_in_every_container_that_is_opened() {
         return;
     }
     // In a cell: what a library asks the machine for shows there alone.
-    let cells = Cells::new(env!("CARGO_BIN_EXE_postern-cell").into(), 1);
+    let cells = Cells::new(env!("CARGO_BIN_EXE_postern-cell").into());
     let mut table = Vec::new();
     for entry in std::fs::read_dir(FOLDER).unwrap() {
         let path = entry.unwrap().path();

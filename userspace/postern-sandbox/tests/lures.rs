@@ -7,7 +7,10 @@ mod support;
 use std::process::Command;
 
 use data_encoding::BASE64;
-use support::{names, program, run, told};
+use postern_sandbox::dissect;
+use postern_sandbox::job::Job;
+use support::documents::program;
+use support::{names, run, told};
 
 #[test]
 fn a_page_that_makes_a_file_is_opened() {
@@ -96,4 +99,14 @@ fn a_disk_image_is_opened_with_its_long_names() {
     found.sort_unstable();
     assert_eq!(found, ["documents/Invoice of November.exe", "readme.txt", "x.iso"]);
     assert_eq!(names(&report), ["PROGRAM"]);
+}
+
+#[test]
+fn what_the_mail_declares_is_held_against_it() {
+    let declared = |content_type: &str, content: Vec<u8>| {
+        dissect::run(&Job { name: "x".into(), content_type: content_type.into(), ..Job::default() }, content)
+    };
+    assert_eq!(told(&declared("image/png", program())), [("PROGRAM", "x"), ("TYPE_MISMATCH", "image/png is WindowsProgram")]);
+    assert_eq!(told(&declared("application/pdf", b"%PDF-1.4\n%%EOF".to_vec())), []);
+    assert_eq!(told(&declared("application/octet-stream", b"%PDF-1.4\n%%EOF".to_vec())), []);
 }

@@ -14,6 +14,7 @@ mod node;
 mod offline;
 mod os;
 mod run;
+mod sandbox;
 mod service_manager;
 mod steering;
 
@@ -90,6 +91,7 @@ pub fn main(generation: Generation) -> ExitCode {
             node::run(&arguments.settings, generation).map(|()| 0)
         }
         What::Command(command::Command::Edge(arguments)) if arguments.verb.is_none() => edge::run(&arguments).map(|()| 0),
+        What::Command(command::Command::Sandbox(arguments)) if arguments.verb.is_none() => sandbox::run(&arguments).map(|()| 0),
         What::Command(command::Command::Os(arguments)) if arguments.verb.is_none() => os::run(cli.globals.socket).map(|()| 0),
         What::Command(command) => return command::run(command, &cli.globals, Cli::command),
     };

@@ -198,7 +198,7 @@ pub fn hostname(settings: &Settings) -> anyhow::Result<String> {
 }
 
 /// Each session is a descriptor: take as many as the system gives.
-fn raise_descriptor_limit() {
+pub fn raise_descriptor_limit() {
     if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
         && let Err(e) = setrlimit(Resource::RLIMIT_NOFILE, hard, hard)
     {

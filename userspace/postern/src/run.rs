@@ -82,6 +82,9 @@ async fn supervise(settings: &Settings, file: &Path, data: &Path) -> anyhow::Res
     } else {
         println!("note: not root, so there is no XDP: the node refuses banned clients by itself");
     }
+    if settings.sandbox.enabled {
+        roles.push(Role::start("sandbox", file)?);
+    }
     roles.push(Role::start("node", file)?);
 
     // The node opens this socket last but one, when everything it announces is there.
@@ -110,7 +113,8 @@ async fn supervise(settings: &Settings, file: &Path, data: &Path) -> anyhow::Res
                     if dead == "node" {
                         break Err(anyhow::anyhow!("the node ended by itself: its message stands above"));
                     }
-                    println!("the role {dead} ended: what it loaded stays in force; restart `postern run` to have it back");
+                    let so = if dead == "edge" { "what it loaded stays in force" } else { "attachments are not taken apart" };
+                    println!("the role {dead} ended: {so}; restart `postern run` to have it back");
                     roles.retain(|r| r.name != dead);
                 }
             }

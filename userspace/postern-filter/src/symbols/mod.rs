@@ -31,6 +31,7 @@ pub mod mime;
 pub mod picture;
 pub mod reply_to;
 pub mod reputation;
+pub mod sandbox;
 pub mod sender;
 pub mod sender_form;
 pub mod spf;
@@ -154,6 +155,7 @@ pub static TABLES: &[&[&Symbol]] = &[
     bayes::TABLE,
     reputation::TABLE,
     lists::TABLE,
+    sandbox::TABLE,
     antivirus::TABLE,
     user::TABLE,
 ];
@@ -196,6 +198,7 @@ pub fn run(view: &View<'_>) -> Findings {
         reputation::check(view, &mut found);
     }
     bayes::check(view, &mut found);
+    sandbox::check(view, &mut found);
     antivirus::check(view, &mut found);
     user::check(view, &mut found);
     lure::check(view, &mut found);

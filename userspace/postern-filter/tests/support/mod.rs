@@ -21,6 +21,7 @@
 //! | `X-Test-List: ZONE WEIGHT` | a DNS list's answer | none |
 //! | `X-Test-Bayes: PROBABILITY [own]` | classifier; taught by own mail | none |
 //! | `X-Test-Antivirus: clean`, `too-large`, `failed`, `NAME` | engine | not asked |
+//! | `X-Test-Sandbox: FINDING PLACE [EVIDENCE]`, `left-out WHY`, `unanswered WHY` | sandbox, may stand several times | not asked |
 //! | `X-Test-History: N` | mails of this sender before | not asked |
 //! | `X-Test-Setting: TOML` | a line of the settings file, may stand several times | defaults |
 
@@ -28,11 +29,12 @@
 
 use std::path::Path;
 
-use postern_filter::facts::{Asked, BayesFact, Connection, Facts, History, ListHit, Scan};
+use postern_filter::facts::{Asked, BayesFact, Connection, Facts, History, ListHit, SandboxFinding, Sandboxed, Scan};
 use postern_mail::authentication::{AuthResult, Authentication, DkimResult, DmarcPolicy};
 use postern_mail::message::Limits;
 use postern_model::address::{Address, ReversePath};
 use postern_model::envelope::Direction;
+use postern_model::sandbox::FindingName;
 use postern_model::score::Score;
 use postern_model::settings::{self, Settings};
 use postern_model::time::Timestamp;
@@ -80,6 +82,7 @@ fn case(bytes: &[u8], what: &str) -> Case {
         lists: Vec::new(),
         bayes: None,
         antivirus: Asked::No,
+        sandbox: Sandboxed::default(),
         history: History::default(),
     };
     let mut toml = String::new();
@@ -141,6 +144,18 @@ fn apply(facts: &mut Facts, toml: &mut String, name: &str, value: &str, what: &s
                 "too-large" => Asked::Yes(Scan::TooLarge),
                 "failed" => Asked::Failed,
                 name => Asked::Yes(Scan::Infected(name.to_owned())),
+            }
+        }
+        "sandbox" => {
+            let (what, rest) = value.split_once(' ').unwrap_or((value, ""));
+            match what {
+                "left-out" => facts.sandbox.left_out.push(rest.to_owned()),
+                "unanswered" => facts.sandbox.unanswered.push(rest.to_owned()),
+                name => facts.sandbox.findings.push(SandboxFinding {
+                    name: *FindingName::ALL.iter().find(|n| n.name() == name).unwrap_or_else(|| panic!("{what}: {name}")),
+                    place: word(1).to_owned(),
+                    evidence: words.get(2..).unwrap_or_default().join(" "),
+                }),
             }
         }
         "history" => facts.history.mails_from_sender = Some(value.parse().unwrap()),

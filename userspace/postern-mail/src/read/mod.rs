@@ -56,6 +56,8 @@ pub(crate) struct Reader<'l> {
     pub(crate) message: Message,
     pub(crate) urls: UrlSet,
     defects_of_kind: [u8; 64],
+    /// Encoded messages that are being walked: what lies in one has no place in the mail itself.
+    encoded_around: usize,
 }
 
 /// The entity a walk begins with.
@@ -68,7 +70,7 @@ struct Root {
 impl<'l> Reader<'l> {
     fn new(limits: &'l Limits) -> Self {
         let urls = UrlSet::new(NonZeroUsize::new(limits.urls).unwrap_or(NonZeroUsize::MIN));
-        Self { limits, message: Message::default(), urls, defects_of_kind: [0; 64] }
+        Self { limits, message: Message::default(), urls, defects_of_kind: [0; 64], encoded_around: 0 }
     }
 
     fn finish(mut self) -> Message {
@@ -154,6 +156,7 @@ impl<'l> Reader<'l> {
             let mut next = boundary::next(mail, at, &frames);
             if is_leaf {
                 let end = next.as_ref().map_or(mail.len(), |hit| hit.content_end).max(body);
+                self.message.parts[index].body = (self.encoded_around == 0 && !self.message.parts[index].is_multipart).then_some(body..end);
                 self.leaf(&mail[body..end], index, &entity);
             }
             // Closing delimiters lead to the epilogue, which ends at the next delimiter of an outer multipart.

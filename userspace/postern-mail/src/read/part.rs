@@ -162,7 +162,9 @@ impl Reader<'_> {
             self.defect(DefectKind::TooDeep, index, &evidence);
             return;
         }
+        self.encoded_around += 1;
         self.walk(octets, Root { number: inner_number(&number), depth: depth + 1, is_top: false });
+        self.encoded_around -= 1;
     }
 
     /// Whether the part is text, and which, by declared type, name and content.

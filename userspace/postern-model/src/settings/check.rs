@@ -1,9 +1,11 @@
 //! Contradictions that a single field cannot see.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use super::delivery::RecipientCheck;
 use super::edge::EdgeSettings;
+use super::sandbox::SandboxSettings;
 use super::{Problem, Settings};
 
 /// Everything that is wrong with settings whose every field is well-formed.
@@ -36,10 +38,10 @@ pub fn check(s: &Settings) -> Vec<Problem> {
     if !(1..=3).contains(&s.cluster.copies) {
         say("cluster.copies".into(), format!("{} holders of a mail: write 1, 2 or 3", s.cluster.copies));
     }
-    if s.cluster.takeover_after.0 < std::time::Duration::from_secs(2) {
+    if s.cluster.takeover_after.0 < Duration::from_secs(2) {
         say("cluster.takeover_after".into(), "a node that is only restarted would lose its mails to a peer: write \"2s\" or more".into());
     }
-    if s.cluster.copy_timeout.0 < std::time::Duration::from_millis(100) {
+    if s.cluster.copy_timeout.0 < Duration::from_millis(100) {
         say("cluster.copy_timeout".into(), "no peer answers that fast: write \"100ms\" or more".into());
     }
     let l = &s.smtp.limits;
@@ -142,10 +144,30 @@ pub fn check(s: &Settings) -> Vec<Problem> {
     if !(clamd.is_empty() || clamd.starts_with("unix:/") || clamd.starts_with("tcp:")) {
         say("antivirus.clamd".into(), format!("`{clamd}`: write \"unix:/run/clamav/clamd.ctl\" or \"tcp:host:3310\""));
     }
+    sandbox(&s.sandbox, &mut say);
     if !s.dns.enabled && !s.dns_lists.lists.is_empty() {
         say("dns_lists.lists".into(), "lists need name resolution but dns.enabled is false".into());
     }
     found
+}
+
+fn sandbox(s: &SandboxSettings, say: &mut impl FnMut(String, String)) {
+    if s.timeout.0 < Duration::from_secs(1) || s.timeout.0 > Duration::from_secs(300) {
+        // RFC 5321 §4.5.3.2.6: a client waits ten minutes for the reply to its data.
+        say("sandbox.timeout".into(), format!("{}: write \"1s\" to \"5m\"", s.timeout));
+    }
+    for (name, value, least, most) in [
+        ("max_attachments", s.max_attachments as u64, 1, 1000),
+        ("max_size", s.max_size, 1, 256 << 20),
+        ("at_once", s.at_once as u64, 1, 64),
+        ("waiting", s.waiting as u64, 0, 10_000),
+        // The worker alone takes some 20 MiB.
+        ("memory", s.memory, 64 << 20, 4 << 30),
+    ] {
+        if !(least..=most).contains(&value) {
+            say(format!("sandbox.{name}"), format!("{value}: write {least} to {most}"));
+        }
+    }
 }
 
 /// Places in the kernel's table of them.
@@ -167,7 +189,7 @@ fn steering(edge: &EdgeSettings, say: &mut impl FnMut(String, String)) {
     if !(1..=1000).contains(&s.weight) {
         say("edge.steering.weight".into(), format!("{}: write 1 to 1000", s.weight));
     }
-    if s.ramp_up.0 > std::time::Duration::from_secs(3600) {
+    if s.ramp_up.0 > Duration::from_secs(3600) {
         say("edge.steering.ramp_up".into(), format!("{}: write one hour or less", s.ramp_up));
     }
 }

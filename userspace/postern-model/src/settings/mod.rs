@@ -12,6 +12,7 @@ pub mod edge;
 pub mod filter;
 pub mod node;
 pub mod reference;
+pub mod sandbox;
 pub mod smtp;
 mod wording;
 
@@ -46,6 +47,8 @@ pub struct Settings {
     pub filter: filter::FilterSettings,
     /// Antivirus by clamd.
     pub antivirus: filter::AntivirusSettings,
+    /// Attachments taken apart by the role `sandbox`.
+    pub sandbox: sandbox::SandboxSettings,
     /// The XDP program: interfaces, allow list, feeds, rates, bans.
     pub edge: edge::EdgeSettings,
     /// Equal peers: copies of mails, and who delivers for a node that is gone.

@@ -1,7 +1,9 @@
 //! A cell: one process behind walls, for one job, killed as a whole.
 
+mod admission;
 mod seccomp;
 mod supervisor;
 pub mod walls;
 
+pub use admission::{Admission, Busy, Place};
 pub use supervisor::{CellError, Cells};

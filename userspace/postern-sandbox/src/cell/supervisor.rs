@@ -1,15 +1,14 @@
 //! The process outside: starts cells, reads their reports, ends those that do not end.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Seek};
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
-use std::sync::Arc;
 
 use postern_model::sandbox::{Finding, FindingName, Part, Report};
 use tokio::io::AsyncReadExt;
 use tokio::process::Command;
-use tokio::sync::Semaphore;
 
 use super::walls::NO_WALLS;
 use crate::dissect::{self, kind};
@@ -29,22 +28,19 @@ pub enum CellError {
     /// Nothing of the content was looked at.
     #[error("{0}")]
     Walls(String),
-    #[error("the sandbox stops")]
-    Stopped,
 }
 
-/// Starts cells, so many at a time.
+/// Starts cells. How many at a time is up to the caller ([`super::Admission`]).
 #[derive(Clone, Debug)]
 pub struct Cells {
     worker: PathBuf,
-    places: Arc<Semaphore>,
 }
 
 impl Cells {
     /// `worker`: the program `postern-cell`.
     #[must_use]
-    pub fn new(worker: PathBuf, at_once: usize) -> Self {
-        Self { worker, places: Arc::new(Semaphore::new(at_once.max(1))) }
+    pub fn new(worker: PathBuf) -> Self {
+        Self { worker }
     }
 
     /// Takes the content apart. What goes wrong within the cell is a finding; an error means that no cell could be had.
@@ -52,11 +48,21 @@ impl Cells {
     /// # Errors
     /// When no worker can be started, or it cannot put up its walls.
     pub async fn run(&self, job: &Job, content: &[u8]) -> Result<Report, CellError> {
-        let _place = self.places.acquire().await.map_err(|_| CellError::Stopped)?;
+        let sealed = job.seal(content).map_err(|source| CellError::Start { path: self.worker.clone(), source })?;
+        self.run_sealed(job, &sealed).await
+    }
+
+    /// The same with what [`Job::seal`] made of this job. Dropped before its end, it takes the cell with it.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub async fn run_sealed(&self, job: &Job, sealed: &File) -> Result<Report, CellError> {
         let failed = |source| CellError::Start { path: self.worker.clone(), source };
-        let sealed = job.seal(content).map_err(failed)?;
+        // The worker reads from where the descriptor stands, and whoever sealed it holds it too.
+        let mut whole = sealed;
+        whole.rewind().map_err(failed)?;
         let mut command = Command::new(&self.worker);
-        command.env_clear().stdin(sealed).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        command.env_clear().stdin(sealed.try_clone().map_err(failed)?).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().map_err(failed)?;
         let (Some(out), Some(err)) = (child.stdout.take(), child.stderr.take()) else {
             return Err(failed(io::Error::other("without its pipes")));
@@ -79,13 +85,14 @@ impl Cells {
             Ok(Err(source)) => return Err(failed(source)),
             Ok(Ok(status)) if status.code() == Some(NO_WALLS) => return Err(CellError::Walls(words)),
             Ok(Ok(status)) if status.success() => match postcard::from_bytes::<Report>(&report) {
-                Ok(report) if is_sound(&report) => return Ok(report),
+                Ok(report) if report.is_sound() => return Ok(report),
                 _ => (FindingName::CellFailed, "its report cannot be read".to_owned()),
             },
             Ok(Ok(status)) => end_of(status, &words),
         };
         tracing::warn!(attachment = job.name, finding = name.name(), evidence, words, "a cell ended without a report");
-        Ok(without_report(job, content, name, evidence))
+        let content = Job::content(sealed).map_err(failed)?;
+        Ok(without_report(job, &content, name, evidence))
     }
 }
 
@@ -104,15 +111,6 @@ fn end_of(status: ExitStatus, words: &str) -> (FindingName, String) {
         Some(signal) => (FindingName::CellFailed, format!("signal {signal}: {words}")),
         None => (FindingName::CellFailed, format!("code {}: {words}", status.code().unwrap_or(-1))),
     }
-}
-
-/// A worker may lie about everything but the shape: parts lie in earlier parts, findings name parts that are there.
-fn is_sound(report: &Report) -> bool {
-    let in_order = report.parts.iter().enumerate().all(|(n, part)| match part.inside {
-        None => n == 0,
-        Some(outer) => (outer as usize) < n,
-    });
-    in_order && !report.parts.is_empty() && report.findings.iter().all(|f| (f.part as usize) < report.parts.len())
 }
 
 fn without_report(job: &Job, content: &[u8], name: FindingName, evidence: String) -> Report {

@@ -47,6 +47,8 @@ fn wall<E: std::fmt::Display>(wall: &'static str) -> impl FnOnce(E) -> WallError
 /// The wall that could not be put up.
 pub fn enclose() -> Result<(), WallError> {
     die_with_parent().map_err(wall("tie to the supervisor"))?;
+    // When memory is short for all, the kernel takes a cell first. Where it cannot be told so, the limits below still hold.
+    let _ = fs::write("/proc/self/oom_score_adj", "1000");
     let (user, group) = (getuid(), getgid());
     let kinds = CloneFlags::CLONE_NEWUSER
         | CloneFlags::CLONE_NEWNS

@@ -30,6 +30,9 @@ const NAME_MOST: usize = 300;
 pub fn run(job: &Job, content: Vec<u8>) -> Report {
     let mut walk = Walk { job, report: Report::default(), left: job.limits.octets, waiting: Vec::new(), is_full: false };
     walk.add(None, &job.name, content);
+    if let Some((name, evidence)) = walk.report.parts.first().and_then(|part| names::check_type(&job.content_type, part.kind)) {
+        walk.find(name, 0, evidence);
+    }
     while let Some(waiting) = walk.waiting.pop() {
         walk.open(&waiting);
     }

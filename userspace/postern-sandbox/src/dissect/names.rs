@@ -23,6 +23,24 @@ const PROMISES: &[(&[&str], &[Kind])] = &[
     (&["mp3", "mp4", "wav", "avi", "mov"], &[]),
 ];
 
+/// The same for what a mail declares.
+const DECLARED: &[(&str, &[Kind])] = &[
+    ("application/pdf", &[Kind::Pdf]),
+    ("application/msword", &[Kind::Compound, Kind::OfficeXml, Kind::Rtf, Kind::Html]),
+    ("application/vnd.ms-", &[Kind::Compound, Kind::OfficeXml, Kind::Rtf, Kind::Html, Kind::Text, Kind::Mail]),
+    ("application/vnd.openxmlformats-officedocument.", &[Kind::OfficeXml, Kind::Compound, Kind::Zip]),
+    ("image/svg", &[Kind::Svg]),
+    ("image/", &[Kind::Image]),
+    ("audio/", &[]),
+    ("video/", &[]),
+];
+
+/// Whether the content is what the mail declares it to be. Most of what is declared promises nothing.
+pub fn check_type(content_type: &str, kind: Kind) -> Option<(FindingName, String)> {
+    let (_, kinds) = DECLARED.iter().find(|(begin, _)| content_type.starts_with(begin))?;
+    (kind != Kind::Unknown && !kinds.contains(&kind)).then(|| (FindingName::TypeMismatch, format!("{content_type} is {kind:?}")))
+}
+
 /// Endings that the receiver's system runs on a click.
 const SCRIPTS: &[&str] = &[
     "js",

@@ -2,6 +2,8 @@
 
 #![allow(dead_code)]
 
+pub mod documents;
+
 use postern_model::sandbox::Report;
 use postern_sandbox::dissect;
 use postern_sandbox::job::Job;
@@ -21,13 +23,4 @@ pub fn told(report: &Report) -> Vec<(&'static str, &str)> {
 
 pub fn names(report: &Report) -> Vec<&'static str> {
     report.findings.iter().map(|f| f.name.name()).collect()
-}
-
-/// "MZ", a pointer, "PE": what makes a program one.
-pub fn program() -> Vec<u8> {
-    let mut program = vec![0_u8; 300];
-    program[..2].copy_from_slice(b"MZ");
-    program[0x3c] = 64;
-    program[64..68].copy_from_slice(b"PE\0\0");
-    program
 }

@@ -80,9 +80,9 @@ pub enum Command {
     /// Without a verb: the role with the rights to the appliance's machine. With one: slots, updates, health, network
     #[command(args_conflicts_with_subcommands = true)]
     Os(os::Arguments),
-    /// Attachments taken apart in a cell
-    #[command(subcommand)]
-    Sandbox(sandbox::Verb),
+    /// Without a verb: the role that takes attachments apart, each in a cell. With one: what it does, or a file taken apart here
+    #[command(args_conflicts_with_subcommands = true)]
+    Sandbox(sandbox::Arguments),
     /// The console menu of the appliance
     Setup,
     /// Who did what
@@ -111,7 +111,7 @@ pub fn run(command: Command, globals: &Globals, whole: impl FnOnce() -> clap::Co
             output::text(&postern_filter::registry::markdown());
             Ok(())
         }
-        Command::Sandbox(verb) => sandbox::run(verb, globals.json),
+        Command::Sandbox(sandbox::Arguments { verb: Some(verb), .. }) => sandbox::run(verb, globals),
         Command::Backup(verb) if verb.is_local() => backup::local(verb, globals.json),
         Command::Os(os::Arguments { verb: Some(verb) }) if verb.is_local() => os::local(&verb),
         other => with_node(other, globals),

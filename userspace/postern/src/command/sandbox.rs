@@ -1,23 +1,42 @@
-//! `postern sandbox run`: takes files apart in a cell, on this machine, without a node.
+//! `postern sandbox`: takes files apart in a cell, on this machine, without a node; what the role does.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use data_encoding::HEXLOWER;
 use postern_model::sandbox::Report;
+use postern_mta::sandbox::SOCKET;
 use postern_sandbox::cell::Cells;
+use postern_sandbox::client;
 use postern_sandbox::job::Job;
 use postern_sandbox::limits::Limits;
 use serde_json::json;
 
 use super::client::CommandError;
-use super::output;
+use super::{Globals, output};
 
 /// The worker, beside this program.
 const WORKER: &str = "postern-cell";
+/// How long the role may take to say how it is.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+#[derive(Args, Debug)]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub verb: Option<Verb>,
+    /// Settings file, for the role; where its socket lies
+    #[arg(long, value_name = "FILE")]
+    pub settings: Option<PathBuf>,
+    /// The worker, when it is not beside this program
+    #[arg(long, value_name = "PATH")]
+    pub worker: Option<PathBuf>,
+}
 
 #[derive(Subcommand, Debug)]
 pub enum Verb {
+    /// Attachments that are taken apart now and were so far
+    Status,
     /// Take files apart, and say what is in them and what of it is worth a look
     Run(RunArguments),
 }
@@ -34,13 +53,45 @@ pub struct RunArguments {
     worker: Option<PathBuf>,
 }
 
-pub fn run(verb: Verb, as_json: bool) -> Result<(), CommandError> {
-    let Verb::Run(arguments) = verb;
-    let worker = match arguments.worker {
-        Some(worker) => worker,
-        None => std::env::current_exe().map_err(CommandError::Local)?.with_file_name(WORKER),
-    };
-    let cells = Cells::new(worker, 1);
+/// The program that runs in a cell.
+pub fn worker(named: Option<PathBuf>) -> std::io::Result<PathBuf> {
+    named.map_or_else(|| std::env::current_exe().map(|here| here.with_file_name(WORKER)), Ok)
+}
+
+pub fn run(verb: Verb, globals: &Globals) -> Result<(), CommandError> {
+    match verb {
+        Verb::Status => status(globals),
+        Verb::Run(arguments) => take_apart(arguments, globals.json),
+    }
+}
+
+/// Its socket lies beside the node's.
+fn status(globals: &Globals) -> Result<(), CommandError> {
+    let socket = globals.socket.with_file_name(SOCKET);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CommandError::Local)?;
+    let away = |e: String| CommandError::Local(std::io::Error::other(format!("{}: {e}", socket.display())));
+    let asked = runtime.block_on(async { tokio::time::timeout(PATIENCE, client::status(&socket)).await });
+    let status = asked.map_err(|e| away(e.to_string()))?.map_err(|e| away(e.to_string()))?;
+    if globals.json {
+        output::json(&json!(status));
+        return Ok(());
+    }
+    let counts = [
+        ("taken apart now", status.running as u64),
+        ("waiting", status.waiting as u64),
+        ("taken apart", status.opened),
+        ("no place", status.busy),
+        ("no cell", status.failed),
+        ("refused", status.refused),
+        ("not waited for", status.abandoned),
+    ];
+    output::table(&["attachments", ""], &counts.map(|(what, count)| vec![what.to_owned(), count.to_string()]));
+    Ok(())
+}
+
+fn take_apart(arguments: RunArguments, as_json: bool) -> Result<(), CommandError> {
+    let worker = worker(arguments.worker).map_err(CommandError::Local)?;
+    let cells = Cells::new(worker);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CommandError::Local)?;
     for file in &arguments.files {
         let content = read(file)?;

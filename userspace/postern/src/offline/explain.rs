@@ -3,16 +3,21 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use postern_filter::facts::{Facts, Sandboxed};
 use postern_filter::judge::{group_sums, judge};
 use postern_filter::offline::Clock;
 use postern_filter::registry;
+use postern_mail::message::Message;
 use postern_model::settings::Settings;
 use postern_model::time::Timestamp;
+use postern_mta::sandbox::{self, attachments, passwords};
+use postern_sandbox::cell::Cells;
 use serde::Serialize;
 
-use super::database;
 use super::index::Index;
 use super::scan::Scanner;
+use super::{database, inputs};
+use crate::command::sandbox::worker;
 
 /// Judges one mail in a file and prints every symbol with its evidence.
 #[derive(Clone, Debug, clap::Args)]
@@ -26,6 +31,9 @@ pub struct ExplainArgs {
     /// Table with the mail's envelope; see `postern scan`
     #[arg(long, value_name = "TSV")]
     pub index: Option<PathBuf>,
+    /// Take its attachments apart too, in cells as those of `postern sandbox run`
+    #[arg(long)]
+    pub sandbox: bool,
     /// Take the moment of judgement from the newest Received line instead of the clock
     #[arg(long)]
     pub now_from_received: bool,
@@ -73,7 +81,7 @@ struct Bayes {
     evidence: Vec<String>,
 }
 
-const NOT_ASKED: &str = "SPF, DKIM, DMARC, reverse DNS, DNS lists and antivirus: a file tells nothing of them";
+const NOT_ASKED: &str = "SPF, DKIM, DMARC, reverse DNS, DNS lists and antivirus: a file tells nothing of them (attachments: --sandbox)";
 
 /// # Errors
 /// When the file, the index or the database cannot be read, or the output is closed.
@@ -84,12 +92,33 @@ pub fn run(args: &ExplainArgs, settings: Settings, out: &mut dyn Write) -> anyho
     let now = Timestamp::from_system(std::time::SystemTime::now());
     let clock = if args.now_from_received { Clock::NewestReceived(now) } else { Clock::At(now) };
     let scanner = Scanner::new(settings, classifier, index, clock);
-    explain(&scanner, &args.file, args.json, out)?;
+    let mut facts = scanner.facts(&args.file)?;
+    if args.sandbox {
+        facts.sandbox = taken_apart(&scanner.settings, &args.file, &facts.message)?;
+    }
+    explain(&scanner, &args.file, facts, args.json, out)?;
     Ok(0)
 }
 
-fn explain(scanner: &Scanner, file: &Path, as_json: bool, out: &mut dyn Write) -> anyhow::Result<()> {
-    let mut facts = scanner.facts(file)?;
+/// The attachments that the node would ask its role about, one after the other.
+fn taken_apart(settings: &Settings, file: &Path, message: &Message) -> anyhow::Result<Sandboxed> {
+    let mail = inputs::octets(file)?;
+    let (attachments, left_out) = attachments::of(&settings.sandbox, &mail, message);
+    let passwords = passwords::of(message);
+    let cells = Cells::new(worker(None)?);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut found = Sandboxed { left_out, ..Sandboxed::default() };
+    for attachment in attachments {
+        let job = sandbox::job(&settings.sandbox, &attachment, &passwords);
+        match runtime.block_on(cells.run(&job, &attachment.content)) {
+            Ok(report) => found.findings.extend(sandbox::findings(&report)),
+            Err(e) => found.unanswered.push(format!("{}: {e}", attachment.name)),
+        }
+    }
+    Ok(found)
+}
+
+fn explain(scanner: &Scanner, file: &Path, mut facts: Facts, as_json: bool, out: &mut dyn Write) -> anyhow::Result<()> {
     facts.bayes = scanner.classifier.as_ref().and_then(|c| c.fact_with_evidence(&facts.message, facts.client()));
     let verdict = judge(&facts, &scanner.policy);
     let symbols = verdict

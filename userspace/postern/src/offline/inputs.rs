@@ -86,6 +86,19 @@ pub fn limits(settings: &FilterSettings) -> Limits {
 /// # Errors
 /// When it cannot be read, is too large, or has no header.
 pub fn mail(path: &Path, limits: &Limits) -> Result<Message, InputError> {
+    let octets = octets(path)?;
+    let message = read(&octets, limits);
+    if message.headers.is_empty() {
+        return Err(InputError::NotAMail { path: path.to_owned() });
+    }
+    Ok(message)
+}
+
+/// The mail as it stands in a file.
+///
+/// # Errors
+/// When it cannot be read, is too large, or is empty.
+pub fn octets(path: &Path) -> Result<Vec<u8>, InputError> {
     let unreadable = |source: std::io::Error| match source.kind() {
         std::io::ErrorKind::NotFound => InputError::Missing { path: path.to_owned() },
         _ => InputError::Unreadable { path: path.to_owned(), source },
@@ -95,15 +108,11 @@ pub fn mail(path: &Path, limits: &Limits) -> Result<Message, InputError> {
     if octets.len() as u64 > MAX_FILE {
         return Err(InputError::TooLarge { path: path.to_owned() });
     }
-    let octets = without_envelope_line(&octets);
+    octets.drain(..octets.len() - without_envelope_line(&octets).len());
     if octets.trim_ascii().is_empty() {
         return Err(InputError::Empty { path: path.to_owned() });
     }
-    let message = read(octets, limits);
-    if message.headers.is_empty() {
-        return Err(InputError::NotAMail { path: path.to_owned() });
-    }
-    Ok(message)
+    Ok(octets)
 }
 
 /// The `From sender date` line of the mbox format is no part of the mail.

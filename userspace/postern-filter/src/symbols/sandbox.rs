@@ -1,0 +1,106 @@
+//! What came out when attachments were taken apart. Each name of a finding is a symbol of the same name.
+//!
+//! Weights: what no honest mail has may quarantine alone or in twos; what many have (a PDF that opens on a page, an invoice with its
+//! data enclosed) is only said. The symbols of names and first octets (`attachment.rs`, `attachment_content.rs`) fire beside these.
+
+use postern_model::sandbox::FindingName;
+
+use crate::symbols;
+use crate::symbols::{Findings, Symbol};
+use crate::view::View;
+
+symbols! { Sandbox:
+    SANDBOX_TYPE_MISMATCH = 1.5, "The name promises another kind of file than the content is.";
+    SANDBOX_PROGRAM = 5.0, "A program, however deep it is packed.";
+    SANDBOX_SCRIPT = 2.0, "A script that the receiver's system would run when it is opened.";
+    SANDBOX_SHORTCUT = 4.0, "A shortcut, which starts what it names.";
+    SANDBOX_ENCRYPTED = 0.3, "The content is encrypted and no word of the mail opens it.";
+    SANDBOX_PASSWORD_IN_MAIL = 1.5, "The content is encrypted, and the mail itself holds the password.";
+    SANDBOX_TOO_DEEP = 3.0, "Containers lie in containers beyond the limit.";
+    SANDBOX_TOO_MANY = 0.5, "More files than the limit: the rest were not opened.";
+    SANDBOX_TOO_LARGE = 1.0, "More comes out than the limit: a bomb, or as good as one.";
+    SANDBOX_DAMAGED = 0.2, "A container that cannot be read to its end.";
+    SANDBOX_NOT_OPENED = 0.01, "A container whose format is known and not taken apart.";
+    SANDBOX_PATH_ESCAPE = 4.0, "A name in an archive that leads out of the folder it is unpacked in.";
+    SANDBOX_MACROS = 0.5, "The document holds macros.";
+    SANDBOX_MACRO_AUTOSTART = 1.5, "A macro starts by itself when the document is opened or closed.";
+    SANDBOX_MACRO_SUSPICIOUS = 5.0, "A macro starts programs, loads from the network or makes objects that do.";
+    SANDBOX_EXTERNAL_TARGET = 3.0, "The document loads its template or an object from elsewhere when it is opened.";
+    SANDBOX_EMBEDDED_OBJECT = 0.3, "A file is packed into the document.";
+    SANDBOX_HTML_SMUGGLING = 4.0, "A script in an attached page makes a file out of its own text.";
+    SANDBOX_HTML_FILE = 2.0, "An attached page holds a program, an archive or a document as text.";
+    SANDBOX_HTML_PASSWORD_FORM = 4.0, "An attached page, or one in an archive, asks for a password.";
+    SANDBOX_HTML_REDIRECT = 2.0, "An attached page, or one in an archive, leads to another one by itself.";
+    SANDBOX_PDF_SCRIPT = 1.0, "The PDF holds a script.";
+    SANDBOX_PDF_AUTOSTART = 0.01, "The PDF does something when it is opened: most often it goes to a page.";
+    SANDBOX_PDF_LAUNCH = 3.0, "The PDF starts a program or sends a form.";
+    SANDBOX_SHORTCUT_COMMAND = 2.0, "What a shortcut starts.";
+    SANDBOX_CELL_BROKEN = 5.0, "What took the attachment apart broke a rule of its cell: the content may have taken it over.";
+    SANDBOX_CELL_FAILED = 0.5, "What took the attachment apart ended without a report.";
+    SANDBOX_CELL_TIMEOUT = 0.5, "Taking the attachment apart did not end in time.";
+    SANDBOX_LEFT_OUT = 0.01, "An attachment was not taken apart: it is too large, or there are too many.";
+    SANDBOX_UNAVAILABLE = 0.01, "The sandbox gave no answer: an attachment was not taken apart.";
+}
+
+pub fn check(view: &View<'_>, found: &mut Findings) {
+    let sandbox = &view.facts.sandbox;
+    for finding in &sandbox.findings {
+        let evidence = if finding.evidence.is_empty() || finding.place.ends_with(&finding.evidence) {
+            finding.place.clone()
+        } else {
+            format!("{}: {}", finding.place, finding.evidence)
+        };
+        found.add(symbol(finding.name), evidence);
+    }
+    for why in &sandbox.left_out {
+        found.add(&SANDBOX_LEFT_OUT, why);
+    }
+    for why in &sandbox.unanswered {
+        found.add(&SANDBOX_UNAVAILABLE, why);
+    }
+}
+
+fn symbol(name: FindingName) -> &'static Symbol {
+    match name {
+        FindingName::TypeMismatch => &SANDBOX_TYPE_MISMATCH,
+        FindingName::Program => &SANDBOX_PROGRAM,
+        FindingName::Script => &SANDBOX_SCRIPT,
+        FindingName::Shortcut => &SANDBOX_SHORTCUT,
+        FindingName::Encrypted => &SANDBOX_ENCRYPTED,
+        FindingName::PasswordInMail => &SANDBOX_PASSWORD_IN_MAIL,
+        FindingName::TooDeep => &SANDBOX_TOO_DEEP,
+        FindingName::TooMany => &SANDBOX_TOO_MANY,
+        FindingName::TooLarge => &SANDBOX_TOO_LARGE,
+        FindingName::Damaged => &SANDBOX_DAMAGED,
+        FindingName::NotOpened => &SANDBOX_NOT_OPENED,
+        FindingName::PathEscape => &SANDBOX_PATH_ESCAPE,
+        FindingName::Macros => &SANDBOX_MACROS,
+        FindingName::MacroAutostart => &SANDBOX_MACRO_AUTOSTART,
+        FindingName::MacroSuspicious => &SANDBOX_MACRO_SUSPICIOUS,
+        FindingName::ExternalTarget => &SANDBOX_EXTERNAL_TARGET,
+        FindingName::EmbeddedObject => &SANDBOX_EMBEDDED_OBJECT,
+        FindingName::HtmlSmuggling => &SANDBOX_HTML_SMUGGLING,
+        FindingName::HtmlFile => &SANDBOX_HTML_FILE,
+        FindingName::HtmlPasswordForm => &SANDBOX_HTML_PASSWORD_FORM,
+        FindingName::HtmlRedirect => &SANDBOX_HTML_REDIRECT,
+        FindingName::PdfScript => &SANDBOX_PDF_SCRIPT,
+        FindingName::PdfAutostart => &SANDBOX_PDF_AUTOSTART,
+        FindingName::PdfLaunch => &SANDBOX_PDF_LAUNCH,
+        FindingName::ShortcutCommand => &SANDBOX_SHORTCUT_COMMAND,
+        FindingName::CellBroken => &SANDBOX_CELL_BROKEN,
+        FindingName::CellFailed => &SANDBOX_CELL_FAILED,
+        FindingName::CellTimeout => &SANDBOX_CELL_TIMEOUT,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn symbols_have_their_findings_names() {
+        for name in FindingName::ALL {
+            assert_eq!(symbol(*name).name, format!("SANDBOX_{}", name.name()));
+        }
+    }
+}

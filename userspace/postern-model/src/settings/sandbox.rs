@@ -1,0 +1,71 @@
+//! `[sandbox]`: attachments taken apart before the verdict, each in a cell of its own.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::time::Span;
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SandboxSettings {
+    /// Ask the role `sandbox` about the attachments of each mail that is judged.
+    pub enabled: bool,
+    /// What becomes of a mail with an attachment that could not be taken apart because the role is away, has no free place or is too slow.
+    pub when_unavailable: WhenNotOpened,
+    /// How long all attachments of a mail together may take, waiting for a place included. A single one that works for half of it is
+    /// ended, and that is a finding.
+    pub timeout: Span,
+    /// Kinds of attachments that are not taken apart. What a thing is, its content says and not its name.
+    pub skip: Vec<Skipped>,
+    /// Attachments above this many octets are not taken apart; the mail gets SANDBOX_LEFT_OUT, whatever `when_unavailable` says.
+    pub max_size: u64,
+    /// Attachments of a mail that are taken apart; the others are left out as those that are too large.
+    pub max_attachments: usize,
+    /// Cells at a time. Node-local.
+    pub at_once: usize,
+    /// Attachments that may wait for a cell; more are not taken, and `when_unavailable` decides.
+    pub waiting: usize,
+    /// Octets of memory that a cell may have. Node-local.
+    pub memory: u64,
+}
+
+impl Default for SandboxSettings {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            when_unavailable: WhenNotOpened::Pass,
+            timeout: Span::seconds(20),
+            skip: vec![Skipped::Text, Skipped::Image, Skipped::Media],
+            max_size: 25 * 1024 * 1024,
+            max_attachments: 20,
+            at_once: 4,
+            waiting: 64,
+            memory: 256 * 1024 * 1024,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum WhenNotOpened {
+    /// The mail passes with SANDBOX_UNAVAILABLE.
+    #[default]
+    Pass,
+    /// The mail is taken and kept in the quarantine.
+    Quarantine,
+    /// The mail gets 451.
+    Defer,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Skipped {
+    /// Plain text, calendars and cards, unless the name makes it a script.
+    Text,
+    /// Pictures, SVG not among them.
+    Image,
+    /// Sound and film.
+    Media,
+    /// PDF.
+    Pdf,
+}

@@ -1,0 +1,196 @@
+//! The sandbox's word on a mail's attachments: each goes to the role `sandbox` in a sealed memfd, and its findings come back.
+//!
+//! Nothing is lost when it is away: what becomes of the mail then is `sandbox.when_unavailable` (`postern_filter::judge`).
+
+pub mod attachments;
+mod memory;
+pub mod passwords;
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use postern_filter::facts::{SandboxFinding, Sandboxed};
+use postern_mail::message::Message;
+use postern_model::patience::Patience;
+use postern_model::sandbox::{Finding, Places, Report};
+use postern_model::settings::sandbox::SandboxSettings;
+use postern_sandbox::client::{self, SandboxError};
+use postern_sandbox::job::Job;
+use postern_sandbox::limits::Limits;
+
+use attachments::Attachment;
+use memory::{Key, Memory};
+
+/// Its socket, in the folder of all roles' sockets.
+pub const SOCKET: &str = "sandbox.sock";
+/// Mails in a row without an answer after which the role is asked how it is, which no attachment can make slow. If that fails too, mails
+/// no longer wait; it is tried again this often, and waited for so long.
+const FAILURES: u32 = 5;
+const TRY_EVERY: Duration = Duration::from_secs(5);
+const ALIVE_WITHIN: Duration = Duration::from_secs(2);
+
+pub struct Sandbox {
+    settings: SandboxSettings,
+    socket: PathBuf,
+    patience: Patience,
+    /// Said once until it answers again, not for every mail.
+    was_down: AtomicBool,
+    memory: Memory,
+}
+
+/// The attachments of one mail, ready to be asked about.
+#[derive(Default)]
+pub(crate) struct Prepared {
+    enclosed: Vec<Enclosed>,
+    known: Vec<Arc<[SandboxFinding]>>,
+    left_out: Vec<String>,
+    unsealed: Vec<String>,
+}
+
+struct Enclosed {
+    name: String,
+    key: Key,
+    sealed: File,
+}
+
+/// The order for one attachment.
+pub fn job(settings: &SandboxSettings, attachment: &Attachment<'_>, passwords: &[String]) -> Job {
+    // Half of what the mail may take: who is slow is told on by the role before the mail stops waiting.
+    let time = settings.timeout.0 / 2;
+    let limits = Limits { memory: settings.memory, time, cpu: time.min(Limits::default().cpu), ..Limits::default() };
+    Job { name: attachment.name.clone(), content_type: attachment.content_type.to_owned(), passwords: passwords.to_vec(), limits }
+}
+
+/// A report as the judgement takes it.
+pub fn findings(report: &Report) -> Vec<SandboxFinding> {
+    let finding = |f: &Finding| SandboxFinding { name: f.name, place: report.path(f.part), evidence: f.evidence.clone() };
+    report.findings.iter().map(finding).collect()
+}
+
+impl Sandbox {
+    pub fn new(settings: &SandboxSettings, socket: PathBuf) -> Self {
+        Self {
+            settings: settings.clone(),
+            socket,
+            patience: Patience::new(FAILURES, TRY_EVERY, Instant::now()),
+            was_down: AtomicBool::new(false),
+            memory: Memory::new(),
+        }
+    }
+
+    /// Finds the attachments and encloses those whose findings are not known. Takes as long as decoding them does.
+    pub(crate) fn prepare(&self, mail: &[u8], message: &Message) -> Prepared {
+        if !self.settings.enabled {
+            return Prepared::default();
+        }
+        let (attachments, left_out) = attachments::of(&self.settings, mail, message);
+        let mut prepared = Prepared { left_out, ..Prepared::default() };
+        let passwords = if attachments.is_empty() { Vec::new() } else { passwords::of(message) };
+        for attachment in attachments {
+            let key = Memory::key(&attachment);
+            if let Some(known) = self.memory.recall(&key) {
+                prepared.known.push(known);
+                continue;
+            }
+            match job(&self.settings, &attachment, &passwords).seal(&attachment.content) {
+                Ok(sealed) => prepared.enclosed.push(Enclosed { name: attachment.name, key, sealed }),
+                Err(e) => prepared.unsealed.push(format!("{}: it cannot be enclosed: {e}", attachment.name)),
+            }
+        }
+        prepared
+    }
+
+    /// What taking them apart comes to, within the time limit of a mail.
+    pub(crate) async fn ask(&self, prepared: Prepared) -> Sandboxed {
+        let Prepared { enclosed, known, left_out, unsealed } = prepared;
+        let known = known.iter().flat_map(|known| known.iter().cloned()).collect();
+        let mut found = Sandboxed { findings: known, left_out, unanswered: unsealed };
+        if enclosed.is_empty() {
+            return found;
+        }
+        if self.patience.is_over() && !(self.patience.may_ask(Instant::now()) && self.is_alive().await) {
+            found.unanswered.extend(enclosed.into_iter().map(|one| format!("{}: the role sandbox keeps silent", one.name)));
+            return found;
+        }
+        let until = tokio::time::Instant::now() + self.settings.timeout.0;
+        let answers = join_all(enclosed.into_iter().map(|one| async move { (self.open(&one, until).await, one) })).await;
+        let mut is_silent = false;
+        for (answer, one) in answers {
+            match answer {
+                Ok(report) => {
+                    let new = findings(&report);
+                    self.memory.keep(one.key, &new);
+                    found.findings.extend(new);
+                    self.patience.answered();
+                    if self.was_down.swap(false, Ordering::Relaxed) {
+                        tracing::info!(socket = %self.socket.display(), "the role sandbox answers again");
+                    }
+                }
+                Err(trouble) => {
+                    is_silent |= trouble.is_silence();
+                    let why = trouble.to_string();
+                    if !self.was_down.swap(true, Ordering::Relaxed) {
+                        tracing::warn!(
+                            socket = %self.socket.display(),
+                            attachment = one.name,
+                            why,
+                            "an attachment is not taken apart: its mail passes, waits or is kept as sandbox.when_unavailable says"
+                        );
+                    }
+                    found.unanswered.push(format!("{}: {why}", one.name));
+                }
+            }
+        }
+        if is_silent {
+            self.no_answer().await;
+        }
+        found
+    }
+
+    async fn open(&self, one: &Enclosed, until: tokio::time::Instant) -> Result<Report, Trouble> {
+        let places = Places { at_once: self.settings.at_once, waiting: self.settings.waiting };
+        match tokio::time::timeout_at(until, client::open(&self.socket, places, &one.sealed)).await {
+            Ok(answer) => answer.map_err(Trouble::Answer),
+            Err(_) => Err(Trouble::Late(self.settings.timeout.0)),
+        }
+    }
+
+    /// A mail had no answer. Strangers can send what takes long: before the role counts as silent it is asked itself.
+    async fn no_answer(&self) {
+        if self.patience.is_at_its_end() {
+            self.is_alive().await;
+        } else {
+            self.patience.failed(Instant::now());
+        }
+    }
+
+    async fn is_alive(&self) -> bool {
+        let status = tokio::time::timeout(ALIVE_WITHIN.min(self.settings.timeout.0), client::status(&self.socket)).await;
+        let is_alive = matches!(status, Ok(Ok(_)));
+        if is_alive {
+            self.patience.answered();
+        } else {
+            self.patience.failed(Instant::now());
+        }
+        is_alive
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Trouble {
+    #[error("{0}")]
+    Answer(#[source] SandboxError),
+    #[error("no report within {} s", .0.as_secs())]
+    Late(Duration),
+}
+
+impl Trouble {
+    /// Nobody said anything: whoever says no is there.
+    fn is_silence(&self) -> bool {
+        matches!(self, Self::Late(_) | Self::Answer(SandboxError::Away(_)))
+    }
+}

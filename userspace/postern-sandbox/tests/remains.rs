@@ -1,0 +1,47 @@
+//! What jobs leave behind: nothing. Alone in its file, for it counts what the whole process has.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod support;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use postern_model::sandbox::Places;
+use postern_sandbox::cell::{Admission, CellError, Cells};
+use support::documents::archive;
+use support::job;
+
+/// A hundred jobs, four at a time (`./just bench sandbox` does a thousand).
+#[tokio::test]
+async fn jobs_leave_nothing_behind() {
+    let cells = Cells::new(PathBuf::from(env!("CARGO_BIN_EXE_postern-cell")));
+    let content = archive(&[("a.txt", b"x")], None);
+    match cells.run(&job("first.zip"), &content).await {
+        Err(CellError::Walls(why)) if why.contains("EPERM") || why.contains("ENOSPC") => return println!("skipped: {why}"),
+        first => assert_eq!(first.unwrap().parts.len(), 2),
+    }
+    let before = there_is();
+    let mut running = tokio::task::JoinSet::new();
+    let admission = Arc::new(Admission::default());
+    for n in 0..100 {
+        let (cells, content, admission) = (cells.clone(), content.clone(), Arc::clone(&admission));
+        running.spawn(async move {
+            let _place = admission.enter(Places { at_once: 4, waiting: 100 }).await.unwrap();
+            cells.run(&job(&format!("{n}.zip")), &content).await.unwrap()
+        });
+    }
+    while let Some(done) = running.join_next().await {
+        assert_eq!(done.unwrap().parts.len(), 2);
+    }
+    assert_eq!(there_is(), before);
+}
+
+/// Workers, mounts and descriptors of this process.
+fn there_is() -> (usize, String, usize) {
+    let here = std::process::id().to_string();
+    let is_ours = |stat: &str| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.split(' ').nth(1) == Some(here.as_str()));
+    let all = std::fs::read_dir("/proc").unwrap().flatten();
+    let children = all.filter(|e| std::fs::read_to_string(e.path().join("stat")).is_ok_and(|s| is_ours(&s))).count();
+    (children, std::fs::read_to_string("/proc/self/mounts").unwrap(), std::fs::read_dir("/proc/self/fd").unwrap().count())
+}
