@@ -14,8 +14,13 @@ default:
 run *args: build
     {{target}}/release/postern run {{args}}
 
-# build the gateway (release)
-build:
+# the web console, when something in web-ui/ or the API changed since it was built
+[private]
+web-ui:
+    web-ui/build
+
+# build the gateway (release), with the web console in it
+build: web-ui
     cargo build --release --locked --workspace --bins
 
 # the guided tour: a gateway of its own, a client in its own network namespace, Dovecot, and XDP dropping somebody
@@ -23,9 +28,14 @@ demo *args: build
     {{target}}/release/demo --postern {{target}}/release/postern {{args}}
 
 # all tests; those that need test data or rights that are missing say what they skipped
-test *args:
+test *args: web-ui
     cargo build --locked --workspace --bins --tests
     cargo test --locked --workspace --no-fail-fast {{args}}
+
+# the web console in Debian's Chromium against a real gateway; screenshots in target/web
+test-web: build
+    WEB_UI_NEEDED=1 web-ui/build
+    cd web-ui && POSTERN={{target}}/release/postern OUT={{justfile_directory()}}/target/web ./test
 
 # format, lints, licences and sources of dependencies, layers and file lengths
 check:

@@ -1,9 +1,9 @@
-//! The console: REST API, OpenAPI, login, metrics, and a small built-in page. The only owner of axum.
+//! The console: REST API, OpenAPI, login, metrics, and the web console of `web-ui/`, embedded. The only owner of axum.
 //!
 //! What it is not: it holds no state of its own but logins' failures; everything it shows or changes
 //! belongs to the parts whose handles it was given ([`state::State`]).
 //!
-//! Invariants: every route but login, health and the page's four files needs a caller
+//! Invariants: every route but login, health and the page's files needs a caller
 //! ([`caller`]); every change is written into the audit trail; no answer holds a secret of the
 //! settings; what a sender wrote is only ever text; every error is a problem of RFC 9457.
 //!
@@ -30,5 +30,6 @@ pub mod settings_file;
 pub mod state;
 
 pub use router::openapi;
+pub use routes::live::STREAMS;
 pub use settings_file::SettingsHandle;
 pub use state::{Console, Duty, DutyView, Explain, ExplainRequest, Learn, LearnKind, State};

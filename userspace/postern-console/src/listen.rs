@@ -1,4 +1,4 @@
-//! The same router on HTTPS and on the node's unix socket. HTTP/1.1 only: a console needs no streams.
+//! The same router on HTTPS and on the node's unix socket. HTTP/1.1 only: a page needs one stream at most.
 
 use std::convert::Infallible;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};

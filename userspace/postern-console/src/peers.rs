@@ -12,7 +12,7 @@ use postern_cluster::node::view::MemberView;
 use postern_model::id::MailId;
 use postern_model::journey::JourneySummary;
 use postern_model::node::NodeId;
-use postern_store::database::journeys::{Journey, JourneyPage, JourneySearch};
+use postern_store::database::journeys::{Journey, JourneyPage, JourneySearch, JourneyStep};
 use postern_store::database::quarantine::QuarantineState;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -186,30 +186,44 @@ pub async fn search_journeys(console: &Console, search: JourneySearch, cursor: O
     Ok(Found { journeys, next, silent })
 }
 
-/// One mail's journey, wherever it passed; steps of several nodes are put together.
+/// One mail's journey, put together from all nodes it passed.
+#[derive(Debug, Default)]
+pub struct Whole {
+    /// With the name of the node that wrote it; empty: this one, in no cluster.
+    pub summary: Option<(String, JourneySummary)>,
+    /// Oldest first, each with the name of the node it happened on.
+    pub steps: Vec<(String, JourneyStep)>,
+}
+
+impl Whole {
+    fn add(&mut self, node: &str, part: Journey) {
+        self.summary = self.summary.take().or_else(|| part.summary.map(|s| (node.to_owned(), s)));
+        self.steps.extend(part.steps.into_iter().map(|step| (node.to_owned(), step)));
+    }
+}
+
+/// One mail's journey, wherever it passed, with the names of the nodes that did not answer.
 ///
 /// # Errors
 /// When this node's own tracking cannot be read.
-pub async fn journey(console: &Console, mail: MailId) -> Answer<(Option<Journey>, Vec<String>)> {
-    let own = console.state().database.journeys().one(mail).await?;
+pub async fn journey(console: &Console, mail: MailId) -> Answer<(Option<Whole>, Vec<String>)> {
+    let mut whole: Option<Whole> = None;
+    if let Some(own) = console.state().database.journeys().one(mail).await? {
+        whole.get_or_insert_default().add(&console.state().cluster.name(), own);
+    }
     let members = others(console);
     let question = Question::Journey(mail);
     let answers = join_all(members.iter().map(|m| ask(console, m.id, &question, SEARCH))).await;
     let mut silent = Vec::new();
-    let mut whole = own;
     for (member, answer) in members.iter().zip(answers) {
         match answer {
-            Ok((Reply::Journey(Some(part)), _)) => {
-                let whole = whole.get_or_insert(Journey { summary: None, steps: Vec::new() });
-                whole.summary = whole.summary.take().or(part.summary);
-                whole.steps.extend(part.steps);
-            }
+            Ok((Reply::Journey(Some(part)), _)) => whole.get_or_insert_default().add(&member.name, *part),
             Ok((Reply::Journey(None), _)) => {}
             Ok(_) | Err(_) => silent.push(member.name.clone()),
         }
     }
     if let Some(whole) = &mut whole {
-        whole.steps.sort_by_key(|s| s.at);
+        whole.steps.sort_by_key(|(_, step)| step.at);
     }
     Ok((whole, silent))
 }

@@ -14,8 +14,8 @@ use utoipa_axum::routes;
 use crate::caller::authenticate;
 use crate::problem::Problem;
 use crate::routes::{
-    admins, audit, backups, cluster, duty, edge, explain, health, journeys, metrics, page, quarantine, queue, session, settings,
-    settings_history, status, symbols, system, tokens,
+    admins, audit, backups, cluster, duty, edge, explain, health, journeys, live, metrics, quarantine, queue, session, settings,
+    settings_history, status, symbols, system, tokens, web_ui,
 };
 use crate::settings_file::MAX_TEXT;
 use crate::state::Console;
@@ -54,6 +54,7 @@ fn closed_routes() -> OpenApiRouter<Console> {
         .routes(routes!(session::change_password))
         .routes(routes!(status::status))
         .routes(routes!(status::counters))
+        .routes(routes!(live::live))
         .routes(routes!(journeys::search))
         .routes(routes!(journeys::one))
         .routes(routes!(quarantine::search))
@@ -140,10 +141,11 @@ impl Console {
         let document = openapi();
         router
             .route("/api/v1/openapi.json", routing::get(move || async move { ([(header::CONTENT_TYPE, "application/json")], document) }))
-            .route("/", routing::get(page::html))
-            .route("/icon.svg", routing::get(page::icon))
-            .route("/console.css", routing::get(page::style))
-            .route("/console.js", routing::get(page::script))
+            .route("/", routing::get(web_ui::to_html))
+            .route("/icon.svg", routing::get(web_ui::icon))
+            .route("/ui", routing::get(web_ui::to_html))
+            .route("/ui/", routing::get(web_ui::html))
+            .route("/ui/assets/{name}", routing::get(web_ui::asset))
             .fallback(|request: Request| async move { Problem::not_found(format!("there is no {}", request.uri().path())) })
             .method_not_allowed_fallback(|request: Request| async move {
                 let detail = format!("{} is not possible at {}", request.method(), request.uri().path());
@@ -177,7 +179,7 @@ async fn bound(request: Request, next: Next) -> Response {
 const SECURITY_HEADERS: &[(&str, &str)] = &[
     (
         "content-security-policy",
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; \
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; form-action 'self'; \
          base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
     ),
     ("x-content-type-options", "nosniff"),

@@ -24,6 +24,7 @@ use utoipa::ToSchema;
 use crate::password::{self, Gate, PasswordError};
 use crate::restoring::Restoring;
 use crate::rolling::Rolling;
+use crate::routes::live::STREAMS;
 use crate::settings_file::SettingsHandle;
 
 /// A mail somebody wants judged, with what is known of how it came.
@@ -142,6 +143,8 @@ pub struct Inner {
     pub(crate) gate: Gate,
     pub(crate) since: Timestamp,
     pub(crate) started: Instant,
+    /// Places of pages that follow the node.
+    pub(crate) streams: Arc<tokio::sync::Semaphore>,
     /// Releases and deletions in the quarantine, one at a time: two releases of one mail would deliver it twice.
     pub(crate) releasing: tokio::sync::Mutex<()>,
     /// One update at a time comes in.
@@ -157,6 +160,7 @@ impl Console {
             gate: Gate::default(),
             since: now(),
             started: Instant::now(),
+            streams: Arc::new(tokio::sync::Semaphore::new(STREAMS)),
             releasing: tokio::sync::Mutex::default(),
             uploading: tokio::sync::Mutex::default(),
             rolling: Rolling::default(),

@@ -158,7 +158,7 @@ async fn tracking_finds_mails_and_hostile_text_stays_text() {
     assert_eq!(one.header("cache-control"), "no-store");
     let id = one.json()["journeys"][0]["mail"].as_str().unwrap().to_owned();
     let whole = ask("GET", format!("/api/v1/journeys/{id}")).unix(&rig).await.ok();
-    assert_eq!(whole["steps"][0]["event"], "received");
+    assert_eq!((&whole["steps"][0]["event"], &whole["steps"][0]["node"]), (&json!("received"), &json!("")));
     assert_eq!(ask("GET", format!("/api/v1/journeys?mail={id}")).unix(&rig).await.ok()["journeys"].as_array().unwrap().len(), 1);
     ask("GET", "/api/v1/journeys/01jd7z0000000000000000000a").unix(&rig).await.problem(404);
     for query in ["client=nowhere", "reason=because", "mail=1", "colour=red", "limit=many", "before=x"] {
@@ -169,32 +169,43 @@ async fn tracking_finds_mails_and_hostile_text_stays_text() {
 #[tokio::test]
 async fn the_page_lets_no_foreign_code_in() {
     let rig = Rig::new().await;
-    for path in ["/", "/console.css", "/console.js", "/icon.svg"] {
+    let root = ask("GET", "/").https(&rig).await;
+    assert_eq!((root.status.as_u16(), root.header("location")), (307, "/ui/"));
+    for path in ["/ui/", "/icon.svg"] {
         let reply = ask("GET", path).https(&rig).await;
         assert_eq!(reply.status, 200);
         let policy = reply.header("content-security-policy");
-        assert!(
-            policy.contains("default-src 'none'") && policy.contains("script-src 'self'") && policy.contains("frame-ancestors 'none'"),
-            "{policy}"
-        );
+        for part in
+            ["default-src 'none'", "script-src 'self'", "style-src 'self'", "frame-ancestors 'none'", "require-trusted-types-for 'script'"]
+        {
+            assert!(policy.contains(part), "{policy}");
+        }
         assert!(!policy.contains("unsafe"), "{policy}");
         // The name of SVG's namespace is no address.
         let text = reply.text().replace("http://www.w3.org/2000/svg", "");
-        for bad in [
-            "innerHTML",
-            "outerHTML",
-            "insertAdjacentHTML",
-            "document.write",
-            "eval(",
-            "onclick=",
-            "style=",
-            "http://",
-            "https://",
-            "<script>",
-        ] {
+        for bad in ["onclick=", "style=", "http://", "https://", "<script>", "<style"] {
             assert!(!text.contains(bad), "{path} holds {bad}");
         }
     }
+}
+
+#[tokio::test]
+async fn settings_change_together_or_not_at_all() {
+    let rig = Rig::with_settings(SETTINGS).await;
+    let change = |quarantine: f64, path: &str| {
+        let further = json!([{ "path": "filter.thresholds.quarantine", "value": quarantine }, { "path": path, "value": 20.0 }]);
+        ask("PATCH", "/api/v1/settings").json(json!({ "path": "filter.thresholds.tag", "value": 9.0, "further": further }))
+    };
+    // tag may not be above quarantine: one by one the first of them would be refused.
+    change(8.0, "filter.thresholds.reject").unix(&rig).await.problem(422);
+    let unknown = change(10.0, "filter.thresholds[").unix(&rig).await.problem(422);
+    assert_eq!(unknown["errors"][0]["path"], "filter.thresholds[");
+    assert_eq!(std::fs::read_to_string(rig.dir.path().join("postern.toml")).unwrap(), SETTINGS);
+    assert_eq!(change(10.0, "filter.thresholds.reject").unix(&rig).await.ok()["changed"], true);
+    let settings = ask("GET", "/api/v1/settings").unix(&rig).await.ok()["settings"]["filter"]["thresholds"].clone();
+    assert_eq!(settings, json!({ "tag": 9.0, "quarantine": 10.0, "reject": 20.0 }));
+    let trail = ask("GET", "/api/v1/audit?action=settings.change").unix(&rig).await.ok();
+    assert_eq!(trail["entries"][0]["subject"], "filter.thresholds.tag, filter.thresholds.quarantine, filter.thresholds.reject");
 }
 
 #[tokio::test]
@@ -203,7 +214,7 @@ async fn bad_requests_get_problems_that_say_what_to_do() {
     for path in [
         "/api/v1/nothing",
         "/../../etc/passwd",
-        "/console.js/../../etc/passwd",
+        "/ui/assets/../../etc/passwd",
         "/api/v1/journeys/..%2f..%2f..%2fetc%2fpasswd",
         "/api/v1/quarantine/%2e%2e",
         "/api/v1/quarantine/%00",
@@ -409,4 +420,26 @@ fn the_openapi_document_is_the_one_in_docs() {
     }
     let kept = std::fs::read_to_string(&file).unwrap_or_default();
     assert!(made == kept, "docs/openapi.json is not what the routes say: write it again with POSTERN_BLESS=1 and read the diff");
+}
+
+#[tokio::test]
+async fn the_web_console_is_served_or_says_that_it_was_not_built() {
+    let rig = Rig::new().await;
+    let page = ask("GET", "/ui/").https(&rig).await;
+    assert_eq!((page.status.as_u16(), page.header("cache-control")), (200, "no-cache"));
+    ask("GET", "/ui/assets/nothing.js").https(&rig).await.problem(404);
+    ask("GET", "/ui/assets/..%2findex.html").https(&rig).await.problem(404);
+    let text = page.text();
+    let Some((_, rest)) = text.split_once("src=\"/ui/assets/") else {
+        assert!(text.contains("was not built") && text.contains("./just build"), "{text}");
+        return;
+    };
+    let script = format!("/ui/assets/{}", rest.split('"').next().unwrap());
+    let plain = ask("GET", script.as_str()).https(&rig).await;
+    let small = ask("GET", script.as_str()).header("accept-encoding", "gzip, br").https(&rig).await;
+    let refused = ask("GET", script.as_str()).header("accept-encoding", "br;q=0").https(&rig).await;
+    assert_eq!((small.header("content-encoding"), plain.header("content-encoding")), ("br", ""));
+    assert!(small.body.len() < plain.body.len() && plain.body == refused.body);
+    assert!(plain.header("cache-control").contains("immutable"));
+    assert!(plain.header("content-security-policy").contains("font-src 'self'"));
 }

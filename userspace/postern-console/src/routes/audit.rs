@@ -11,6 +11,7 @@ use crate::problem::Answer;
 use crate::state::Console;
 
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct Search {
     who: Option<String>,

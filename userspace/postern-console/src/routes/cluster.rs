@@ -52,6 +52,7 @@ pub struct Versions {
 }
 
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct Page {
     /// Versions older than this one.
@@ -61,6 +62,7 @@ pub struct Page {
 }
 
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct Between {
     from: String,

@@ -27,6 +27,7 @@ const USUAL_BAN: Span = Span::days(1);
 const QUICK: Duration = Duration::from_millis(500);
 
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct Page {
     /// 1 to 1000; 100 unless given.
@@ -48,6 +49,7 @@ pub struct NewBan {
 }
 
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct Unban {
     /// An address or a network.
@@ -55,6 +57,7 @@ pub struct Unban {
 }
 
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct Packet {
     /// Where it comes from.

@@ -15,6 +15,7 @@ use crate::problem::{Answer, Problem};
 use crate::state::{Console, ExplainRequest, LearnKind};
 
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct How {
     /// The client it came from, as if it came now.

@@ -8,7 +8,7 @@ use postern_model::id::MailId;
 use postern_model::journey::JourneySummary;
 use postern_model::reason::Reason;
 use postern_model::time::Timestamp;
-use postern_store::database::journeys::{JourneySearch, PAGE_LIMIT};
+use postern_store::database::journeys::{JourneySearch, JourneyStep, PAGE_LIMIT};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -18,6 +18,7 @@ use crate::problem::{Answer, Problem};
 use crate::state::Console;
 
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct Search {
     /// Address, local part, domain (with all below it), or words of the display name.
@@ -104,11 +105,19 @@ pub struct JourneyPage {
 pub struct JourneyView {
     /// `null` when the mail never got as far as a judgement.
     summary: Option<JourneyRow>,
-    /// Oldest first: `at`, `event`, and what belongs to the event.
+    /// Oldest first: `at`, `node` (empty outside of a cluster), `event`, and what belongs to the event.
     #[schema(value_type = Vec<Object>)]
     steps: Vec<serde_json::Value>,
     /// Names of the nodes of the cluster that did not answer.
     silent: Vec<String>,
+}
+
+/// A step and the node it happened on.
+#[derive(Serialize)]
+struct NodeStep {
+    node: String,
+    #[serde(flatten)]
+    step: JourneyStep,
 }
 
 /// Search mails.
@@ -118,7 +127,7 @@ pub async fn search(State(console): State<Console>, Asked(asked): Asked<Search>)
     if let Some(mail) = filled(&asked.mail) {
         let id: MailId = mail.parse().map_err(|_| bad("mail", mail, "write a mail id of 26 characters"))?;
         let (found, silent) = peers::journey(&console, id).await?;
-        let found = found.and_then(|j| j.summary).map(|s| JourneyRow::of(String::new(), s));
+        let found = found.and_then(|j| j.summary).map(|(node, s)| JourneyRow::of(node, s));
         return Ok(Json(JourneyPage { journeys: found.into_iter().collect(), next: None, silent }));
     }
     let client =
@@ -154,8 +163,8 @@ pub async fn one(State(console): State<Console>, Named(mail): Named<String>) -> 
         let problem = Problem::not_found(format!("nothing is known of mail {id}"));
         return Err(if silent.is_empty() { problem } else { problem.advise(format!("Did not answer: {}.", silent.join(", "))) });
     };
-    let steps = journey.steps.iter().filter_map(|s| serde_json::to_value(s).ok()).collect();
-    Ok(Json(JourneyView { summary: journey.summary.map(|s| JourneyRow::of(String::new(), s)), steps, silent }))
+    let steps = journey.steps.into_iter().filter_map(|(node, step)| serde_json::to_value(NodeStep { node, step }).ok()).collect();
+    Ok(Json(JourneyView { summary: journey.summary.map(|(node, s)| JourneyRow::of(node, s)), steps, silent }))
 }
 
 /// A mail's id in a path.

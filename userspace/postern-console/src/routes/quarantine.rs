@@ -25,6 +25,7 @@ const PREVIEW: usize = 20_000;
 const ROWS: usize = 200;
 
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct Search {
     /// `held` (unless given), `released`, `deleted`, `all`.
@@ -59,9 +60,9 @@ pub struct QuarantineRow {
     expires: i64,
     /// `held`, `deleted`, `released`.
     state: &'static str,
-    /// Who released or deleted it.
     /// The node it lies with; `null`: this one, in no cluster.
     holder: Option<String>,
+    /// Who released or deleted it.
     state_by: Option<String>,
 }
 

@@ -18,6 +18,7 @@ use crate::state::Console;
 const PAGE_LIMIT: usize = 1000;
 
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct Search {
     /// Part of the envelope sender; `<>` for notifications.

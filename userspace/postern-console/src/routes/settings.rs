@@ -47,12 +47,38 @@ pub struct OneSetting {
     #[serde(default)]
     #[schema(value_type = Option<Object>)]
     value: Option<serde_json::Value>,
+    /// Further settings of the same change: all of them or none.
+    #[serde(default)]
+    further: Vec<Further>,
     /// Why, for the history.
     #[serde(default)]
     message: String,
 }
 
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Further {
+    path: String,
+    /// Left out: back to the default.
+    #[serde(default)]
+    #[schema(value_type = Option<Object>)]
+    value: Option<serde_json::Value>,
+}
+
+impl OneSetting {
+    fn all(&self) -> impl Iterator<Item = (&str, Option<&serde_json::Value>)> {
+        let further = self.further.iter().map(|f| (f.path.as_str(), f.value.as_ref()));
+        std::iter::once((self.path.as_str(), self.value.as_ref())).chain(further)
+    }
+
+    /// For the audit trail.
+    fn paths(&self) -> String {
+        self.all().map(|(path, _)| path).collect::<Vec<_>>().join(", ")
+    }
+}
+
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct Why {
     /// Why, for the history.
@@ -148,7 +174,7 @@ pub async fn put(
     apply(&console, &caller, text.to_owned(), Some(expected), &why.message, "settings.replace", "all").await
 }
 
-/// Change one setting; comments and order of the file stay.
+/// Change one setting, or some together; comments and order of the file stay.
 #[utoipa::path(patch, path = "/settings", tag = "settings", request_body = OneSetting, responses(
     (status = 200, body = SettingsChange), (status = 412, body = Problem), (status = 422, body = Problem)))]
 pub async fn patch(
@@ -163,13 +189,15 @@ pub async fn patch(
         let version = console.state().settings.current();
         let mut document: toml_edit::DocumentMut =
             version.text.parse().map_err(|e: toml_edit::TomlError| Problem::internal(e.message().to_owned()))?;
-        setting_path::set(&mut document, &one.path, one.value.as_ref()).map_err(|e| {
-            let mut problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "bad-path", "There is no such setting", e.to_string());
-            problem.errors = vec![Fault { path: one.path.clone(), message: e.to_string() }];
-            problem
-        })?;
+        for (path, value) in one.all() {
+            setting_path::set(&mut document, path, value).map_err(|e| {
+                let mut problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "bad-path", "There is no such setting", e.to_string());
+                problem.errors = vec![Fault { path: path.to_owned(), message: e.to_string() }];
+                problem
+            })?;
+        }
         let base = expected.clone().unwrap_or_else(|| version.digest.clone());
-        match apply(&console, &caller, document.to_string(), Some(base), &one.message, "settings.change", &one.path).await {
+        match apply(&console, &caller, document.to_string(), Some(base), &one.message, "settings.change", &one.paths()).await {
             // A change of a peer came in between: the one setting is set on top of it.
             Err(problem) if expected.is_none() && attempt < TRIES && problem.status == StatusCode::PRECONDITION_FAILED.as_u16() => {}
             done => return done,

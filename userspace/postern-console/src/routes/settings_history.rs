@@ -14,6 +14,7 @@ use crate::secrets::mask_text;
 use crate::state::Console;
 
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct Page {
     /// Versions older than this one.

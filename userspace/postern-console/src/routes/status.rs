@@ -59,6 +59,7 @@ pub struct NamedCount {
 }
 
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct Hours {
     /// Milliseconds since 1970; a day ago unless given.

@@ -32,6 +32,7 @@ pub const LARGEST_UPDATE: usize = 512 << 20;
 const SILENCE: Duration = Duration::from_secs(30);
 
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct UpdateOptions {
     /// Also when its version is older than this one.
@@ -43,6 +44,7 @@ pub struct UpdateOptions {
 }
 
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct RollingOptions {
     /// Also when its version is older than that of the node that is asked.

@@ -9,7 +9,8 @@ use std::sync::atomic::AtomicBool;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http_body_util::{BodyExt, Full};
-use hyper::{HeaderMap, Request, StatusCode};
+use hyper::body::Incoming;
+use hyper::{HeaderMap, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use postern_backup::schedule::{Keeper, Node};
 use postern_cluster::kinds::Probe;
@@ -112,15 +113,19 @@ impl Ask {
         self.header("cookie", &login.cookie).header("x-postern-csrf", &login.csrf)
     }
 
-    async fn over(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Reply {
+    /// The answer with a body that is yet to be read.
+    async fn begun(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Response<Incoming> {
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
         tokio::spawn(connection);
         let mut request = Request::builder().method(self.method).uri(self.path).header("host", "localhost");
         for (name, value) in self.headers {
             request = request.header(name, value);
         }
-        let response = sender.send_request(request.body(Full::new(self.body)).unwrap()).await.unwrap();
-        let (parts, body) = response.into_parts();
+        sender.send_request(request.body(Full::new(self.body)).unwrap()).await.unwrap()
+    }
+
+    async fn over(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Reply {
+        let (parts, body) = self.begun(stream).await.into_parts();
         let body = body.collect().await.map(|b| b.to_bytes()).unwrap_or_default();
         Reply { status: parts.status, headers: parts.headers, body }
     }
@@ -132,8 +137,12 @@ impl Ask {
 
     /// As anybody on the network.
     pub async fn https(self, rig: &Rig) -> Reply {
-        let stream = tokio::net::TcpStream::connect(rig.address).await.unwrap();
-        self.over(rig.tls.connect("localhost".try_into().unwrap(), stream).await.unwrap()).await
+        self.over(rig.tls().await).await
+    }
+
+    /// The same, for a body that does not end by itself.
+    pub async fn https_begun(self, rig: &Rig) -> Response<Incoming> {
+        self.begun(rig.tls().await).await
     }
 }
 
@@ -165,6 +174,11 @@ async fn cluster(dir: &std::path::Path, settings: &SettingsHandle, database: &Da
 }
 
 impl Rig {
+    async fn tls(&self) -> tokio_rustls::client::TlsStream<tokio::net::TcpStream> {
+        let stream = tokio::net::TcpStream::connect(self.address).await.unwrap();
+        self.tls.connect("localhost".try_into().unwrap(), stream).await.unwrap()
+    }
+
     pub async fn new() -> Self {
         Self::with_settings("").await
     }

@@ -63,6 +63,18 @@ impl Sessions<'_> {
         Ok(found)
     }
 
+    /// Whether the session was used since `idle_since`. Asking is no use of it: a page that is only open keeps nobody logged in.
+    pub async fn is_alive(&self, digest: &[u8; 32], idle_since: Timestamp) -> Result<bool, DatabaseError> {
+        let shared = &self.0.shared;
+        let found: Option<(i64,)> = sqlx::query_as("SELECT used FROM sessions WHERE id = ? AND used >= ?")
+            .bind(digest.to_vec())
+            .bind(idle_since.0)
+            .fetch_optional(&shared.readers())
+            .await
+            .map_err(shared.failed("look for a session"))?;
+        Ok(found.is_some())
+    }
+
     pub async fn end(&self, digest: &[u8; 32]) -> Result<(), DatabaseError> {
         let shared = &self.0.shared;
         sqlx::query("DELETE FROM sessions WHERE id = ?")

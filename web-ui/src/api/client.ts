@@ -1,0 +1,78 @@
+// One way to the API: same origin, CSRF header on what changes, errors as the problems of RFC 9457.
+import type { components } from "api-schema";
+
+export type Schemas = components["schemas"];
+export type Session = Schemas["SessionInfo"];
+export type Status = Schemas["NodeStatus"];
+export type CounterPage = Schemas["CounterPage"];
+export type Fault = Schemas["Fault"];
+
+type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+type Value = string | number | boolean | null | undefined;
+
+let csrf: string | null = null;
+
+/** The node answered, and said no. */
+export class Refused extends Error {
+  constructor(readonly status: number, message: string, readonly faults: Fault[] = []) {
+    super(message);
+  }
+}
+
+/** Appends what is set. */
+export function asking(path: string, values: Record<string, Value>): string {
+  const set = Object.entries(values).flatMap(([key, value]) => (value === undefined || value === null || value === "" ? [] : [[key, String(value)]]));
+  return set.length ? `${path}?${new URLSearchParams(set).toString()}` : path;
+}
+
+/** One part of a path that a person or a mail may have written. */
+export const part = (text: string) => encodeURIComponent(text);
+
+async function send(method: Method, path: string, body: BodyInit | undefined, headers: Record<string, string>): Promise<Response> {
+  if (method !== "GET" && csrf) headers["x-postern-csrf"] = csrf;
+  const init: RequestInit = { method, headers, credentials: "same-origin", redirect: "error" };
+  if (body !== undefined) init.body = body;
+  const response = await fetch(`/api/v1${path}`, init);
+  if (response.ok) return response;
+  const isJson = (response.headers.get("content-type") ?? "").includes("json");
+  const problem = isJson ? ((await response.json()) as Schemas["Problem"]) : null;
+  const words = problem ? [problem.detail, problem.advice].filter(Boolean).join(" ") : `HTTP ${response.status}`;
+  throw new Refused(response.status, words, problem?.errors ?? []);
+}
+
+export async function api<T>(method: Method, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<T> {
+  const json = body === undefined ? undefined : JSON.stringify(body);
+  if (json !== undefined) headers["content-type"] = "application/json";
+  const response = await send(method, path, json, headers);
+  const isJson = (response.headers.get("content-type") ?? "").includes("json");
+  return (isJson ? await response.json() : null) as T;
+}
+
+/** A body that is no JSON: a settings file, an update. */
+export async function upload<T>(method: Method, path: string, type: string, body: BodyInit, headers: Record<string, string> = {}): Promise<T> {
+  const response = await send(method, path, body, { ...headers, "content-type": type });
+  const isJson = (response.headers.get("content-type") ?? "").includes("json");
+  return (isJson ? await response.json() : null) as T;
+}
+
+export async function text(path: string): Promise<string> {
+  return (await send("GET", path, undefined, {})).text();
+}
+
+/** Who is logged in; null: nobody. */
+export async function session(): Promise<Session | null> {
+  try {
+    const info = await api<Session>("GET", "/session");
+    csrf = info.csrf ?? null;
+    return info;
+  } catch (error) {
+    if (error instanceof Refused && error.status === 401) return null;
+    throw error;
+  }
+}
+
+export async function login(name: string, password: string): Promise<Session> {
+  const info = await api<Session>("POST", "/session", { name, password });
+  csrf = info.csrf ?? null;
+  return info;
+}

@@ -1,0 +1,58 @@
+// What the OpenAPI file calls only "object": the serialised types of postern-model, postern-mta and postern-cluster.
+import type { Schemas } from "./client";
+
+export type JourneyRow = Schemas["JourneyRow"];
+export type QuarantineRow = Schemas["QuarantineRow"];
+
+export interface Hit { symbol: string; group: string; score: number; evidence: string }
+export interface Verdict { action: string; reason: string; score: number; hits: Hit[] }
+export interface Step { at: number; node: string; event: string; verdict?: Verdict; [more: string]: unknown }
+export interface JourneyView { summary?: JourneyRow | null; steps: Step[]; silent: string[] }
+
+export interface Member {
+  id: string; name: string; this: boolean; connected: boolean; trouble: string | null; joined: number; joined_by: string;
+  addresses: string[]; address: string | null; round_trip_ms: number | null; duty: string; version: string; heard: number | null;
+  queued: number; free: number; problems: string[]; behind: number;
+}
+export interface Cluster {
+  member: boolean; id: string; name: string; node: string | null; members: Member[];
+  removed: { key: string; name: string; at: number; by: string }[];
+  conflicts: number; unknown_settings: string[];
+  refused: { problems: { path: string; message: string }[]; author: string; node: string | null; at: number } | null;
+  copies: { shadowed: number; unshadowed: number; deferred: number; lacking: number; held: number; taken_over: number; given_away: number };
+  ledger: { rows: number; origins: number };
+}
+export interface Invitation { id: string; issued: number; expires: number }
+export interface ClusterVersion { hash: string; at: number; author: string; message: string; node: string | null }
+export interface ClusterDifference { path: string; before: unknown; after: unknown }
+export interface Conflict { path: string; values: { value: unknown; author: string; at: number; node: string | null }[] }
+
+export interface Reply { at: number; host: string; reply: string }
+export interface QueueRow {
+  id: string; status: string; accepted: number; size: number; direction: string; sender: string; subject: string | null; message_id: string | null; reason: string; reroute: string | null;
+  recipients: { address: string; status: string; attempts: number; next_attempt: number | null; last: Reply | null }[];
+}
+export interface Why {
+  mail: QueueRow;
+  destinations: {
+    destination: string; recipients: string[]; health: string; next_probe: number | null; trouble: Reply | null; in_line: number; connections: number; routing_error: string | null;
+    hosts: { host: string; protocol: string; tls: string; is_avoided: boolean }[];
+  }[];
+}
+
+export interface Edge {
+  version: string; since: number; bans: number; allowed: number; samples_lost: number;
+  interfaces: { name: string; mode: string; attached: boolean }[];
+  counters: { name: string; drops: boolean; packets: number; octets: number }[];
+  feeds: { name: string; entries: number; loaded: number | null; error: string | null }[];
+}
+export interface Ban { network: string; reason: string; from: number; until: number; count: number; by: string; evidence: string }
+export interface Sample { at: number; source: string; port: number; reason: string; length: number }
+export interface Trace { address: string; action: string; reason: string; steps: string[] }
+
+export interface System {
+  version: string; medium: string; data: string; firmware: string; set_up: string; trouble: string | null; guarded: string[];
+  slots: { name: string; running: boolean; wanted: boolean; on_trial: boolean; tries_left: number | null }[];
+  update: { state: "none" } | { state: "running"; stage: string; version: string; done: number; total: number } | { state: "ready"; version: string } | { state: "failed"; why: string };
+  last_update: { from: string; to: string; slot: string; outcome: string; why: string } | null;
+}

@@ -1,0 +1,25 @@
+export const en = {
+  login: "Log in", logout: "Log out", name: "Name", password: "Password", skip: "Skip to the content",
+  pages: "Pages", overview: "Overview", tracking: "Tracking", quarantine: "Quarantine", queue: "Queue", edge: "Edge", cluster: "Cluster", account: "Account",
+  language: "Deutsch", theme: "Dark theme", loading: "Loading", retry: "Try again", menu: "Menu",
+  unreachable: "The node does not answer. It may be restarting.",
+  firstTitle: "Choose a password", firstText: "The password you logged in with was printed once, at the first start. Set one of your own; all other logins of yours end.",
+  oldPassword: "One-time password", newPassword: "New password", repeat: "New password again", differ: "The two new passwords differ.", set: "Set password",
+  notReady: "The node takes no mail: it is starting or stopping.", backupTrouble: "The last backup failed", spoolTrouble: "The spool takes no mail",
+  accepted: "Accepted", tagged: "Tagged", quarantined: "Quarantined", rejected: "Rejected", deferred: "Deferred", discarded: "Discarded",
+  inQueue: "In the queue", held: "Held in quarantine", sinceStart: "Mails since the start",
+  last24: "Mails of the last 24 hours", noMail: "No mail in the last 24 hours.", chartHelp: "Mails per hour, by what was done with them. The same figures follow as a table.",
+  figures: "Figures as a table", hour: "Hour",
+  node: "Node", version: "Version", uptime: "Running for", deliveries: "Delivered, deferred, failed", spool: "Spool", spoolValue: "{mails} mails, {octets} on disk",
+  nodes: "Nodes", alone: "This node is not in a cluster.", dropsByReason: "Packets dropped at the edge, by reason", noDrops: "Nothing was dropped.", noEdge: "The edge is not connected: it needs its role and the right to load XDP programs.",
+  reason: "Reason", packets: "Packets", state: "State", live: "Live", polling: "Connection lost; trying again",
+  system: "System", settings: "Settings", access: "Access", audit: "Audit",
+  search: "Search", clear: "Clear", moreFilters: "More filters", lessFilters: "Fewer filters", older: "Show older", selectAll: "Select all that are shown", selectRow: "Select row",
+  close: "Close", cancel: "Cancel", save: "Save", refresh: "Load again", typeToConfirm: "Write {word} to confirm", subject: "Subject", mishap: "This page failed", reload: "Load the console again",
+  marks: {
+    accept: "accepted", tag: "tagged", quarantine: "quarantined", defer: "deferred", reject: "rejected", discard: "discarded", held: "held", released: "released", deleted: "deleted",
+    pending: "pending", delivered: "delivered", failed: "failed", removed: "removed",
+    active: "being sent", ready: "ready", waiting: "waiting", serving: "serving", draining: "draining", drained: "drained", unknown: "unknown",
+  },
+};
+export type Words = typeof en;

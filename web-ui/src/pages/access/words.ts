@@ -1,0 +1,17 @@
+const en = {
+  title: "Access", text: "Who may log in, and programs that may ask.",
+  admins: "Administrators", noAdmins: "Nobody.", name: "Name", nameHint: "a-z, 0-9, . _ -", created: "Made", oneTime: "has a password of one use", you: "you", acts: "Actions",
+  add: "Add an administrator", addButton: "Add", madeText: "Give {name} this password. It is shown only now, and must be changed at the first login.", reset: "New password", resetAsk: "Make a new password for {name}?", resetText: "All logins of {name} end.", remove: "Remove", removeAsk: "Remove {name}?", removeText: "With all logins and tokens.", removedSaid: "{name} is removed.", addedSaid: "{name} is added.", resetSaid: "{name} has a new password.", password: "Password",
+  own: "Your password", old: "Present password", new: "New password", repeat: "New password again", differ: "The two new passwords differ.", change: "Change", changedSaid: "Changed. Your other logins have ended.",
+  tokens: "Tokens for programs", noTokens: "No token.", purpose: "What for", scope: "May", admin: "In the name of", used: "Last used", never: "never", expires: "Good until", forever: "removed", lifetime: "Good for", lifetimeHint: "as in 90d; empty: until it is removed", make: "Make a token", tokenText: "Sent as \"Authorization: Bearer …\". It is shown only now.", token: "Token", tokenSaid: "The token is made.", removedToken: "The token is removed.", removeTokenAsk: "Remove the token {name}?", removeTokenText: "Programs that use it are refused at once.",
+  full: "all", read: "read", metrics: "metrics only", copy: "Copy", copied: "Copied",
+};
+const de: typeof en = {
+  title: "Zugang", text: "Wer sich anmelden darf, und Programme, die fragen dürfen.",
+  admins: "Administratoren", noAdmins: "Niemand.", name: "Name", nameHint: "a-z, 0-9, . _ -", created: "Angelegt", oneTime: "hat ein Einmal-Passwort", you: "Sie", acts: "Handlungen",
+  add: "Administrator hinzufügen", addButton: "Hinzufügen", madeText: "Geben Sie {name} dieses Passwort. Es wird nur jetzt gezeigt und muss bei der ersten Anmeldung geändert werden.", reset: "Neues Passwort", resetAsk: "Ein neues Passwort für {name} machen?", resetText: "Alle Anmeldungen von {name} enden.", remove: "Entfernen", removeAsk: "{name} entfernen?", removeText: "Mit allen Anmeldungen und Tokens.", removedSaid: "{name} ist entfernt.", addedSaid: "{name} ist hinzugefügt.", resetSaid: "{name} hat ein neues Passwort.", password: "Passwort",
+  own: "Ihr Passwort", old: "Jetziges Passwort", new: "Neues Passwort", repeat: "Neues Passwort noch einmal", differ: "Die beiden neuen Passwörter sind verschieden.", change: "Ändern", changedSaid: "Geändert. Ihre anderen Anmeldungen sind beendet.",
+  tokens: "Tokens für Programme", noTokens: "Kein Token.", purpose: "Wofür", scope: "Darf", admin: "Im Namen von", used: "Zuletzt benutzt", never: "nie", expires: "Gültig bis", forever: "zur Entfernung", lifetime: "Gültig für", lifetimeHint: "etwa 90d; leer: bis zur Entfernung", make: "Token machen", tokenText: "Gesendet als „Authorization: Bearer …“. Es wird nur jetzt gezeigt.", token: "Token", tokenSaid: "Das Token ist gemacht.", removedToken: "Das Token ist entfernt.", removeTokenAsk: "Das Token {name} entfernen?", removeTokenText: "Programme, die es benutzen, werden sofort abgewiesen.",
+  full: "alles", read: "lesen", metrics: "nur Messwerte", copy: "Kopieren", copied: "Kopiert",
+};
+export const words = { en, de };

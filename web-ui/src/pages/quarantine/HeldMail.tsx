@@ -1,0 +1,91 @@
+import { Alert, Button, Card, CardBody, CardTitle, Content, ExpandableSection, List, ListItem, PageSection, Spinner } from "@patternfly/react-core";
+import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+
+import { api, part, Refused, type Schemas } from "../../api/client";
+import { useNodeNames } from "../../api/nodes";
+import { useTongue, useWords } from "../../i18n";
+import { Ask, type Question } from "../../parts/Ask";
+import { Facts } from "../../parts/Facts";
+import { Failure } from "../../parts/Failure";
+import { Head } from "../../parts/Head";
+import { Listing } from "../../parts/Listing";
+import { Mark } from "../../parts/Marks";
+import { useAct } from "../../parts/Said";
+import { go, to } from "../../route";
+import { useEnding, type End } from "./ending";
+import { words } from "./words";
+
+const THERE = { isPending: false, isError: false, error: null, refetch: () => undefined };
+
+export function HeldMail({ id }: { id: string }) {
+  const w = useWords(words);
+  const { words: common, number, octets, when } = useTongue();
+  const node = useNodeNames();
+  const end = useEnding();
+  const [question, setQuestion] = useState<Question | null>(null);
+  // A look is written into the audit trail: it is not repeated by itself.
+  const found = useQuery({ queryKey: ["quarantined", id], queryFn: () => api<Schemas["QuarantineView"]>("GET", `/quarantine/${part(id)}`), refetchOnWindowFocus: false, staleTime: Infinity, gcTime: 0 });
+  const ending = useAct(async (how: End) => {
+    const { failed } = await end(how, [id]);
+    if (failed[0]) throw new Refused(409, failed[0]);
+  }, (_, how) => {
+    go(to("quarantine"));
+    return how === "release" ? w.releasedSaid : w.deletedSaid;
+  });
+  const above = { name: w.title, to: to("quarantine"), here: w.mail };
+  if (found.isPending) return <><Head title={w.mail} above={above} /><PageSection><Spinner aria-label={common.loading} /></PageSection></>;
+  if (!found.data) return <><Head title={w.mail} above={above} /><PageSection><Failure error={found.error ?? new Error()} again={() => void found.refetch()} /></PageSection></>;
+  const { mail, headers, parts, text, urls } = found.data;
+  const isThere = headers.length > 0 || parts.length > 0;
+  const ask = (how: End) => setQuestion({
+    title: (how === "release" ? w.releaseAsk : w.deleteAsk).replace("{n}", w.one), text: how === "release" ? w.releaseText : w.deleteText,
+    button: how === "release" ? w.release : w.delete, danger: how === "delete", act: () => ending.mutate(how),
+  });
+  return (
+    <>
+      <Head title={mail.subject || w.mail} above={above}>
+        <Button component="a" variant="link" href={to("tracking", id)}>{w.journey}</Button>
+        {mail.state === "held" && <Button isDisabled={ending.isPending} onClick={() => ask("release")}>{w.release}</Button>}
+        {mail.state === "held" && <Button variant="danger" isDisabled={ending.isPending} onClick={() => ask("delete")}>{w.delete}</Button>}
+      </Head>
+      <PageSection>
+        <Card>
+          <CardBody>
+            <Facts of={[[w.state, <><Mark word={mail.state} /> {mail.reason}, {w.score}: {number(mail.score, 2)}</>], [w.by, mail.state_by], [w.sender, mail.sender || w.nullPath], [w.fromHeader, mail.from_header], [w.recipient, mail.recipients.join(", ")],
+              [w.size, octets(mail.size)], [w.time, when(mail.at)], [w.expires, mail.state === "held" ? when(mail.expires) : null], [w.node, node(mail.holder)]]} />
+          </CardBody>
+        </Card>
+      </PageSection>
+      {!isThere ? <PageSection><Alert component="p" isInline variant="info" title={w.gone} /></PageSection> : (
+        <>
+          <PageSection>
+            <Card>
+              <CardTitle component="h2">{w.message}</CardTitle>
+              <CardBody>
+                <Content component="p" className="postern-soft">{w.messageText}</Content>
+                {text.trim() ? <pre className="postern-pre" tabIndex={0} role="region" aria-label={w.message}>{text}</pre> : w.noText}
+              </CardBody>
+              {urls.length > 0 && <><CardTitle component="h3">{w.links}</CardTitle><CardBody><List isPlain>{urls.map((url, at) => <ListItem key={at}><code className="postern-break">{url}</code></ListItem>)}</List></CardBody></>}
+            </Card>
+          </PageSection>
+          <PageSection>
+            <Card>
+              <CardTitle component="h2">{w.parts}</CardTitle>
+              <CardBody>
+                <Listing label={w.parts} rows={parts} id={(p) => p.number} asked={THERE} empty={w.noParts} columns={[
+                  { name: w.number, show: (p) => p.number }, { name: w.file, kind: "text", show: (p) => p.filename }, { name: w.type, kind: "text", show: (p) => p.content_type }, { name: w.trueType, show: (p) => p.true_type }, { name: w.size, kind: "number", show: (p) => octets(p.size) }]} />
+              </CardBody>
+              <CardBody>
+                <ExpandableSection toggleText={`${w.headers} (${number(headers.length)})`}>
+                  <Facts of={headers.map((h) => [h.name, h.value])} />
+                </ExpandableSection>
+              </CardBody>
+            </Card>
+          </PageSection>
+        </>
+      )}
+      <Ask question={question} close={() => setQuestion(null)} />
+    </>
+  );
+}

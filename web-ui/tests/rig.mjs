@@ -1,0 +1,233 @@
+// A real gateway (`postern run`), a real browser, no mocks. POSTERN names the program; screenshots go to OUT.
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { request } from "node:http";
+import { connect, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import axe from "@axe-core/playwright";
+import { chromium } from "playwright-core";
+
+const AxeBuilder = axe.default ?? axe;
+const { POSTERN, OUT } = process.env;
+assert.ok(POSTERN && OUT, "run ./just test-web: it sets POSTERN and OUT");
+export const PASSWORD = "a password for the browser test";
+const FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
+
+export async function freePort() {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address();
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
+/** Waits for a condition; says what was waited for. */
+export async function until(what, condition, limit = 60_000) {
+  const end = Date.now() + limit;
+  for (;;) {
+    const value = await condition();
+    if (value) return value;
+    if (Date.now() > end) throw new Error(`${what}: not within ${limit} ms`);
+    await new Promise((go) => setTimeout(go, 100));
+  }
+}
+
+/** One node, as `run` with its edge where that is permitted, as `node` alone; `extra` is TOML that is put behind what `postern run` needs. */
+export class Gateway {
+  static async start(extra = "", role = "run") {
+    const gateway = new Gateway();
+    const [smtp, trusted, console_, lmtp, cluster] = await Promise.all([freePort(), freePort(), freePort(), freePort(), freePort()]);
+    Object.assign(gateway, { smtp, trusted, console: console_, cluster });
+    gateway.base = `https://localhost:${console_}`;
+    gateway.data = mkdtempSync(join(tmpdir(), "postern-web-"));
+    gateway.run = join(gateway.data, "run");
+    writeFileSync(join(gateway.data, "postern.toml"), `
+[node]
+data_dir = ${JSON.stringify(gateway.data)}
+run_dir = ${JSON.stringify(gateway.run)}
+hostname = "node-${cluster}.example"
+cluster_listen = ["127.0.0.1:${cluster}"]
+cluster_addresses = ["127.0.0.1:${cluster}"]
+[smtp]
+listen = ["127.0.0.1:${smtp}"]
+trusted_listen = ["127.0.0.1:${trusted}"]
+trusted_networks = ["127.0.0.0/8"]
+[console]
+listen = ["127.0.0.1:${console_}"]
+[greylist]
+enabled = false
+[dns]
+enabled = false
+[edge]
+interfaces = ["lo"]
+smtp_ports = [${smtp}]
+service_ports = [${smtp}, ${trusted}, ${console_}]
+allow = ["127.0.0.0/8", "::1/128"]
+[[domains]]
+name = "nowhere.example"
+backends = [{ host = "127.0.0.1", port = ${lmtp}, protocol = "smtp", tls = "off" }]
+[[domains]]
+name = "example.net"
+backends = [{ host = "127.0.0.1", port = 2524, protocol = "lmtp", tls = "off" }]
+${extra}`);
+    return gateway.again(role);
+  }
+
+  /** Starts it, the first time or after an end. */
+  async again(role = "run") {
+    const args = role === "run" ? ["run", "--data", this.data] : ["node", "--settings", join(this.data, "postern.toml")];
+    this.child = spawn(POSTERN, args, { stdio: ["ignore", "pipe", "pipe"] });
+    this.log = "";
+    for (const stream of [this.child.stdout, this.child.stderr]) stream.on("data", (text) => (this.log += text));
+    await until("the node", () => {
+      assert.equal(this.child.exitCode, null, this.log);
+      return this.api("GET", "/healthz", undefined, "").then((a) => a.status === 200, () => false);
+    });
+    return this;
+  }
+
+  async stop() {
+    if (this.child.exitCode === null) {
+      this.child.kill("SIGTERM");
+      await once(this.child, "exit");
+    }
+  }
+
+  async end() {
+    await this.stop();
+    rmSync(this.data, { recursive: true, force: true });
+  }
+
+  /** The node's unix socket: no login is needed there. */
+  api(method, path, body, prefix = "/api/v1") {
+    return new Promise((done, failed) => {
+      const asked = request({ socketPath: join(this.run, "node.sock"), method, path: prefix + path, headers: body === undefined ? {} : { "content-type": "application/json" } }, (answer) => {
+        let text = "";
+        answer.setEncoding("utf8").on("data", (piece) => (text += piece)).on("end", () => done({ status: answer.statusCode, body: text && answer.headers["content-type"]?.includes("json") ? JSON.parse(text) : text }));
+      });
+      asked.on("error", failed);
+      asked.end(body === undefined ? undefined : JSON.stringify(body));
+    });
+  }
+
+  /** Says SMTP; resolves with the reply to the data. */
+  async send(mail, { from = "a@client.example", to = ["b@example.net"], port = this.trusted } = {}) {
+    const socket = connect(port, "127.0.0.1").setEncoding("utf8");
+    let held = "";
+    socket.on("data", (text) => (held += text));
+    const say = async (line) => {
+      if (line !== null) socket.write(`${line}\r\n`);
+      const reply = await until(`a reply to ${line?.slice(0, 40)}`, () => held.match(/^\d{3} .*\r\n/m));
+      held = "";
+      return reply[0];
+    };
+    await say(null);
+    await say("EHLO client.example");
+    for (const line of [`MAIL FROM:<${from}>`, ...to.map((t) => `RCPT TO:<${t}>`)]) assert.match(await say(line), /^250/);
+    assert.match(await say("DATA"), /^354/);
+    const reply = await say(`${mail}\r\n.`);
+    await say("QUIT");
+    socket.destroy();
+    return reply;
+  }
+}
+
+export const plain = (subject, to = "b@example.net") =>
+  `From: Anna <a@client.example>\r\nTo: ${to}\r\nSubject: ${subject}\r\nMessage-ID: <${encodeURIComponent(subject)}@client.example>\r\nDate: Fri, 27 Nov 2026 08:00:00 +0000\r\n\r\nShall we meet at noon?`;
+
+/** What a hostile sender writes wherever he may; nothing of it may become anything but text. */
+export const HOSTILE = `<script>window.hit=1</script><img src=x onerror="window.hit=1">`;
+export const hostile = () => [
+  `From: "${HOSTILE.replaceAll('"', "'")}" <evil@client.example>`, "To: b@example.net", `Subject: ${HOSTILE} now`, "Message-ID: <hostile@client.example>", "Date: Fri, 27 Nov 2026 08:00:00 +0000",
+  "MIME-Version: 1.0", "Content-Type: multipart/mixed; boundary=b", "", "--b", "Content-Type: text/html", "",
+  `<p>Hello ${HOSTILE} <img src="https://tracker.example/pixel.png"><a href="http://evil.example/x">your bank</a></p>`, "--b",
+  "Content-Type: application/octet-stream", `Content-Disposition: attachment; filename="${HOSTILE.replaceAll('"', "'")}.exe"`, "Content-Transfer-Encoding: base64", "", "TVqQAAMAAAAEAAAA//8AALgAAAAA", "--b--"].join("\r\n");
+
+/** A browser that is logged in, and what went wrong in it. */
+export class Browser {
+  static async open(gateway, options = {}) {
+    const browser = new Browser();
+    mkdirSync(OUT, { recursive: true });
+    browser.base = gateway.base;
+    browser.troubles = [];
+    browser.process = await chromium.launch({ executablePath: "/usr/bin/chromium", args: FLAGS });
+    const context = await browser.process.newContext({ ignoreHTTPSErrors: true, locale: "en-GB", viewport: { width: 1280, height: 900 }, reducedMotion: "reduce", ...options });
+    browser.page = await context.newPage();
+    browser.page.setDefaultTimeout(30_000);
+    browser.page.on("console", (message) => message.type() === "error" && browser.troubles.push(message.text()));
+    browser.page.on("pageerror", (error) => browser.troubles.push(String(error)));
+    browser.page.on("request", (request) => new URL(request.url()).origin === gateway.base || browser.troubles.push(`a request to ${request.url()}`));
+    return browser;
+  }
+
+  /** Logs in as `admin`, whose password the test has set. */
+  static async logIn(gateway, options) {
+    assert.equal((await gateway.api("PUT", "/admins/admin/password", { password: PASSWORD })).status, 200);
+    const browser = await Browser.open(gateway, options);
+    await browser.page.goto(`${gateway.base}/ui/`);
+    await browser.page.getByRole("textbox", { name: "Name" }).fill("admin");
+    await browser.page.getByLabel("Password").fill(PASSWORD);
+    await browser.page.keyboard.press("Enter");
+    await browser.page.getByRole("navigation", { name: "Pages" }).waitFor({ state: "attached" });
+    browser.troubles.length = 0; // the 401 of the first question
+    return browser;
+  }
+
+  async go(fragment, heading) {
+    await this.page.goto(`${this.base}/ui/${fragment}`);
+    if (heading) await this.page.getByRole("heading", { level: 1, name: heading }).waitFor();
+  }
+
+  /** No violation of level serious or above, nothing that scrolls sideways; and a picture of the page. */
+  async accessible(name) {
+    // Colours on their way from one theme to the other are neither's.
+    await this.page.evaluate(async () => {
+      await new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)));
+      const ends = document.getAnimations().filter((a) => Number.isFinite(a.effect?.getComputedTiming().endTime));
+      await Promise.allSettled(ends.map((a) => a.finished));
+    });
+    const found = await new AxeBuilder({ page: this.page }).analyze();
+    const bad = found.violations.filter((v) => v.impact === "serious" || v.impact === "critical");
+    assert.deepEqual(bad.map((v) => [v.id, v.nodes.map((n) => n.html)]), [], name);
+    assert.equal(await this.page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth), false, `${name} scrolls sideways`);
+    const cut = () => [...document.querySelectorAll("#main :is(input, select, textarea, button, a)")].filter((e) => e.getBoundingClientRect().right > innerWidth && !e.closest(".postern-scroll, pre")).map((e) => e.outerHTML.slice(0, 200));
+    assert.deepEqual(await this.page.evaluate(cut), [], `${name}: what one uses is cut off at the right`);
+    await this.page.screenshot({ path: join(OUT, `${name}.png`) });
+  }
+
+  /** A page in all its looks: light, dark, German on a phone; and back. */
+  async looks(name) {
+    await this.accessible(`${name}-light`);
+    const dark = this.page.getByRole("button", { name: /Dark theme|Dunkles Design/ });
+    await dark.click();
+    await this.accessible(`${name}-dark`);
+    await this.page.getByRole("button", { name: "Deutsch" }).click();
+    await this.page.setViewportSize({ width: 360, height: 740 });
+    await this.page.getByRole("button", { name: "English" }).waitFor();
+    await this.accessible(`${name}-small-german`);
+    await this.page.setViewportSize({ width: 1280, height: 900 });
+    await this.page.getByRole("button", { name: "English" }).click();
+    await dark.click();
+  }
+
+  /** The policy was kept, no other host was asked, nothing failed. A 4xx or 5xx that a test asks for is named. */
+  well(...expected) {
+    assert.deepEqual(this.troubles.filter((t) => !expected.some((e) => t.includes(e))), []);
+  }
+
+  /** What the page says at its corner. */
+  said(text) {
+    return this.page.locator(".pf-v6-c-alert-group").getByText(text).first().waitFor();
+  }
+
+  close() {
+    return this.process?.close();
+  }
+}
+
+export const initialPassword = (gateway) => readFileSync(join(gateway.data, "initial-password"), "utf8").trim();
