@@ -327,7 +327,7 @@ fn a_backup_that_is_not_good_changes_nothing() {
     for (what, text) in [
         (flipped, "damaged or cut short"),
         (octets[..octets.len() - 1].to_vec(), "damaged or cut short"),
-        (b"hello\n".to_vec(), "is no backup"),
+        (b"hello\n".repeat(100), "is no backup"),
     ] {
         fs::write(&bad, what).unwrap();
         refused(&bad, &fresh, &[], text);
