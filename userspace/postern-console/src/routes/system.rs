@@ -28,6 +28,8 @@ use crate::state::Console;
 
 /// Both images of a slot and what stands before them (docs/adr/0027).
 pub const LARGEST_UPDATE: usize = 512 << 20;
+/// Of a refused upload.
+const DRAINED: usize = 16 << 20;
 /// An upload that brings nothing for so long is over.
 const SILENCE: Duration = Duration::from_secs(30);
 
@@ -124,10 +126,23 @@ pub async fn update_of_all(State(console): State<Console>) -> Json<RollingView> 
     Json(console.rolling.view())
 }
 
+/// What comes with a refused upload is read up to a bound: a connection that is closed with octets unread takes the answer with it.
+async fn drain(body: Body) {
+    let (mut pieces, mut left) = (body.into_data_stream(), DRAINED);
+    while let Ok(Some(Ok(piece))) = tokio::time::timeout(SILENCE, pieces.next()).await
+        && piece.len() <= left
+    {
+        left -= piece.len();
+    }
+}
+
 /// To the disk as it comes; a file of an earlier upload is replaced. No other comes in while the guard is held.
 async fn receive(console: &Console, body: Body) -> Answer<(PathBuf, MutexGuard<'_, ()>)> {
     // Who is no appliance need not take 200 MiB to say so.
-    client::status(&console.os_socket()).await?;
+    if let Err(refusal) = client::status(&console.os_socket()).await {
+        drain(body).await;
+        return Err(refusal.into());
+    }
     if console.rolling.leads() {
         return Err(Problem::conflict("an update of all nodes is under way: see how far it is"));
     }
