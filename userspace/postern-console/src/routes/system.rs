@@ -28,8 +28,6 @@ use crate::state::Console;
 
 /// Both images of a slot and what stands before them (docs/adr/0027).
 pub const LARGEST_UPDATE: usize = 512 << 20;
-/// Of a refused upload.
-const DRAINED: usize = 16 << 20;
 /// An upload that brings nothing for so long is over.
 const SILENCE: Duration = Duration::from_secs(30);
 
@@ -126,9 +124,9 @@ pub async fn update_of_all(State(console): State<Console>) -> Json<RollingView> 
     Json(console.rolling.view())
 }
 
-/// What comes with a refused upload is read up to a bound: a connection that is closed with octets unread takes the answer with it.
+/// A refused upload is read to its end, as far as an update goes: a connection that is closed with octets unread takes the answer with it.
 async fn drain(body: Body) {
-    let (mut pieces, mut left) = (body.into_data_stream(), DRAINED);
+    let (mut pieces, mut left) = (body.into_data_stream(), LARGEST_UPDATE);
     while let Ok(Some(Ok(piece))) = tokio::time::timeout(SILENCE, pieces.next()).await
         && piece.len() <= left
     {
@@ -136,17 +134,24 @@ async fn drain(body: Body) {
     }
 }
 
-/// To the disk as it comes; a file of an earlier upload is replaced. No other comes in while the guard is held.
-async fn receive(console: &Console, body: Body) -> Answer<(PathBuf, MutexGuard<'_, ()>)> {
-    // Who is no appliance need not take 200 MiB to say so.
-    if let Err(refusal) = client::status(&console.os_socket()).await {
-        drain(body).await;
-        return Err(refusal.into());
-    }
+/// Whether an update may be kept. No other is while the guard is held.
+async fn admit(console: &Console) -> Answer<MutexGuard<'_, ()>> {
+    client::status(&console.os_socket()).await?;
     if console.rolling.leads() {
         return Err(Problem::conflict("an update of all nodes is under way: see how far it is"));
     }
-    let Ok(alone) = console.uploading.try_lock() else { return Err(Problem::conflict("another update is being uploaded")) };
+    console.uploading.try_lock().map_err(|_| Problem::conflict("another update is being uploaded"))
+}
+
+/// To the disk as it comes; a file of an earlier upload is replaced.
+async fn receive(console: &Console, body: Body) -> Answer<(PathBuf, MutexGuard<'_, ()>)> {
+    let alone = match admit(console).await {
+        Ok(alone) => alone,
+        Err(refusal) => {
+            drain(body).await;
+            return Err(refusal);
+        }
+    };
     let path = console.update_file().map_err(|e| Problem::internal(format!("the folder of updates: {e}")))?;
     let failed = |e: std::io::Error| Problem::internal(format!("{}: {e}", path.display()));
     let mut file = File::create(&path).await.map_err(failed)?;
