@@ -120,6 +120,20 @@ impl Gateway {
         serde_json::from_slice(&output.stdout).with_context(|| String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
+    /// The journey of the newest mail with this subject, when it is there within `limit`.
+    ///
+    /// # Errors
+    /// When it is not, or the node cannot be asked.
+    pub fn journey(&self, subject: &str, limit: Duration) -> anyhow::Result<Value> {
+        let mut mail = String::new();
+        wait_until(&format!("the journey of {subject}"), limit, || {
+            let found = self.ask(&["journey", "search", "--subject", subject]).unwrap_or_default();
+            found["journeys"][0]["mail"].as_str().unwrap_or_default().clone_into(&mut mail);
+            !mail.is_empty()
+        })?;
+        self.ask(&["journey", "show", &mail])
+    }
+
     /// Whether the edge behind it has XDP on its first interface.
     pub fn is_guarded(&self) -> bool {
         self.ask(&["edge", "status"]).is_ok_and(|s| s["interfaces"][0]["attached"] == true)

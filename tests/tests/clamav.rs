@@ -40,14 +40,7 @@ fn deliver(data: &str) -> String {
 
 /// The journey of the newest mail with this subject.
 fn journey(gateway: &Gateway, subject: &str) -> Value {
-    let mut mail = String::new();
-    wait_until(&format!("the journey of {subject}"), LIMIT, || {
-        let found = gateway.ask(&["journey", "search", "--subject", subject]).unwrap();
-        mail = found["journeys"][0]["mail"].as_str().unwrap_or_default().to_owned();
-        !mail.is_empty()
-    })
-    .unwrap();
-    gateway.ask(&["journey", "show", &mail]).unwrap()
+    gateway.journey(subject, LIMIT).unwrap()
 }
 
 fn with_attachment(subject: &str, content: &[u8]) -> String {

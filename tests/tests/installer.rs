@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use postern_image::machine::seed::medium;
 use postern_image::machine::{Firmware, Machine, Medium, Options};
 use postern_tests::appliance::{BOOT, artefact, started};
 use postern_tests::artefacts_or_skip;
@@ -77,10 +78,7 @@ fn by_an_answer_file_and_not_twice() {
     fs::create_dir(&files).unwrap();
     let text = "disk.serial = \"postern-disk\"\nerase = true\n[machine]\nhostname = \"mx7.example.org\"\n";
     fs::write(files.join("postern-install.toml"), text).unwrap();
-    let made =
-        Command::new("xorriso").args(["-as", "mkisofs", "-quiet", "-V", "POSTERN-ANSWERS", "-r", "-o"]).args([&answers, &files]).output();
-    let made = made.unwrap();
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    medium("POSTERN-ANSWERS", &files, &answers).unwrap();
 
     let vm = scratch.path().join("vm");
     let options = installer(&folder, Firmware::Uefi, Some(answers));

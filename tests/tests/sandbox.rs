@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use postern_tests::backend::Backend;
 use postern_tests::documents::{archive, document, macro_document, noise, program};
-use postern_tests::gateway::{Gateway, binary, wait_until};
+use postern_tests::gateway::{Gateway, binary};
 use postern_tests::network::{alone, lacking};
 use postern_tests::smtp::{mail_with, send};
 use serde_json::Value;
@@ -40,14 +40,7 @@ fn deliver(subject: &str, text: &str, attachments: &[(&str, &str, &[u8])]) -> St
 
 /// The journey of the newest mail with this subject.
 fn journey(gateway: &Gateway, subject: &str) -> Value {
-    let mut mail = String::new();
-    wait_until(&format!("the journey of {subject}"), LIMIT, || {
-        let found = gateway.ask(&["journey", "search", "--subject", subject]).unwrap();
-        mail = found["journeys"][0]["mail"].as_str().unwrap_or_default().to_owned();
-        !mail.is_empty()
-    })
-    .unwrap();
-    gateway.ask(&["journey", "show", &mail]).unwrap()
+    gateway.journey(subject, LIMIT).unwrap()
 }
 
 /// The sandbox's symbols in a journey, each with what it saw.

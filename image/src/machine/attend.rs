@@ -8,8 +8,8 @@ use anyhow::{Context, ensure};
 
 use super::{Lan, Medium, Options, arguments, overlay, seed};
 
-/// The first node's ports here; each further node has those behind it.
-const PORTS: [(u16, u16); 3] = [(25, 2525), (26, 2626), (8443, 8443)];
+/// The first node's ports here; each further node has those ten behind it.
+const PORTS: [(u16, u16); 3] = [(25, 2525), (26, 2526), (8443, 8443)];
 /// Telnet of the second node's serial line.
 const TELNET: u16 = 4002;
 /// Of the network between nodes.
@@ -42,7 +42,7 @@ pub fn several(options: &Options, count: u8, keep: Option<&Path>) -> anyhow::Res
     Ok(())
 }
 
-/// One machine: mail on 2525 and 2626, the console on 8443.
+/// One machine: mail on 2525 and 2526, the console on 8443.
 ///
 /// # Errors
 /// When QEMU does not start.
@@ -83,7 +83,7 @@ fn qemu(options: &Options, folder: &Path, ports: &[(u16, u16)]) -> anyhow::Resul
 }
 
 fn ports(node: u8) -> [(u16, u16); 3] {
-    PORTS.map(|(guest, host)| (guest, host + u16::from(node) - 1))
+    PORTS.map(|(guest, host)| (guest, host + 10 * (u16::from(node) - 1)))
 }
 
 fn where_it_is(ports: &[(u16, u16); 3]) -> String {

@@ -16,10 +16,19 @@ pub fn nocloud(folder: &Path, name: &str, user_data: &str, network: &str) -> any
     for (file, text) in [("meta-data", "instance-id: test\n"), ("user-data", user_data), ("network-config", network)] {
         fs::write(files.join(file), text)?;
     }
-    let made = Command::new("xorriso").args(["-as", "mkisofs", "-V", "cidata", "-R", "-J", "-o"]).arg(&iso).arg(&files).output();
+    medium("cidata", &files, &iso)?;
+    Ok(iso)
+}
+
+/// An ISO with this label and the files of a folder.
+///
+/// # Errors
+/// When xorriso does not make it.
+pub fn medium(label: &str, files: &Path, iso: &Path) -> anyhow::Result<()> {
+    let made = Command::new("xorriso").args(["-as", "mkisofs", "-quiet", "-V", label, "-R", "-J", "-o"]).args([iso, files]).output();
     let made = made.context("start xorriso")?;
     ensure!(made.status.success(), "xorriso: {}", String::from_utf8_lossy(&made.stderr));
-    Ok(iso)
+    Ok(())
 }
 
 /// The first card as QEMU's own network gives it, the second one with 192.0.2.HOST.

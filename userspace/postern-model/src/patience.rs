@@ -60,6 +60,31 @@ impl Patience {
         failures == self.limit
     }
 
+    /// Whether a question is worth its wait. Once patience is over one asker for each pause finds out by `is_alive`, which nobody's mail can
+    /// make slow.
+    pub async fn is_worth_asking(&self, is_alive: impl Future<Output = bool>) -> bool {
+        !self.is_over() || (self.may_ask(Instant::now()) && self.make_sure(is_alive).await)
+    }
+
+    /// A question had no answer. Strangers can send what takes long: before the service counts as silent, `is_alive` asks it itself.
+    pub async fn no_answer(&self, is_alive: impl Future<Output = bool>) {
+        if self.is_at_its_end() {
+            self.make_sure(is_alive).await;
+        } else {
+            self.failed(Instant::now());
+        }
+    }
+
+    async fn make_sure(&self, is_alive: impl Future<Output = bool>) -> bool {
+        let is_alive = is_alive.await;
+        if is_alive {
+            self.answered();
+        } else {
+            self.failed(Instant::now());
+        }
+        is_alive
+    }
+
     fn nanoseconds(&self, now: Instant) -> u64 {
         now.saturating_duration_since(self.since).as_nanos() as u64
     }

@@ -69,7 +69,7 @@ impl Antivirus {
         if mail.len() as u64 > self.settings.max_size {
             return Asked::Yes(Scan::TooLarge);
         }
-        if self.patience.is_over() && !(self.patience.may_ask(Instant::now()) && self.is_alive(target).await) {
+        if !self.patience.is_worth_asking(self.is_alive(target)).await {
             return Asked::Failed;
         }
         let scan = async { ask(target.connect().await?, mail).await };
@@ -79,7 +79,7 @@ impl Antivirus {
         };
         match &reply {
             Ok(_) => self.patience.answered(),
-            Err(_) => self.no_answer(target).await,
+            Err(_) => self.patience.no_answer(self.is_alive(target)).await,
         }
         let trouble = match reply {
             Ok(reply) => match read_reply(&reply) {
@@ -110,24 +110,9 @@ impl Antivirus {
         Asked::Failed
     }
 
-    /// A mail had no answer. Strangers can send mails that take long: before clamd counts as silent it is asked itself.
-    async fn no_answer(&self, target: &Target) {
-        if self.patience.is_at_its_end() {
-            self.is_alive(target).await;
-        } else {
-            self.patience.failed(Instant::now());
-        }
-    }
-
     async fn is_alive(&self, target: &Target) -> bool {
         let ping = async { pong(target.connect().await?).await };
-        let is_alive = matches!(tokio::time::timeout(PING_WITHIN.min(self.settings.timeout.0), ping).await, Ok(Ok(true)));
-        if is_alive {
-            self.patience.answered();
-        } else {
-            self.patience.failed(Instant::now());
-        }
-        is_alive
+        matches!(tokio::time::timeout(PING_WITHIN.min(self.settings.timeout.0), ping).await, Ok(Ok(true)))
     }
 }
 

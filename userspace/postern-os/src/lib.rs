@@ -18,6 +18,7 @@ pub mod manifest;
 pub mod plan;
 pub mod restore_order;
 pub mod role;
+mod secret_file;
 pub mod seed;
 pub mod setup;
 pub mod slot_settings;

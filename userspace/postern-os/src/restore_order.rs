@@ -1,13 +1,14 @@
 //! A backup that is to be put in place at the next start, before the node runs. It is tried once: whatever happens to it, the machine
 //! starts, with the old state or with the restored one.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use postern_model::os::Unlock;
 use serde::{Deserialize, Serialize};
+
+use crate::secret_file;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RestoreOrder {
@@ -38,16 +39,8 @@ impl RestoreOrder {
     /// When there is no such backup, or the disk refuses.
     pub fn keep(&self, path: &Path) -> Result<(), OrderError> {
         File::open(&self.backup).map_err(|source| OrderError::Backup { backup: self.backup.clone(), source })?;
-        let work = || -> io::Result<()> {
-            let beside = path.with_extension("new");
-            remove(&beside)?;
-            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
-            file.write_all(&serde_json::to_vec(self)?)?;
-            file.sync_all()?;
-            fs::rename(&beside, path)?;
-            sync_folder(path)
-        };
-        work().map_err(|source| OrderError::File { path: path.to_owned(), source })
+        let kept = serde_json::to_vec(self).map_err(Into::into).and_then(|octets| secret_file::put(path, &octets));
+        kept.map_err(|source| OrderError::File { path: path.to_owned(), source })
     }
 
     /// Takes it: its file is overwritten, for the key that is in it, and gone before anything is restored.
@@ -61,26 +54,11 @@ impl RestoreOrder {
                 Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
                 Err(e) => return Err(e),
             };
-            let mut file = OpenOptions::new().write(true).open(path)?;
-            file.write_all(&vec![b' '; text.len()])?;
-            file.sync_all()?;
-            remove(path)?;
-            sync_folder(path)?;
+            secret_file::remove(path)?;
             Ok(Some(serde_json::from_slice(&text)?))
         };
         work().map_err(|source| OrderError::File { path: path.to_owned(), source })
     }
-}
-
-fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
-        _ => Ok(()),
-    }
-}
-
-fn sync_folder(path: &Path) -> io::Result<()> {
-    File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()
 }
 
 #[cfg(test)]

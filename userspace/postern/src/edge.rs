@@ -7,11 +7,8 @@ use postern_edge::role::{self, RoleOptions};
 
 use crate::command::edge::Arguments;
 
-/// Where a node's settings lie unless told otherwise.
-const SETTINGS: &str = "/etc/postern/postern.toml";
-
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let settings = crate::node::read_settings(arguments.settings.as_deref().unwrap_or(Path::new(SETTINGS)))?;
+    let settings = crate::node::read_settings(arguments.settings.as_deref().unwrap_or(Path::new(crate::SETTINGS)))?;
     crate::logging::start(&settings.log)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("start the runtime")?;
     runtime.block_on(async {

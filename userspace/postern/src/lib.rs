@@ -22,6 +22,9 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+/// Where a node's settings lie unless told otherwise.
+pub(crate) const SETTINGS: &str = "/etc/postern/postern.toml";
+
 use clap::{CommandFactory, Parser, Subcommand};
 pub use postern_cluster::node::generation::Generation;
 use postern_model::settings::Settings;

@@ -11,15 +11,12 @@ use tokio::net::UnixListener;
 
 use crate::command::sandbox::{Arguments, worker};
 
-/// Where a node's settings lie unless told otherwise.
-const SETTINGS: &str = "/etc/postern/postern.toml";
-
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let inherited = inherited::unix()?;
     // With a socket handed over nothing of the settings is needed, and the role has no right to read them.
     let settings = match &inherited {
         Some(_) => postern_model::settings::Settings::default(),
-        None => crate::node::read_settings(arguments.settings.as_deref().unwrap_or(Path::new(SETTINGS)))?,
+        None => crate::node::read_settings(arguments.settings.as_deref().unwrap_or(Path::new(crate::SETTINGS)))?,
     };
     crate::logging::start(&settings.log)?;
     crate::node::raise_descriptor_limit();

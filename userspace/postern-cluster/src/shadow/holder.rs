@@ -232,17 +232,14 @@ impl Session<'_> {
     /// Pieces of one body go to its file one after the other.
     async fn piece(&mut self, number: u64, body: &[u8]) {
         // After a refusal the rest of the pieces may still be on the way.
-        let Some(Large { mail, mut writer, size, permit }) = self.large.remove(&number) else { return };
+        let Some(Large { mail, writer, size, permit }) = self.large.remove(&number) else { return };
         if writer.size() + body.len() as u64 > size {
             return self.refuse(number, mail.id, Answer::DAMAGED).await;
         }
-        let octets = body.to_vec();
-        let written = tokio::task::spawn_blocking(move || writer.write(&octets).map(|()| writer)).await;
-        match written {
-            Ok(Ok(writer)) if writer.size() == size => self.store(number, mail, writer, permit),
-            Ok(Ok(writer)) => drop(self.large.insert(number, Large { mail, writer, size, permit })),
-            Ok(Err(error)) => self.refuse(number, mail.id, refusal(&error)).await,
-            Err(_) => self.refuse(number, mail.id, Answer::FAILED).await,
+        match writer.append(body.to_vec()).await {
+            Ok(writer) if writer.size() == size => self.store(number, mail, writer, permit),
+            Ok(writer) => drop(self.large.insert(number, Large { mail, writer, size, permit })),
+            Err(error) => self.refuse(number, mail.id, refusal(&error)).await,
         }
     }
 }

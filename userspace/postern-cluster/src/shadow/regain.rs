@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use postern_model::id::MailId;
 use postern_model::queue::{Disposition, QueuedMail};
-use postern_store::spool::{Body, BodyWriter, QuarantineError, SpoolError};
+use postern_store::spool::{Body, QuarantineError, SpoolError};
 use tokio::sync::mpsc;
 
 use super::berth::{Berth, decode};
@@ -159,16 +159,11 @@ impl Inner {
             let Part::Piece(octets) = parts.recv().await.ok_or(RegainError::Gone)? else { return Err(RegainError::Odd) };
             left = left.checked_sub(octets.len() as u64).filter(|_| !octets.is_empty()).ok_or(RegainError::Odd)?;
             if let Ok(open) = writer {
-                writer = write(open, octets).await;
+                writer = open.append(octets).await;
             }
         }
         Ok(writer?.finish()?)
     }
-}
-
-async fn write(mut writer: BodyWriter, octets: Vec<u8>) -> Result<BodyWriter, SpoolError> {
-    let written = tokio::task::spawn_blocking(move || writer.write(&octets).map(|()| writer)).await;
-    written.map_err(|e| SpoolError::Stopped(format!("writing a body ended early: {e}")))?
 }
 
 #[derive(Debug, thiserror::Error)]

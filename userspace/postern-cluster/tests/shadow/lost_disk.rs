@@ -1,6 +1,6 @@
 //! A disk that went back: restored from an older copy, its spool deleted. What the holders have is taken back; after an ordinary kill nothing is.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use postern_model::id::MailId;
 use postern_model::queue::{Disposition, QueueChange};
@@ -11,6 +11,15 @@ use super::nodes::*;
 
 fn start(log: &Delivered, members: &[u8]) -> Start {
     Start { delivered: log.clone(), members: members.iter().map(|n| node(*n)).collect(), ..Start::default() }
+}
+
+/// Two nodes that hold copies for each other, and the first one's directory.
+async fn two(dir: &Path, log: &Delivered) -> (Node, Node, PathBuf) {
+    let a_dir = dir.join("a");
+    let mut a = Node::start(1, &a_dir, start(log, &[2]));
+    let mut b = Node::start(2, &dir.join("b"), start(log, &[1]));
+    join_ready(&mut a, &mut b).await;
+    (a, b, a_dir)
 }
 
 fn copy_of(from: &Path) -> tempfile::TempDir {
@@ -37,10 +46,7 @@ async fn quarantine(node: &Node, number: u64) -> MailId {
 async fn a_node_restored_from_an_older_copy_takes_back_what_its_holder_has() {
     let dir = tempdir().unwrap();
     let log = Delivered::default();
-    let a_dir = dir.path().join("a");
-    let mut a = Node::start(1, &a_dir, start(&log, &[2]));
-    let mut b = Node::start(2, &dir.path().join("b"), start(&log, &[1]));
-    join_ready(&mut a, &mut b).await;
+    let (a, b, a_dir) = two(dir.path(), &log).await;
     let _ = a.accept_small(0).await;
     let old = quarantine(&a, 1).await;
     until("the holder has both", || b.held() == 1 && b.kept() == 1).await;
@@ -80,10 +86,7 @@ async fn a_node_restored_from_an_older_copy_takes_back_what_its_holder_has() {
 async fn a_holder_that_comes_late_still_knows_what_was_lost() {
     let dir = tempdir().unwrap();
     let log = Delivered::default();
-    let a_dir = dir.path().join("a");
-    let mut a = Node::start(1, &a_dir, start(&log, &[2]));
-    let mut b = Node::start(2, &dir.path().join("b"), start(&log, &[1]));
-    join_ready(&mut a, &mut b).await;
+    let (a, mut b, a_dir) = two(dir.path(), &log).await;
     a.spool.settle().await.unwrap();
     let copy = copy_of(&a_dir);
     let before = b.mark_of(1);
@@ -112,10 +115,7 @@ async fn a_holder_that_comes_late_still_knows_what_was_lost() {
 async fn a_spool_that_was_deleted_is_filled_again() {
     let dir = tempdir().unwrap();
     let log = Delivered::default();
-    let a_dir = dir.path().join("a");
-    let mut a = Node::start(1, &a_dir, start(&log, &[2]));
-    let mut b = Node::start(2, &dir.path().join("b"), start(&log, &[1]));
-    join_ready(&mut a, &mut b).await;
+    let (a, mut b, a_dir) = two(dir.path(), &log).await;
     for n in 0..50 {
         let _ = a.accept_small(n).await;
     }
@@ -159,10 +159,7 @@ async fn two_holders_of_a_mail_give_it_back_once() {
 async fn after_an_ordinary_kill_a_copy_of_a_finished_mail_is_not_delivered_again() {
     let dir = tempdir().unwrap();
     let log = Delivered::default();
-    let a_dir = dir.path().join("a");
-    let mut a = Node::start(1, &a_dir, start(&log, &[2]));
-    let mut b = Node::start(2, &dir.path().join("b"), start(&log, &[1]));
-    join_ready(&mut a, &mut b).await;
+    let (mut a, mut b, a_dir) = two(dir.path(), &log).await;
     for n in 0..10 {
         let _ = a.accept_small(n).await;
     }

@@ -112,7 +112,7 @@ impl Sandbox {
         if enclosed.is_empty() {
             return found;
         }
-        if self.patience.is_over() && !(self.patience.may_ask(Instant::now()) && self.is_alive().await) {
+        if !self.patience.is_worth_asking(self.is_alive()).await {
             found.unanswered.extend(enclosed.into_iter().map(|one| format!("{}: the role sandbox keeps silent", one.name)));
             return found;
         }
@@ -146,7 +146,7 @@ impl Sandbox {
             }
         }
         if is_silent {
-            self.no_answer().await;
+            self.patience.no_answer(self.is_alive()).await;
         }
         found
     }
@@ -159,24 +159,9 @@ impl Sandbox {
         }
     }
 
-    /// A mail had no answer. Strangers can send what takes long: before the role counts as silent it is asked itself.
-    async fn no_answer(&self) {
-        if self.patience.is_at_its_end() {
-            self.is_alive().await;
-        } else {
-            self.patience.failed(Instant::now());
-        }
-    }
-
     async fn is_alive(&self) -> bool {
         let status = tokio::time::timeout(ALIVE_WITHIN.min(self.settings.timeout.0), client::status(&self.socket)).await;
-        let is_alive = matches!(status, Ok(Ok(_)));
-        if is_alive {
-            self.patience.answered();
-        } else {
-            self.patience.failed(Instant::now());
-        }
-        is_alive
+        matches!(status, Ok(Ok(_)))
     }
 }
 

@@ -2,15 +2,12 @@
 //! its secrets with it; one that was cut off is done again, which changes nothing.
 
 use std::fs;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// More than any seed comes to (its files are bounded).
-const LARGEST: usize = 4 << 20;
+use crate::secret_file;
 
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -185,41 +182,16 @@ impl NodePart {
         }
     }
 
-    /// Keeps it, for root alone; nothing left to do takes the file away. What it held before is overwritten once it has no name
-    /// any more: a secret that was used should not wait in the file system's free blocks (that a disk keeps old blocks of its own
-    /// is not in our hands).
+    /// Keeps it, for root alone; nothing left to do takes the file away.
     ///
     /// # Errors
     /// When the disk refuses.
     pub fn keep(&self, path: &Path) -> Result<(), KeepError> {
-        let work = || -> std::io::Result<()> {
-            let beside = path.with_extension("new");
-            // One that a power cut left.
-            remove(&beside)?;
-            let before = fs::OpenOptions::new().write(true).open(path);
-            if self.next().is_some() {
-                let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
-                file.write_all(&serde_json::to_vec(self)?)?;
-                file.sync_all()?;
-                fs::rename(&beside, path)?;
-            } else {
-                remove(path)?;
-            }
-            fs::File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()?;
-            if let Ok(mut before) = before {
-                let length = usize::try_from(before.metadata()?.len()).unwrap_or_default();
-                before.write_all(&vec![0; length.min(LARGEST)])?;
-                before.sync_all()?;
-            }
-            Ok(())
+        let kept = if self.next().is_some() {
+            serde_json::to_vec(self).map_err(Into::into).and_then(|octets| secret_file::put(path, &octets))
+        } else {
+            secret_file::remove(path)
         };
-        work().map_err(|source| KeepError { path: path.display().to_string(), source })
-    }
-}
-
-fn remove(path: &Path) -> std::io::Result<()> {
-    match fs::remove_file(path) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e),
-        _ => Ok(()),
+        kept.map_err(|source| KeepError { path: path.display().to_string(), source })
     }
 }

@@ -144,6 +144,15 @@ impl BodyWriter {
         }
     }
 
+    /// [`BodyWriter::write`] where nobody may block.
+    ///
+    /// # Errors
+    /// When the disk refuses: the body is lost.
+    pub async fn append(mut self, octets: Vec<u8>) -> Result<Self, SpoolError> {
+        let written = tokio::task::spawn_blocking(move || self.write(&octets).map(|()| self)).await;
+        written.map_err(|e| SpoolError::Stopped(format!("writing a body ended early: {e}")))?
+    }
+
     /// Takes the next octets (CRLF line ends, dots already unstuffed). May block on the disk for large bodies.
     /// After an error the body is lost: drop the writer.
     pub fn write(&mut self, octets: &[u8]) -> Result<(), SpoolError> {

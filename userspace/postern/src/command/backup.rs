@@ -74,7 +74,7 @@ impl Verb {
 #[derive(Args, Debug)]
 pub struct SettingsFile {
     /// The settings file of the node
-    #[arg(long, value_name = "FILE", default_value = "/etc/postern/postern.toml")]
+    #[arg(long, value_name = "FILE", default_value = crate::SETTINGS)]
     settings: PathBuf,
 }
 

@@ -81,7 +81,7 @@ pub struct NodeArguments {
     #[command(subcommand)]
     pub verb: Option<NodeVerb>,
     /// The settings file, for the role
-    #[arg(long, value_name = "FILE", default_value = "/etc/postern/postern.toml")]
+    #[arg(long, value_name = "FILE", default_value = crate::SETTINGS)]
     pub settings: PathBuf,
 }
 
