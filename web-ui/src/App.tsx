@@ -7,6 +7,7 @@ import { lazy, Suspense, useEffect, useLayoutEffect, useState, type ComponentTyp
 import { api, session, type Session } from "./api/client";
 import { useTongue } from "./i18n";
 import { FirstPassword, Login } from "./pages/Login";
+import { SetUp } from "./pages/SetUp";
 import { Failure } from "./parts/Failure";
 import { Mishap } from "./parts/Mishap";
 import { SaidProvider, useAct } from "./parts/Said";
@@ -60,6 +61,7 @@ export function App() {
   const { words, language, change } = useTongue();
   const [dark, setDark] = useDark();
   const who = useQuery({ queryKey: ["session"], queryFn: session });
+  const [later, setLater] = useState(false);
   const other = language === "de" ? "en" : "de";
   const looks = (
     <>
@@ -71,6 +73,7 @@ export function App() {
   if (who.isError) return <Failure error={who.error} again={() => void who.refetch()} />;
   if (!who.data) return <Login aside={looks} />;
   if (who.data.one_time_password) return <FirstPassword aside={looks} />;
+  if (who.data.not_set_up && !later) return <SetUp aside={looks} later={() => setLater(true)} />;
   return <SaidProvider><Console who={who.data} dark={dark} looks={looks} /></SaidProvider>;
 }
 

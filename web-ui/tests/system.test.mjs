@@ -2,6 +2,7 @@
 // socket by what it would answer (./just test-image has the real one).
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
+import { createServer as createWeb } from "node:http";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -51,6 +52,19 @@ test("a node that is no appliance says so", async () => {
   browser.troubles.length = 0; // the 503s that were asked for
 });
 
+test("the certificate that is shown, a request for another, and one that is none", async () => {
+  const { page } = browser;
+  await page.getByText("this node itself: nobody else vouches for it").waitFor();
+  await page.getByLabel("Request one for these names").fill("mx1.example.org 192.0.2.10");
+  await page.getByRole("button", { name: "Make a request" }).click();
+  await page.getByText("BEGIN CERTIFICATE REQUEST").waitFor();
+  await page.getByLabel("Certificate chain (PEM), our own first").fill("no certificate");
+  await page.getByRole("button", { name: "Show this certificate" }).click();
+  await page.getByText("there is no certificate in it").waitFor();
+  browser.troubles.length = 0; // the 422 that was asked for
+  await browser.accessible("system-certificate");
+});
+
 test("health, an update, the machine's settings, restart; a reset only when it was written", async () => {
   const { page } = browser;
   role = createServer((socket) => createInterface({ input: socket }).on("line", (line) => socket.write(`${JSON.stringify(answer(JSON.parse(line)))}\n`)).on("error", () => undefined)).listen(join(gateway.run, "os.sock"));
@@ -62,6 +76,14 @@ test("health, an update, the machine's settings, restart; a reset only when it w
   await page.getByLabel("Update file").setInputFiles(bundle);
   await page.getByRole("button", { name: "Upload", exact: true }).click();
   await page.getByText("Version 1.1.0 is written; the next start is its trial.").waitFor();
+
+  const fetched = asked.filter((a) => a === "update").length;
+  const web = createWeb((_, reply) => reply.end(Buffer.alloc(3_000_000, 7))).listen(0, "127.0.0.1");
+  await until("the web server", () => web.listening);
+  await page.getByLabel("Or its address").fill(`http://127.0.0.1:${web.address().port}/postern-1.1.0.update`);
+  await page.getByRole("button", { name: "Fetch" }).click();
+  await until("what was fetched", () => asked.filter((a) => a === "update").length > fetched);
+  web.close();
 
   await page.getByRole("textbox", { name: "The machine's own settings" }).fill('name = "gw2"\n');
   await page.getByRole("button", { name: "Put in force" }).click();

@@ -10,6 +10,7 @@ use crate::cmdline::{BadCommandLine, CommandLine, Medium};
 use crate::data::{self, Data};
 use crate::disks::{self, DiskError};
 use crate::machine_id;
+use crate::memory;
 use crate::modules::Modules;
 use crate::mounts::{self, MountError};
 use crate::root;
@@ -41,6 +42,7 @@ pub enum BootError {
 pub fn boot() -> Result<Infallible, BootError> {
     mounts::kernel_file_systems()?;
     say(concat!("version ", env!("CARGO_PKG_VERSION")));
+    memory::fit();
     let wanted = CommandLine::read()?;
     let mut modules = Modules::read();
     modules.load_always();

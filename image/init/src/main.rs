@@ -12,6 +12,7 @@ mod data;
 mod disks;
 mod gpt;
 mod machine_id;
+mod memory;
 mod modules;
 mod mounts;
 mod root;

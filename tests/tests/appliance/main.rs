@@ -1,10 +1,11 @@
-//! The appliance as people get it, under QEMU: booted by each firmware, mail through it, power cut, a damaged root; [`updates`], [`cluster`].
+//! The appliance as people get it, under QEMU: booted by each firmware, mail through it, power cut, a damaged root; [`updates`], [`cluster`], [`ova`].
 //!
 //! Run by `./just test-image`; without an image each test says that it was skipped.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod cluster;
+mod ova;
 mod updates;
 
 use std::fs::{self, File};
@@ -86,9 +87,9 @@ fn bios_wizard_mail_ban_and_power_cut() {
     machine.serial.expect("That is not it", LIMIT).unwrap();
     machine.serial.expect("Password of the admin:", LIMIT).unwrap();
     machine.serial.type_line("correct horse battery").unwrap();
-    machine.serial.expect("16. Power off", LIMIT).unwrap();
-    machine.serial.type_line("17").unwrap();
-    machine.serial.expect("Type a number from 1 to 16", LIMIT).unwrap();
+    machine.serial.expect("17. Power off", LIMIT).unwrap();
+    machine.serial.type_line("99").unwrap();
+    machine.serial.expect("Type a number from 1 to 17", LIMIT).unwrap();
     machine.serial.type_line("1").unwrap();
     machine.serial.expect("health", LIMIT).unwrap();
 

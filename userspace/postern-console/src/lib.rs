@@ -13,6 +13,8 @@
 
 pub mod caller;
 pub mod diff;
+mod fetching;
+mod incoming;
 pub mod input;
 pub mod listen;
 pub mod password;

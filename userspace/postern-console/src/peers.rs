@@ -99,13 +99,10 @@ async fn reply(console: &Console, from: NodeId, question: Question) -> Answer<(R
         Question::Machine => (rolling::machine(console).await.map_or_else(Reply::Failed, |m| Reply::Machine(Box::new(m))), None),
         Question::Order(order) => (done(rolling::carry_out(console, order).await), None),
         Question::TakeUpdate { allow_older } => (done(rolling::take_from(console, from, allow_older).await), None),
-        Question::PieceOfUpdate { offset } => {
-            let piece = async { rolling::read_piece(&console.update_file()?, offset).await };
-            match piece.await {
-                Ok(piece) => (Reply::Piece, Some(piece.into())),
-                Err(e) => (Reply::Failed(e.to_string()), None),
-            }
-        }
+        Question::PieceOfUpdate { offset } => match rolling::read_piece(&console.update_file(), offset).await {
+            Ok(piece) => (Reply::Piece, Some(piece.into())),
+            Err(e) => (Reply::Failed(e.to_string()), None),
+        },
     })
 }
 

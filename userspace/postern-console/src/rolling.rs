@@ -4,7 +4,7 @@
 //! that goes wrong it stops: what was updated stays so, and the rest goes on as it is. The leader keeps this in memory only; when it is
 //! lost, whoever asks again finds the updated nodes skipped.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,9 +14,9 @@ use postern_model::node::NodeId;
 use postern_model::os::{OsReply, OsRequest, OsStatus, UpdateStatus};
 use postern_os::client;
 use serde::{Deserialize, Serialize};
-use tokio::io::AsyncWriteExt;
 use utoipa::ToSchema;
 
+use crate::incoming::{Incoming, Kept};
 use crate::peers::{self, Trouble};
 use crate::state::{Console, DutyView};
 
@@ -102,9 +102,8 @@ pub struct Machine {
 }
 
 /// The bundle that all are to have.
-#[derive(Clone)]
 struct Bundle {
-    path: PathBuf,
+    file: Kept,
     version: String,
     allow_older: bool,
 }
@@ -136,7 +135,7 @@ impl Rolling {
 ///
 /// # Errors
 /// For people: when the bundle is refused, a node is missing, or one is under way already.
-pub async fn begin(console: &Console, path: PathBuf, allow_older: bool) -> Result<(), String> {
+pub async fn begin(console: &Console, file: Kept, allow_older: bool) -> Result<(), String> {
     let members = console.state().cluster.members();
     if members.len() < 2 {
         return Err("this node is in no cluster with others: update it alone".into());
@@ -148,7 +147,7 @@ pub async fn begin(console: &Console, path: PathBuf, allow_older: bool) -> Resul
             return Err(format!("{} leads an update of all nodes already", member.name));
         }
     }
-    let check = OsRequest::CheckUpdate { bundle: path.clone(), allow_older };
+    let check = OsRequest::CheckUpdate { bundle: file.path().to_owned(), allow_older };
     let version = client::text(&console.os_socket(), &check).await.map_err(|e| e.to_string())?;
     let (others, own): (Vec<_>, Vec<_>) = members.into_iter().partition(|m| !m.this);
     let order: Vec<MemberView> = others.into_iter().chain(own).collect();
@@ -160,7 +159,7 @@ pub async fn begin(console: &Console, path: PathBuf, allow_older: bool) -> Resul
         let nodes = order.iter().map(|m| NodeStep { name: m.name.clone(), step: Step::Waiting }).collect();
         *view = RollingView { state: State::Running, version: version.clone(), nodes, why: None };
     }
-    let (console, bundle) = (console.clone(), Bundle { path, version, allow_older });
+    let (console, bundle) = (console.clone(), Bundle { file, version, allow_older });
     tokio::spawn(async move {
         for member in &order {
             if let Err(why) = one(&console, member, &bundle).await {
@@ -288,7 +287,7 @@ impl Target<'_> {
     async fn take(&self, bundle: &Bundle) -> Result<(), Trouble> {
         let allow_older = bundle.allow_older;
         match self.member.this {
-            true => install(self.console, bundle.path.clone(), allow_older).await.map_err(Trouble::Refused),
+            true => install(self.console, bundle.file.path(), allow_older).await.map_err(Trouble::Refused),
             false => peers::take_update(self.console, self.member.id, allow_older).await,
         }
     }
@@ -314,8 +313,8 @@ pub async fn carry_out(console: &Console, order: Order) -> Result<(), String> {
     }
 }
 
-async fn install(console: &Console, bundle: PathBuf, allow_older: bool) -> Result<(), String> {
-    let update = OsRequest::Update { bundle, allow_older, restart: false };
+async fn install(console: &Console, bundle: &Path, allow_older: bool) -> Result<(), String> {
+    let update = OsRequest::Update { bundle: bundle.to_owned(), allow_older, restart: false };
     match client::ask(&console.os_socket(), &update).await.map_err(|e| e.to_string())? {
         OsReply::Done => Ok(()),
         other => Err(format!("{other:?}")),
@@ -331,24 +330,17 @@ pub async fn take_from(console: &Console, peer: NodeId, allow_older: bool) -> Re
         return Err("this node leads an update itself".into());
     }
     // One whose stream broke may still be at it.
-    let _alone = tokio::time::timeout(ONE_PIECE, console.uploading.lock()).await.map_err(|_| "another update is coming in")?;
-    let path = console.update_file().map_err(|e| e.to_string())?;
-    let failed = |e: std::io::Error| format!("{}: {e}", path.display());
-    let mut file = tokio::fs::File::create(&path).await.map_err(failed)?;
-    let mut offset = 0;
+    let alone = tokio::time::timeout(ONE_PIECE, console.incoming.clone().lock_owned()).await.map_err(|_| "another update is coming in")?;
+    let mut incoming = Incoming::begin(console, alone).await.map_err(|e| e.to_string())?;
     loop {
-        let piece = peers::piece_of_update(console, peer, offset).await.map_err(|e| e.to_string())?;
+        let piece = peers::piece_of_update(console, peer, incoming.octets()).await.map_err(|e| e.to_string())?;
         if piece.is_empty() {
             break;
         }
-        offset += piece.len() as u64;
-        if offset > crate::routes::system::LARGEST_UPDATE as u64 {
-            return Err("the bundle has more than 512 MiB".into());
-        }
-        file.write_all(&piece).await.map_err(failed)?;
+        incoming.append(&piece).await.map_err(|e| e.to_string())?;
     }
-    file.sync_all().await.map_err(failed)?;
-    install(console, path, allow_older).await
+    let bundle = incoming.end().await.map_err(|e| e.to_string())?;
+    install(console, bundle.path(), allow_older).await
 }
 
 /// A piece of the bundle that this node leads with; empty at its end.

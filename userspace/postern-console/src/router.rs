@@ -7,6 +7,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::{Router, routing};
+use postern_mta::certificate::LONGEST;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -14,8 +15,8 @@ use utoipa_axum::routes;
 use crate::caller::authenticate;
 use crate::problem::Problem;
 use crate::routes::{
-    admins, audit, backups, cluster, duty, edge, explain, health, journeys, live, metrics, quarantine, queue, session, settings,
-    settings_history, status, symbols, system, tokens, web_ui,
+    admins, audit, backups, certificate, cluster, duty, edge, explain, health, journeys, live, metrics, quarantine, queue, session, set_up,
+    settings, settings_history, status, symbols, system, tokens, update, web_ui,
 };
 use crate::settings_file::MAX_TEXT;
 use crate::state::Console;
@@ -47,7 +48,8 @@ fn open_routes() -> OpenApiRouter<Console> {
 
 fn closed_routes() -> OpenApiRouter<Console> {
     let mails = OpenApiRouter::new().routes(routes!(explain::explain)).routes(routes!(explain::learn));
-    let updates = OpenApiRouter::new().routes(routes!(system::update)).routes(routes!(system::update_all, system::update_of_all));
+    let updates = OpenApiRouter::new().routes(routes!(update::update)).routes(routes!(update::update_all, update::update_of_all));
+    let certificates = OpenApiRouter::new().routes(routes!(certificate::show, certificate::install, certificate::forget));
     let files = OpenApiRouter::new().routes(routes!(settings::get, settings::put, settings::patch)).routes(routes!(settings::check));
     OpenApiRouter::new()
         .routes(routes!(session::session, session::logout))
@@ -78,6 +80,7 @@ fn closed_routes() -> OpenApiRouter<Console> {
         .routes(routes!(cluster::diff))
         .routes(routes!(cluster::undo))
         .routes(routes!(cluster::conflicts))
+        .routes(routes!(certificate::request))
         .routes(routes!(duty::status))
         .routes(routes!(duty::drain))
         .routes(routes!(duty::resume))
@@ -101,6 +104,7 @@ fn closed_routes() -> OpenApiRouter<Console> {
         .routes(routes!(audit::search))
         .routes(routes!(backups::list, backups::begin))
         .routes(routes!(backups::status))
+        .routes(routes!(set_up::set_up))
         .routes(routes!(system::status))
         .routes(routes!(system::machine, system::put_machine))
         .routes(routes!(system::roll_back))
@@ -109,8 +113,10 @@ fn closed_routes() -> OpenApiRouter<Console> {
         .routes(routes!(system::restore, system::restore_status))
         .routes(routes!(system::factory_reset))
         .routes(routes!(system::support_bundle))
+        .routes(routes!(update::fetch, update::fetch_status))
         .layer(DefaultBodyLimit::max(SMALL_BODY))
         .merge(updates.layer(DefaultBodyLimit::disable()))
+        .merge(certificates.layer(DefaultBodyLimit::max(2 * LONGEST)))
         .merge(mails.layer(DefaultBodyLimit::max(MAIL_BODY)))
         .merge(files.layer(DefaultBodyLimit::max(MAX_TEXT + 1024)))
 }

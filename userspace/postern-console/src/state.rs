@@ -1,6 +1,5 @@
 //! What the console needs of the node, handed in once at start.
 
-use std::io;
 use std::net::IpAddr;
 use std::ops::Deref;
 use std::path::PathBuf;
@@ -21,6 +20,7 @@ use postern_store::spool::Spool;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::fetching::Fetching;
 use crate::password::{self, Gate, PasswordError};
 use crate::restoring::Restoring;
 use crate::rolling::Rolling;
@@ -148,7 +148,8 @@ pub struct Inner {
     /// Releases and deletions in the quarantine, one at a time: two releases of one mail would deliver it twice.
     pub(crate) releasing: tokio::sync::Mutex<()>,
     /// One update at a time comes in.
-    pub(crate) uploading: tokio::sync::Mutex<()>,
+    pub(crate) incoming: Arc<tokio::sync::Mutex<()>>,
+    pub(crate) fetching: Fetching,
     pub(crate) rolling: Rolling,
     pub(crate) restoring: Restoring,
 }
@@ -162,7 +163,8 @@ impl Console {
             started: Instant::now(),
             streams: Arc::new(tokio::sync::Semaphore::new(STREAMS)),
             releasing: tokio::sync::Mutex::default(),
-            uploading: tokio::sync::Mutex::default(),
+            incoming: Arc::default(),
+            fetching: Fetching::default(),
             rolling: Rolling::default(),
             restoring: Restoring::default(),
         }))
@@ -177,11 +179,14 @@ impl Console {
         self.state().settings.settings().node.run_dir.join("os.sock")
     }
 
-    /// Where an update is put that comes in; its folder is made.
-    pub(crate) fn update_file(&self) -> io::Result<PathBuf> {
-        let folder = self.state().settings.settings().node.data_dir.join("updates");
-        std::fs::create_dir_all(&folder)?;
-        Ok(folder.join("upload.update"))
+    /// Where an update is put that comes in.
+    pub(crate) fn update_file(&self) -> PathBuf {
+        self.state().settings.settings().node.data_dir.join("updates/incoming.update")
+    }
+
+    /// An update that came to an earlier process, which led all nodes through it and restarted last.
+    pub fn forget_incoming(&self) {
+        let _ = std::fs::remove_file(self.update_file());
     }
 
     pub fn is_ready(&self) -> bool {

@@ -4,26 +4,20 @@
 mod rig;
 
 use std::path::Path;
-use std::sync::Arc;
-use std::time::Duration;
 
-use parking_lot::Mutex;
-use postern_model::os::{OsReply, OsRequest, OsStatus, Unlock};
+use postern_model::os::{OsRequest, Unlock};
+use rig::os::{os, until};
 use rig::{Rig, ask};
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::net::UnixListener;
 
-const LIMIT: Duration = Duration::from_secs(60);
 const PASSPHRASE: &str = "correct horse";
 
 /// A rig whose node has a data folder with one key in it, and a folder for backups.
 async fn rig(home: &Path) -> Rig {
-    for folder in ["data", "run", "target"] {
-        std::fs::create_dir(home.join(folder)).unwrap();
-    }
+    std::fs::create_dir(home.join("target")).unwrap();
+    let rig = Rig::at_home(home).await;
     std::fs::write(home.join("data/dkim.pem"), "a key").unwrap();
-    Rig::with_settings(&format!("[node]\ndata_dir = {:?}\nrun_dir = {:?}\n", home.join("data"), home.join("run"))).await
+    rig
 }
 
 async fn set(rig: &Rig, path: &str, value: Value) {
@@ -33,20 +27,6 @@ async fn set(rig: &Rig, path: &str, value: Value) {
 async fn aim(rig: &Rig, home: &Path) {
     let folder = home.join("target");
     set(rig, "backup", json!({ "target": "directory", "passphrase": PASSPHRASE, "directory": { "path": folder } })).await;
-}
-
-/// Asks until it is so.
-async fn until(rig: &Rig, path: &str, is_so: impl Fn(&Value) -> bool) -> Value {
-    let looking = async {
-        loop {
-            let seen = ask("GET", path).unix(rig).await.ok();
-            if is_so(&seen) {
-                return seen;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(LIMIT, looking).await.expect("in time")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -87,29 +67,6 @@ async fn one_is_made_when_somebody_asks_who_may() {
     ask("GET", "/api/v1/backups").unix(&rig).await.problem(503);
 }
 
-/// The role `os`, played: it takes every order and keeps it.
-fn os(socket: &Path) -> Arc<Mutex<Vec<OsRequest>>> {
-    let orders = Arc::new(Mutex::new(Vec::new()));
-    let (listener, kept) = (UnixListener::bind(socket).unwrap(), Arc::clone(&orders));
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let (from, mut to) = stream.into_split();
-            let Ok(Some(line)) = BufReader::new(from).lines().next_line().await else { continue };
-            let reply = match serde_json::from_str(&line).unwrap() {
-                OsRequest::Status => OsReply::Status { status: Box::new(OsStatus::default()) },
-                order => {
-                    kept.lock().push(order);
-                    OsReply::Done
-                }
-            };
-            let mut line = serde_json::to_vec(&reply).unwrap();
-            line.push(b'\n');
-            to.write_all(&line).await.unwrap();
-        }
-    });
-    orders
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn the_appliance_is_restored_by_a_backup_that_was_looked_through() {
     let home = tempfile::tempdir().unwrap();
@@ -146,7 +103,8 @@ async fn the_appliance_is_restored_by_a_backup_that_was_looked_through() {
     assert!(view["stage"] == "restarting" && view["octets"] == done["made"]["size"], "{view}");
     let fetched = home.path().join("data/restore").join(&name);
     let order = OsRequest::Restore { backup: fetched.clone(), unlock: Unlock::Passphrase(PASSPHRASE.into()) };
-    assert_eq!(*orders.lock(), [order]);
+    let taken: Vec<OsRequest> = orders.lock().drain(..).map(|t| t.order).collect();
+    assert_eq!(taken, [order]);
     assert_eq!(std::fs::read(&fetched).unwrap(), std::fs::read(home.path().join("target").join(&name)).unwrap());
     restore(json!({ "backup": name, "passphrase": PASSPHRASE })).unix(&rig).await.problem(409);
     let trail = ask("GET", "/api/v1/audit?action=system.restore").unix(&rig).await.text();

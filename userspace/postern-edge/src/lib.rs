@@ -17,6 +17,7 @@ pub mod bans;
 pub mod client;
 pub mod clock;
 pub mod feed;
+pub mod http;
 pub mod kernel;
 pub mod network;
 pub mod offences;

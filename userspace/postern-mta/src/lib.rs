@@ -4,6 +4,7 @@
 
 mod accept;
 mod antivirus;
+pub mod certificate;
 mod dns_lists;
 pub mod door;
 mod dsn;

@@ -2,9 +2,7 @@
 //! hybrid key exchange X25519MLKEM768 first, so that what is recorded today stays closed to the
 //! quantum computers of tomorrow.
 
-use std::fs::{File, Metadata, OpenOptions};
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -17,6 +15,8 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection};
 use tokio_rustls::TlsAcceptor;
+
+use crate::certificate::{self, CertificateError};
 
 /// How often the files are looked at for a new certificate.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
@@ -42,43 +42,67 @@ pub enum TlsError {
     Make {
         name: String,
         #[source]
-        source: rcgen::Error,
-    },
-    #[error("cannot write {path}")]
-    Write {
-        path: PathBuf,
-        #[source]
-        source: std::io::Error,
+        source: CertificateError,
     },
 }
 
 /// A certificate with its key, read again when the files change.
 pub struct Tls {
-    certificate: PathBuf,
-    key: PathBuf,
+    files: Files,
     config: ArcSwap<ServerConfig>,
     seen: Mutex<Option<Stamp>>,
 }
 
-/// What tells one state of the two files from another.
-type Stamp = [(SystemTime, u64); 2];
+enum Files {
+    /// By the settings.
+    Named(Pair),
+    /// The node's own ([`certificate`]): what an admin gave, else the self-signed one.
+    Own { installed: PathBuf, self_signed: Pair },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Pair {
+    certificate: PathBuf,
+    key: PathBuf,
+}
+
+/// What tells one state of the files from another.
+type Stamp = (Pair, [(SystemTime, u64); 2]);
+
+impl Files {
+    fn now(&self) -> Pair {
+        match self {
+            Self::Named(pair) => pair.clone(),
+            Self::Own { installed, .. } if installed.exists() => Pair { certificate: installed.clone(), key: installed.clone() },
+            Self::Own { self_signed, .. } => self_signed.clone(),
+        }
+    }
+}
 
 impl Tls {
-    /// Opens the files that the settings name. When they name none: `tls/smtp.pem` and `tls/smtp.key` in the data
-    /// directory, made for `hostname` when they do not exist.
+    /// Opens the files that the settings name. When they name none: the node's own certificate, made for `hostname` when there is none yet.
     ///
     /// # Errors
     /// When the files cannot be read, made or used together.
     pub fn open(settings: &TlsSettings, data_dir: &Path, hostname: &str) -> Result<Arc<Self>, TlsError> {
-        let own = data_dir.join("tls");
-        let (certificate, key) = if settings.certificate.as_os_str().is_empty() {
-            self_signed(&own, "smtp", hostname)?
+        let files = if settings.certificate.as_os_str().is_empty() {
+            let (certificate, key) = certificate::self_signed(&certificate::folder(data_dir), "smtp", hostname)
+                .map_err(|source| TlsError::Make { name: hostname.to_owned(), source })?;
+            Files::Own { installed: certificate::installed(data_dir), self_signed: Pair { certificate, key } }
         } else {
-            (settings.certificate.clone(), settings.key.clone())
+            Files::Named(Pair { certificate: settings.certificate.clone(), key: settings.key.clone() })
         };
-        let config = read(&certificate, &key)?;
-        let seen = Mutex::new(stamp(&certificate, &key));
-        Ok(Arc::new(Self { certificate, key, config: ArcSwap::new(config), seen }))
+        let seen = Mutex::new(stamp(&files));
+        let Pair { certificate, key } = files.now();
+        let config = match (read(&certificate, &key), &files) {
+            // Mail is better taken with the wrong certificate than not at all: most who deliver do not check it.
+            (Err(e), Files::Own { self_signed: own, .. }) if own.certificate != certificate => {
+                tracing::error!(error = %e, "the installed certificate cannot be used: the self-signed one is shown");
+                read(&own.certificate, &own.key)?
+            }
+            (read, _) => read?,
+        };
+        Ok(Arc::new(Self { files, config: ArcSwap::new(config), seen }))
     }
 
     pub fn acceptor(&self) -> TlsAcceptor {
@@ -90,14 +114,15 @@ impl Tls {
     /// # Errors
     /// When what is there now cannot be used; the certificate in use stays.
     pub fn reload(&self) -> Result<bool, TlsError> {
-        let now = stamp(&self.certificate, &self.key);
+        let now = stamp(&self.files);
         let mut seen = self.seen.lock();
         if *seen == now {
             return Ok(false);
         }
         // Remembered before it is tried: a broken file is complained about once, not at every look.
         *seen = now;
-        self.config.store(read(&self.certificate, &self.key)?);
+        let Pair { certificate, key } = self.files.now();
+        self.config.store(read(&certificate, &key)?);
         Ok(true)
     }
 
@@ -109,7 +134,7 @@ impl Tls {
                 tokio::time::sleep(LOOK_EVERY).await;
                 let Some(tls) = weak.upgrade() else { return };
                 match tls.reload() {
-                    Ok(true) => tracing::info!(certificate = %tls.certificate.display(), "a new certificate is in use"),
+                    Ok(true) => tracing::info!(certificate = %tls.files.now().certificate.display(), "a new certificate is in use"),
                     Ok(false) => {}
                     Err(e) => tracing::error!(error = %e, "the new certificate is not used, the old one stays"),
                 }
@@ -133,7 +158,7 @@ pub fn info(connection: &ServerConnection) -> TlsInfo {
     }
 }
 
-fn read(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsError> {
+pub(crate) fn read(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsError> {
     let pem = |path: &Path| {
         let path = path.to_owned();
         move |source| TlsError::Pem { path, source }
@@ -158,38 +183,12 @@ fn read(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsError> {
     Ok(Arc::new(config))
 }
 
-/// The files of a self-signed certificate for `name` under `dir`, made when missing. Servers that deliver to us
-/// opportunistically (RFC 7435) do not check it; who verifies needs a real one.
-///
-/// # Errors
-/// When they cannot be made or written.
-pub fn self_signed(dir: &Path, stem: &str, name: &str) -> Result<(PathBuf, PathBuf), TlsError> {
-    let certificate = dir.join(format!("{stem}.pem"));
-    let key = dir.join(format!("{stem}.key"));
-    if certificate.exists() && key.exists() {
-        return Ok((certificate, key));
-    }
-    let made = rcgen::generate_simple_self_signed(vec![name.to_owned()]).map_err(|source| TlsError::Make { name: name.into(), source })?;
-    std::fs::create_dir_all(dir).map_err(|source| TlsError::Write { path: dir.to_owned(), source })?;
-    write(&key, &made.signing_key.serialize_pem(), 0o600)?;
-    write(&certificate, &made.cert.pem(), 0o644)?;
-    Ok((certificate, key))
-}
-
-/// Writes beside and renames, so that nobody ever reads half a key.
-fn write(path: &Path, text: &str, mode: u32) -> Result<(), TlsError> {
-    let beside = path.with_extension("new");
-    let failed = |source| TlsError::Write { path: path.to_owned(), source };
-    let _ = std::fs::remove_file(&beside);
-    let mut file: File = OpenOptions::new().write(true).create_new(true).mode(mode).open(&beside).map_err(failed)?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
-    std::fs::rename(&beside, path).map_err(failed)
-}
-
-fn stamp(certificate: &Path, key: &Path) -> Option<Stamp> {
+fn stamp(files: &Files) -> Option<Stamp> {
     let of = |m: Metadata| Some((m.modified().ok()?, m.len()));
     let one = |path: &Path| std::fs::metadata(path).ok().and_then(of);
-    Some([one(certificate)?, one(key)?])
+    let pair = files.now();
+    let stamps = [one(&pair.certificate)?, one(&pair.key)?];
+    Some((pair, stamps))
 }
 
 #[cfg(test)]
@@ -210,11 +209,26 @@ mod tests {
         assert_eq!(mode & 0o777, 0o600);
 
         assert!(!tls.reload().unwrap());
-        let (certificate, key) = self_signed(&dir.path().join("other"), "x", "mx2.example.org").unwrap();
+        let (certificate, key) = certificate::self_signed(&dir.path().join("other"), "x", "mx2.example.org").unwrap();
         std::fs::copy(certificate, &path).unwrap();
         assert!(tls.reload().is_err(), "the key does not belong to it");
         std::fs::copy(key, dir.path().join("tls/smtp.key")).unwrap();
         assert!(tls.reload().unwrap());
+    }
+
+    #[test]
+    fn an_installed_one_is_shown_until_it_is_forgotten() {
+        let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let tls = Tls::open(&TlsSettings::default(), dir.path(), "mx.example.org").unwrap();
+        let (chain, key) = certificate::self_signed(other.path(), "x", "mx2.example.org").unwrap();
+        let text = |path| std::fs::read_to_string(path).unwrap();
+        certificate::install(dir.path(), &text(chain), Some(&text(key))).unwrap();
+        assert!(tls.reload().unwrap());
+        assert!(certificate::forget(dir.path()).unwrap() && tls.reload().unwrap());
+
+        std::fs::write(certificate::installed(dir.path()), "rubbish").unwrap();
+        assert!(tls.reload().is_err(), "the one in use stays");
+        Tls::open(&TlsSettings::default(), dir.path(), "mx.example.org").unwrap();
     }
 
     #[test]

@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 use crate::plan::{FOLDERS, Plan};
 use crate::systemd::systemctl;
 
+/// The unit that speaks SMTP.
+pub const NODE: &str = "postern-node.service";
+
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
     #[error("{path}: {source}", path = path.display())]
@@ -26,6 +29,13 @@ pub enum ApplyError {
 /// What changed on disk.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Changes(pub Vec<PathBuf>);
+
+impl Changes {
+    /// The node greets by it, and learns of it when it starts.
+    pub fn name_the_host(&self) -> bool {
+        self.0.iter().any(|path| path.ends_with("etc/hostname"))
+    }
+}
 
 fn failed(path: &Path) -> impl FnOnce(io::Error) -> ApplyError {
     let path = path.to_owned();
@@ -93,17 +103,19 @@ pub fn hostname(plan: &Plan) -> Result<(), ApplyError> {
 /// # Errors
 /// The first unit that does not come back.
 pub fn restart(changes: &Changes) -> Result<(), ApplyError> {
+    // The firewall first: an address that is new is guarded when it comes.
     let units = [
-        ("network", "systemd-networkd.service"),
-        ("resolved.conf.d", "systemd-resolved.service"),
-        ("timesyncd.conf.d", "systemd-timesyncd.service"),
+        ("nftables.d", "reload", "nftables.service"),
+        ("network", "restart", "systemd-networkd.service"),
+        ("resolved.conf.d", "restart", "systemd-resolved.service"),
+        ("timesyncd.conf.d", "restart", "systemd-timesyncd.service"),
     ];
-    for (folder, unit) in units {
+    for (folder, verb, unit) in units {
         let is_touched = changes.0.iter().any(|p| p.parent().and_then(Path::file_name).is_some_and(|f| f == folder));
         if !is_touched {
             continue;
         }
-        systemctl(&["restart", unit]).map_err(ApplyError::Restart)?;
+        systemctl(&[verb, unit]).map_err(ApplyError::Restart)?;
     }
     Ok(())
 }

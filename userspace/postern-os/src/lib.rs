@@ -10,6 +10,7 @@ pub mod boot_report;
 pub mod bundle;
 pub mod client;
 pub mod consoles;
+pub mod firewall;
 pub mod grubenv;
 pub mod health;
 pub mod install;

@@ -5,10 +5,11 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use crate::firewall;
 use crate::machine::{Automatic, BondMode, Interface, Machine, Role, kernel_name};
 
 /// Everything that a plan may write lies in these; what is there and not in the plan is removed.
-pub const FOLDERS: &[&str] = &["/etc/systemd/network", "/etc/systemd/resolved.conf.d", "/etc/systemd/timesyncd.conf.d"];
+pub const FOLDERS: &[&str] = &["/etc/systemd/network", "/etc/systemd/resolved.conf.d", "/etc/systemd/timesyncd.conf.d", "/etc/nftables.d"];
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct File {
@@ -41,6 +42,10 @@ impl Plan {
                 "/etc/systemd/resolved.conf.d/10-postern.conf",
                 format!("[Resolve]\nDNS={}\nDomains=~.\n", spaced(&machine.name_servers)),
             );
+        }
+        let fences = firewall::rules(&machine.interfaces);
+        if !fences.is_empty() {
+            plan.file("/etc/nftables.d/10-roles.nft", fences);
         }
         if !machine.hostname.is_empty() {
             let name = kernel_name(&machine.hostname);

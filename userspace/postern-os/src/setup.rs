@@ -219,6 +219,7 @@ pub enum Choice {
     Domain,
     CreateCluster,
     JoinCluster,
+    Certificate,
     Diagnostics,
     Update,
     RollBack,
@@ -238,6 +239,7 @@ pub const MENU: &[(Choice, &str)] = &[
     (Choice::Domain, "Add a domain and its mail server"),
     (Choice::CreateCluster, "Create a cluster, or a token for one more node"),
     (Choice::JoinCluster, "Join a cluster"),
+    (Choice::Certificate, "Certificate"),
     (Choice::Diagnostics, "Diagnostics"),
     (Choice::Update, "Update"),
     (Choice::RollBack, "Back to the other slot at the next start"),
@@ -330,8 +332,8 @@ mod tests {
     #[test]
     fn the_menu_takes_its_numbers_only() {
         assert_eq!(choose(" 1\r"), Ok(Choice::Status));
-        assert_eq!(choose("16"), Ok(Choice::PowerOff));
-        for bad in ["0", "17", "", "x", "-1", "1 2"] {
+        assert_eq!(choose("17"), Ok(Choice::PowerOff));
+        for bad in ["0", "18", "", "x", "-1", "1 2"] {
             assert!(choose(bad).is_err(), "{bad}");
         }
         assert_eq!(menu().lines().count(), MENU.len());

@@ -5,6 +5,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use postern_os::apply;
 use postern_os::machine::Machine;
@@ -75,4 +76,25 @@ fn a_second_plan_takes_away_what_the_first_left() {
     fs::remove_file(zone.join("Berlin")).unwrap();
     assert!(apply::files(&first, root.path()).unwrap_err().to_string().contains("Europe/Berlin"));
     assert!(!at("10-outside.network").exists(), "nothing is written when something is wrong");
+}
+
+#[test]
+fn what_roles_fence_in_is_taken_by_nftables() {
+    if !nix::unistd::geteuid().is_root() || Command::new("nft").arg("--version").output().is_err() {
+        eprintln!("skipped: wants root and nft");
+        return;
+    }
+    let scratch = tempfile::tempdir().unwrap();
+    let mut fenced = 0;
+    for path in files("machines", "toml") {
+        let plan = Plan::new(&Machine::parse(&fs::read_to_string(&path).unwrap()).unwrap());
+        let Some(rules) = plan.files.iter().find(|f| f.path.ends_with("10-roles.nft")) else { continue };
+        let file = scratch.path().join("rules.nft");
+        fs::write(&file, format!("table inet t {{\nchain input {{\ntype filter hook input priority filter\n{}}}\n}}\n", rules.text))
+            .unwrap();
+        let said = Command::new("nft").arg("--check").arg("--file").arg(&file).output().unwrap();
+        assert!(said.status.success(), "{}: {}", path.display(), String::from_utf8_lossy(&said.stderr));
+        fenced += 1;
+    }
+    assert!(fenced >= 2, "{fenced}");
 }

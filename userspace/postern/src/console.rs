@@ -59,6 +59,7 @@ pub async fn start(
         leave_password(&data.join("initial-password"), &password)?;
     }
     let console = Console::new(state);
+    console.forget_incoming();
     let asked = console.clone();
     cluster.set_answerer(Arc::new(move |from, question: Bytes| {
         let console = asked.clone();

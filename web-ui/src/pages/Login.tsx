@@ -6,10 +6,10 @@ import { api, login, Refused } from "../api/client";
 import { Failure } from "../parts/Failure";
 import { useTongue } from "../i18n";
 
-interface Field { id: string; label: string; type: "text" | "password"; autoComplete: string }
+export interface Field { id: string; label: string; type: "text" | "password"; autoComplete: string; hint?: string; optional?: true }
 
 /** A card with fields and one button. */
-function Asking({ title, text, fields, button, act, aside }: { title: string; text?: string; fields: Field[]; button: string; act: (values: Record<string, string>) => Promise<void>; aside: ReactNode }) {
+export function Asking({ title, text, fields, button, act, aside }: { title: string; text?: string; fields: Field[]; button: string; act: (values: Record<string, string>) => Promise<void>; aside: ReactNode }) {
   const [values, setValues] = useState<Record<string, string>>({});
   const doing = useMutation({ mutationFn: () => act(values) });
   return (
@@ -20,9 +20,9 @@ function Asking({ title, text, fields, button, act, aside }: { title: string; te
           <Form onSubmit={(event) => { event.preventDefault(); doing.mutate(); }}>
             {text && <p>{text}</p>}
             {doing.isError && <Failure error={doing.error} />}
-            {fields.map(({ id, label, type, autoComplete }, at) => (
-              <FormGroup key={id} label={label} fieldId={id} isRequired>
-                <TextInput id={id} type={type} isRequired autoComplete={autoComplete} autoFocus={at === 0} value={values[id] ?? ""} onChange={(_, value) => setValues((old) => ({ ...old, [id]: value }))} />
+            {fields.map(({ id, label, type, autoComplete, hint, optional }, at) => (
+              <FormGroup key={id} label={label} fieldId={id} isRequired={!optional}>
+                <TextInput id={id} type={type} isRequired={!optional} {...(hint ? { placeholder: hint } : {})} autoComplete={autoComplete} autoFocus={at === 0} value={values[id] ?? ""} onChange={(_, value) => setValues((old) => ({ ...old, [id]: value }))} />
               </FormGroup>
             ))}
             <ActionGroup><Button type="submit" isLoading={doing.isPending} isDisabled={doing.isPending}>{button}</Button>{aside}</ActionGroup>

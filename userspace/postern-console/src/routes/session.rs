@@ -15,6 +15,7 @@ use crate::caller::{COOKIE, Caller, Peer, Scope, cookie};
 use crate::input::Input;
 use crate::password::{self, PasswordError};
 use crate::problem::{Answer, Problem};
+use crate::routes::set_up;
 use crate::state::{Console, now};
 
 #[derive(Deserialize, ToSchema)]
@@ -34,6 +35,8 @@ pub struct SessionInfo {
     csrf: Option<String>,
     /// The password is the one that was printed at the first start: change it.
     one_time_password: bool,
+    /// An appliance whose first questions nobody has answered: `POST /system/set-up`.
+    not_set_up: bool,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -93,7 +96,8 @@ pub async fn login(State(console): State<Console>, Extension(peer): Extension<Pe
     let (secret, csrf) = (password::random_secret(), password::random_secret());
     database.sessions().begin(blake3::hash(secret.as_bytes()).as_bytes(), &admin.name, &csrf, &shown, now()).await?;
     database.audit().append(act("login"), now()).await?;
-    let body = Json(SessionInfo { name: admin.name, scope: "full", csrf: Some(csrf), one_time_password: admin.one_time });
+    let not_set_up = set_up::is_wanted(&console).await;
+    let body = Json(SessionInfo { name: admin.name, scope: "full", csrf: Some(csrf), one_time_password: admin.one_time, not_set_up });
     Ok(with_cookie(body.into_response(), &format!("{COOKIE}={secret}; Path=/; Secure; HttpOnly; SameSite=Strict")))
 }
 
@@ -110,6 +114,7 @@ pub async fn session(State(console): State<Console>, caller: Caller) -> Answer<J
         },
         csrf: caller.session.map(|(_, csrf)| csrf),
         one_time_password: admin.is_some_and(|a| a.one_time),
+        not_set_up: set_up::is_wanted(&console).await,
     }))
 }
 

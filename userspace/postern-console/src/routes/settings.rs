@@ -66,6 +66,10 @@ pub struct Further {
 }
 
 impl OneSetting {
+    pub fn new(path: &str, value: serde_json::Value, message: &str) -> Self {
+        Self { path: path.into(), value: Some(value), message: message.into(), further: Vec::new() }
+    }
+
     fn all(&self) -> impl Iterator<Item = (&str, Option<&serde_json::Value>)> {
         let further = self.further.iter().map(|f| (f.path.as_str(), f.value.as_ref()));
         std::iter::once((self.path.as_str(), self.value.as_ref())).chain(further)
@@ -183,8 +187,12 @@ pub async fn patch(
     headers: HeaderMap,
     Input(one): Input<OneSetting>,
 ) -> Answer<Json<SettingsChange>> {
+    Ok(Json(change(&console, &caller, &one, if_match(&headers)).await?))
+}
+
+/// Puts the change on top of what is in force; `expected` is the digest of what whoever asks has seen.
+pub async fn change(console: &Console, caller: &Caller, one: &OneSetting, expected: Option<String>) -> Answer<SettingsChange> {
     const TRIES: usize = 5;
-    let expected = if_match(&headers);
     for attempt in 1.. {
         let version = console.state().settings.current();
         let mut document: toml_edit::DocumentMut =
@@ -197,10 +205,10 @@ pub async fn patch(
             })?;
         }
         let base = expected.clone().unwrap_or_else(|| version.digest.clone());
-        match apply(&console, &caller, document.to_string(), Some(base), &one.message, "settings.change", &one.paths()).await {
+        match apply(console, caller, document.to_string(), Some(base), &one.message, "settings.change", &one.paths()).await {
             // A change of a peer came in between: the one setting is set on top of it.
             Err(problem) if expected.is_none() && attempt < TRIES && problem.status == StatusCode::PRECONDITION_FAILED.as_u16() => {}
-            done => return done,
+            done => return done.map(|Json(changed)| changed),
         }
     }
     Err(Problem::unavailable("the settings change all the time"))

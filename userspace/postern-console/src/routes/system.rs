@@ -1,56 +1,21 @@
-//! The machine under the appliance: its slots and updates, its own settings, restart and reset. The role `os` does it; here is who may ask,
-//! and what is written down about it.
-
-use std::path::PathBuf;
-use std::time::Duration;
+//! The machine under the appliance: its slots, its own settings, restart and reset. The role `os` does it; here is who may ask, and what
+//! is written down about it. Updates: [`super::update`].
 
 use axum::Json;
-use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
-use futures_util::StreamExt;
 use postern_backup::lock::Key;
 use postern_backup::name::{BackupName, NameError};
 use postern_model::os::{OsReply, OsRequest, OsStatus, Unlock};
 use postern_os::client::{self, OsClientError};
 use serde::{Deserialize, Serialize};
-use tokio::fs::File;
-use tokio::io::AsyncWriteExt;
-use tokio::sync::MutexGuard;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use crate::caller::Caller;
-use crate::input::{Asked, Input};
+use crate::input::Input;
 use crate::problem::{Answer, Problem};
 use crate::restoring::{self, RestoreView};
-use crate::rolling::{self, RollingView};
 use crate::state::Console;
-
-/// Both images of a slot and what stands before them (docs/adr/0027).
-pub const LARGEST_UPDATE: usize = 512 << 20;
-/// An upload that brings nothing for so long is over.
-const SILENCE: Duration = Duration::from_secs(30);
-
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub struct UpdateOptions {
-    /// Also when its version is older than this one.
-    #[serde(default)]
-    allow_older: bool,
-    /// Restart into it when it is written.
-    #[serde(default)]
-    restart: bool,
-}
-
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub struct RollingOptions {
-    /// Also when its version is older than that of the node that is asked.
-    #[serde(default)]
-    allow_older: bool,
-}
 
 #[derive(Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -81,92 +46,6 @@ pub struct Restore {
 #[utoipa::path(get, path = "/system", tag = "system", responses((status = 200, body = Object), (status = 503, body = Problem)))]
 pub async fn status(State(console): State<Console>) -> Answer<Json<OsStatus>> {
     Ok(Json(client::status(&console.os_socket()).await?))
-}
-
-/// Upload an update: it is checked, written into the other slot and read back; `GET /system` says how far it is.
-#[utoipa::path(post, path = "/system/update", tag = "system", params(UpdateOptions),
-    request_body(content = Vec<u8>, content_type = "application/octet-stream", description = "postern-VERSION.update"), responses(
-    (status = 202), (status = 400, body = Problem), (status = 409, body = Problem), (status = 413, body = Problem), (status = 503, body = Problem)))]
-pub async fn update(
-    State(console): State<Console>,
-    caller: Caller,
-    Asked(options): Asked<UpdateOptions>,
-    body: Body,
-) -> Answer<StatusCode> {
-    let (bundle, _alone) = receive(&console, body).await?;
-    let name = bundle.display().to_string();
-    let UpdateOptions { allow_older, restart } = options;
-    client::ask(&console.os_socket(), &OsRequest::Update { bundle, allow_older, restart }).await?;
-    caller.audit(&console, "system.update", &name, None, None).await?;
-    Ok(StatusCode::ACCEPTED)
-}
-
-/// Upload an update for all nodes: each takes it, is drained, restarts into it and shows that it is good before the next one has its turn.
-/// The node that is asked comes last. It stops at the first failure; `GET /cluster/update` says how far it is.
-#[utoipa::path(post, path = "/cluster/update", tag = "cluster", params(RollingOptions),
-    request_body(content = Vec<u8>, content_type = "application/octet-stream", description = "postern-VERSION.update"), responses(
-    (status = 202), (status = 400, body = Problem), (status = 409, body = Problem), (status = 413, body = Problem), (status = 503, body = Problem)))]
-pub async fn update_all(
-    State(console): State<Console>,
-    caller: Caller,
-    Asked(options): Asked<RollingOptions>,
-    body: Body,
-) -> Answer<StatusCode> {
-    let (bundle, _alone) = receive(&console, body).await?;
-    caller.audit(&console, "cluster.update", &bundle.display().to_string(), None, None).await?;
-    rolling::begin(&console, bundle, options.allow_older).await.map_err(Problem::conflict)?;
-    Ok(StatusCode::ACCEPTED)
-}
-
-/// How far the update of all nodes is.
-#[utoipa::path(get, path = "/cluster/update", tag = "cluster", responses((status = 200, body = RollingView)))]
-pub async fn update_of_all(State(console): State<Console>) -> Json<RollingView> {
-    Json(console.rolling.view())
-}
-
-/// A refused upload is read to its end, as far as an update goes: a connection that is closed with octets unread takes the answer with it.
-async fn drain(body: Body) {
-    let (mut pieces, mut left) = (body.into_data_stream(), LARGEST_UPDATE);
-    while let Ok(Some(Ok(piece))) = tokio::time::timeout(SILENCE, pieces.next()).await
-        && piece.len() <= left
-    {
-        left -= piece.len();
-    }
-}
-
-/// Whether an update may be kept. No other is while the guard is held.
-async fn admit(console: &Console) -> Answer<MutexGuard<'_, ()>> {
-    client::status(&console.os_socket()).await?;
-    if console.rolling.leads() {
-        return Err(Problem::conflict("an update of all nodes is under way: see how far it is"));
-    }
-    console.uploading.try_lock().map_err(|_| Problem::conflict("another update is being uploaded"))
-}
-
-/// To the disk as it comes; a file of an earlier upload is replaced.
-async fn receive(console: &Console, body: Body) -> Answer<(PathBuf, MutexGuard<'_, ()>)> {
-    let alone = match admit(console).await {
-        Ok(alone) => alone,
-        Err(refusal) => {
-            drain(body).await;
-            return Err(refusal);
-        }
-    };
-    let path = console.update_file().map_err(|e| Problem::internal(format!("the folder of updates: {e}")))?;
-    let failed = |e: std::io::Error| Problem::internal(format!("{}: {e}", path.display()));
-    let mut file = File::create(&path).await.map_err(failed)?;
-    let (mut pieces, mut size) = (body.into_data_stream(), 0);
-    while let Some(piece) = tokio::time::timeout(SILENCE, pieces.next()).await.map_err(|_| Problem::bad_request("the upload stopped"))? {
-        let piece = piece.map_err(|e| Problem::bad_request(format!("the upload broke off: {e}")))?;
-        size += piece.len();
-        if size > LARGEST_UPDATE {
-            let title = "The body is too large";
-            return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", title, "no update has more than 512 MiB"));
-        }
-        file.write_all(&piece).await.map_err(failed)?;
-    }
-    file.sync_all().await.map_err(failed)?;
-    Ok((path, alone))
 }
 
 /// Start the other slot at the next restart, with its settings; this one comes back if it does not become healthy.

@@ -1,6 +1,8 @@
 //! A console on a real unix socket and real HTTPS on loopback, with a real database, spool and queue.
 #![allow(dead_code)]
 
+pub mod os;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -254,6 +256,14 @@ impl Rig {
         let client = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
         let tls = tokio_rustls::TlsConnector::from(Arc::new(client.with_root_certificates(roots).with_no_client_auth()));
         Self { dir, state, socket, address, tls, stop }
+    }
+
+    /// With a data folder and a run folder below this one, where the role `os` may be [played](os::os).
+    pub async fn at_home(home: &std::path::Path) -> Self {
+        for folder in ["data", "run"] {
+            std::fs::create_dir(home.join(folder)).unwrap();
+        }
+        Self::with_settings(&format!("[node]\ndata_dir = {:?}\nrun_dir = {:?}\n", home.join("data"), home.join("run"))).await
     }
 
     /// Makes the admin `erika` and logs in.

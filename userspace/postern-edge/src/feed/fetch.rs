@@ -7,20 +7,16 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reqwest::header::{ETAG, HeaderMap, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
-use reqwest::{Client, Response, StatusCode};
+use reqwest::{Response, StatusCode};
 use serde::{Deserialize, Serialize};
 
 use super::line;
 use crate::bans::store::{StoreError, write_atomically};
+use crate::http;
 
 /// Largest feed taken: some ten million lines.
 pub const MAX_OCTETS: usize = 256 << 20;
-const CONNECT: Duration = Duration::from_secs(10);
 const WHOLE: Duration = Duration::from_secs(300);
-/// A server that sends nothing for so long has died.
-const STALL: Duration = Duration::from_secs(30);
-/// Redirects followed.
-const REDIRECTS: usize = 3;
 
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
@@ -90,7 +86,7 @@ pub async fn fetch(folder: &Path, name: &str, url: &str) -> Result<Fetched, Fetc
     let copy = copy_of(folder, name);
     let about = folder.join(format!("{name}.validators.json"));
     let known: Validators = std::fs::read(&about).ok().and_then(|t| serde_json::from_slice(&t).ok()).unwrap_or_default();
-    let http = |source: reqwest::Error| FetchError::Http { url: url.to_owned(), source: source.without_url() };
+    let failed = |source: reqwest::Error| FetchError::Http { url: url.to_owned(), source: source.without_url() };
 
     let mut headers = HeaderMap::new();
     if known.url == url && copy.is_file() {
@@ -101,7 +97,7 @@ pub async fn fetch(folder: &Path, name: &str, url: &str) -> Result<Fetched, Fetc
             }
         }
     }
-    let mut response = client().map_err(http)?.get(url).headers(headers).send().await.map_err(http)?;
+    let mut response = http::client(WHOLE).map_err(failed)?.get(url).headers(headers).send().await.map_err(failed)?;
     if response.status() == StatusCode::NOT_MODIFIED {
         return Ok(Fetched::Unchanged);
     }
@@ -172,19 +168,4 @@ fn check_and_keep(part: &Path, copy: &Path, about: &Path, validators: &Validator
 /// When it cannot be opened or is no list.
 pub fn read_file(path: &Path) -> Result<line::Read, line::ReadError> {
     line::read(BufReader::with_capacity(1 << 16, File::open(path)?))
-}
-
-fn client() -> reqwest::Result<Client> {
-    if rustls::crypto::CryptoProvider::get_default().is_none() {
-        // Another thread may have been first: either is fine.
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    }
-    let agent = concat!("postern/", env!("CARGO_PKG_VERSION"));
-    Client::builder()
-        .user_agent(agent)
-        .connect_timeout(CONNECT)
-        .timeout(WHOLE)
-        .read_timeout(STALL)
-        .redirect(reqwest::redirect::Policy::limited(REDIRECTS))
-        .build()
 }

@@ -106,7 +106,8 @@ pub struct BanSettings {
     pub longest: Span,
     /// Bad acts are counted over this time.
     pub window: Span,
-    /// Bans in force at most; beyond it the ones that end first make room.
+    /// Bans in force at most; beyond it the ones that end first make room. The kernel keeps some 32 octets of memory ready for
+    /// each, rounded up to a power of two, before the first one is there.
     pub max: usize,
     /// How many of each act within `window` bring a ban; 0: that act never does.
     pub pregreet: u32,
@@ -126,7 +127,7 @@ impl Default for BanSettings {
             first: Span::minutes(10),
             longest: Span::days(7),
             window: Span::minutes(10),
-            max: 1_000_000,
+            max: 250_000,
             pregreet: 3,
             relay_attempts: 5,
             unknown_recipients: 20,

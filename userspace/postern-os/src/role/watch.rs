@@ -69,10 +69,10 @@ fn after_a_fall_back(shared: &Shared) -> Result<(), String> {
 
 async fn until_good(shared: &Arc<Shared>) -> Result<(), String> {
     let began = Instant::now();
-    let guarded = loop {
+    let (guarded, up) = loop {
         match look(shared).await {
             // Ready means that what a seed said is in force, too; but what the node refuses is no reason to call the boot a bad one.
-            Ok(guarded) if !Path::new(SEED_PENDING).exists() || began.elapsed() > START => break guarded,
+            Ok(guarded) if !Path::new(SEED_PENDING).exists() || began.elapsed() > START => break (guarded, uptime()),
             Err(why) if began.elapsed() > START => {
                 say(&format!("POSTERN NOT READY {why}"));
                 return Err(why);
@@ -80,7 +80,7 @@ async fn until_good(shared: &Arc<Shared>) -> Result<(), String> {
             Ok(_) | Err(_) => tokio::time::sleep(LOOK).await,
         }
     };
-    say(&ready_line(shared, &guarded));
+    say(&ready_line(shared, &guarded, up));
     if (shared.node.is_untouched)().await
         && let Ok(password) = fs::read_to_string(FIRST_PASSWORD)
     {
@@ -141,14 +141,14 @@ async fn look(shared: &Arc<Shared>) -> Result<Vec<String>, String> {
 }
 
 /// One line for people and for whoever waits for it on a serial line.
-fn ready_line(shared: &Shared, guarded: &[String]) -> String {
+fn ready_line(shared: &Shared, guarded: &[String], up: Option<f64>) -> String {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let report = &shared.report;
     let mut line = format!("POSTERN READY version={} slot={}", updating::version(), report.medium);
     let data = report.data.split(':').next().unwrap_or_default();
     let _ = write!(line, " data={data} firmware={} xdp={}", health::firmware(), guarded.join(",").replace(' ', ":"));
     let _ = write!(line, " cycles={}", health::ordering_cycles(&log_of_systemd()));
-    if let Some(seconds) = health::uptime(&read("/proc/uptime")) {
+    if let Some(seconds) = up {
         let _ = write!(line, " up={seconds:.1}");
     }
     if let Some(mebibytes) = health::memory_in_use(&read("/proc/meminfo")) {
@@ -157,6 +157,10 @@ fn ready_line(shared: &Shared, guarded: &[String]) -> String {
     let _ = write!(line, " roles={}", health::memory_of_roles(Path::new(health::SLICE)));
     let _ = write!(line, " machine={}", read("/etc/machine-id").trim());
     line
+}
+
+fn uptime() -> Option<f64> {
+    health::uptime(&fs::read_to_string("/proc/uptime").ok()?)
 }
 
 /// What systemd said about this boot.

@@ -52,23 +52,23 @@ fn handle(shared: &Arc<Shared>, request: OsRequest) -> Result<OsReply, String> {
         OsRequest::Restore { backup, unlock } => {
             shared.boot_loader()?;
             RestoreOrder { backup, unlock }.keep(Path::new(RESTORE_ORDER)).map_err(|e| e.to_string())?;
-            end_machine("reboot");
+            soon(&["reboot"]);
         }
         OsRequest::FactoryReset => {
             shared.boot_loader()?.change(Slots::reset_at_next_start).map_err(|e| e.to_string())?;
-            end_machine("reboot");
+            soon(&["reboot"]);
         }
-        OsRequest::Reboot => end_machine("reboot"),
-        OsRequest::PowerOff => end_machine("poweroff"),
+        OsRequest::Reboot => soon(&["reboot"]),
+        OsRequest::PowerOff => soon(&["poweroff"]),
     }
     Ok(OsReply::Done)
 }
 
-/// The answer goes out before: whoever asked through the node would wait for it in vain, as node and network end with the machine.
-fn end_machine(verb: &'static str) {
+/// The answer goes out before: whoever asked through the node would wait for it in vain, as node and network end with it.
+fn soon(order: &'static [&'static str]) {
     std::thread::spawn(move || {
         std::thread::sleep(ANSWERED);
-        if let Err(why) = systemctl(&[verb]) {
+        if let Err(why) = systemctl(order) {
             tracing::error!("{why}");
         }
     });
@@ -140,25 +140,31 @@ fn put_machine(text: &str) -> Result<Vec<PathBuf>, String> {
         apply::keep(Path::new(MACHINE), text)?;
         apply::hostname(&plan)?;
         apply::restart(&changes)?;
+        if changes.name_the_host() {
+            // Its ports are held for it meanwhile.
+            soon(&["try-restart", apply::NODE]);
+        }
         Ok(changes)
     };
     Ok(all().map_err(|e| e.to_string())?.0)
 }
 
 fn support_bundle() -> String {
-    let asked: [(&str, &[&str]); 7] = [
+    let asked: [(&str, &[&str]); 8] = [
         ("systemctl", &["list-units", "--all", "--no-pager"]),
         ("systemd-analyze", &["critical-chain", "--no-pager"]),
         ("systemd-analyze", &["blame", "--no-pager"]),
+        ("systemctl", &["show", "--property=Id,CPUUsageNSec,MemoryCurrent,MemoryPeak", "*.service"]),
         ("journalctl", &["--boot", "--no-pager", "--output=short-iso-precise", "--lines=5000"]),
         ("ip", &["address"]),
         ("df", &["-h"]),
-        ("cat", &["/proc/cmdline", "/proc/meminfo", "/usr/share/postern/version", MACHINE]),
+        ("cat", &["/proc/cmdline", "/proc/meminfo", "/proc/modules", "/usr/share/postern/version", MACHINE]),
     ];
     let said = asked.map(|(program, arguments)| {
         let said = Command::new(program).args(arguments).output();
         let said = said.map_or_else(|e| e.to_string(), |o| String::from_utf8_lossy(&[o.stdout, o.stderr].concat()).into_owned());
         format!("=== {program} {}\n{said}\n", arguments.join(" "))
     });
-    said.concat()
+    let roles = format!("=== memory of our services, without cached files\n{} MiB\n", health::memory_of_roles(Path::new(health::SLICE)));
+    said.concat() + &roles
 }

@@ -48,8 +48,8 @@ pub enum Verb {
     },
     /// Update all nodes with one bundle, one after the other, each drained before; this one comes last
     Update {
-        /// A `postern-VERSION.update`; left out: how far the last one is
-        bundle: Option<PathBuf>,
+        /// A `postern-VERSION.update`, or the address (https://…) that this node fetches it from; left out: how far the last one is
+        bundle: Option<String>,
         /// Also when its version is older than this node's
         #[arg(long)]
         allow_older: bool,

@@ -8,6 +8,7 @@ pub mod backup;
 pub mod client;
 pub mod cluster;
 pub mod edge;
+pub mod fetch;
 pub mod install;
 pub mod journey;
 pub mod os;

@@ -1,17 +1,17 @@
 //! `postern cluster update`: hands a bundle to the node, and says how far all of them are.
 
-use std::path::Path;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::client::{CommandError, Node};
+use super::fetch;
 use super::os::failed;
 use super::output::{self, list, string};
 
 const LOOK: Duration = Duration::from_secs(1);
 
-pub async fn run(node: &Node, bundle: Option<&Path>, allow_older: bool) -> Result<(), CommandError> {
+pub async fn run(node: &Node, bundle: Option<&str>, allow_older: bool) -> Result<(), CommandError> {
     let Some(bundle) = bundle else {
         let view = node.get("/cluster/update").await?;
         if node.json {
@@ -21,9 +21,13 @@ pub async fn run(node: &Node, bundle: Option<&Path>, allow_older: bool) -> Resul
         }
         return Ok(());
     };
-    let octets = std::fs::read(bundle).map_err(|e| failed(format!("{}: {e}", bundle.display())))?;
-    let path = format!("/cluster/update?allow_older={allow_older}");
-    node.send(hyper::Method::POST, &path, Some(("application/octet-stream", octets.into())), &[]).await?;
+    if fetch::is_address(bundle) {
+        fetch::run(node, bundle, json!({ "for": "all", "allow_older": allow_older })).await?;
+    } else {
+        let octets = std::fs::read(bundle).map_err(|e| failed(format!("{bundle}: {e}")))?;
+        let path = format!("/cluster/update?allow_older={allow_older}");
+        node.send(hyper::Method::POST, &path, Some(("application/octet-stream", octets.into())), &[]).await?;
+    }
     let mut said = Vec::new();
     loop {
         // The node that was asked restarts last: then there is nobody left to ask.

@@ -15,6 +15,7 @@ use postern_os::seed::outcome::{Outcome, Progress};
 use postern_os::seed::pending::{self, NodePart, Step};
 use postern_os::seed::{Seed, volume};
 use postern_os::setup;
+use postern_os::systemd::systemctl;
 use serde_json::Value;
 
 use super::client::{CommandError, Node};
@@ -73,6 +74,12 @@ pub fn take() -> Result<(), CommandError> {
     apply::keep(Path::new(MACHINE), &setup::rendered(&seed.machine).map_err(failed)?).map_err(failed)?;
     apply::hostname(&plan).map_err(failed)?;
     rename_cards(&seed, &cards);
+    // It starts meanwhile, under the name that the machine had.
+    if plan.hostname.is_some()
+        && let Err(why) = systemctl(&["--no-block", "try-restart", apply::NODE])
+    {
+        say(&format!("{why}: it greets by the machine's old name until it restarts"));
+    }
     say(&format!("POSTERN SEED TAKEN {}", output::plain(&outcome.source, false)));
     for remark in &outcome.remarks {
         say(&output::plain(remark, false));

@@ -12,6 +12,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use postern_model::os::OsRequest;
+use postern_mta::certificate::LONGEST;
 use postern_os::machine::Machine;
 use postern_os::role::MACHINE;
 use postern_os::seed::network::Card;
@@ -20,6 +21,7 @@ use postern_os::setup::{self, Choice, Question, Route, Wizard};
 use serde_json::{Value, json};
 
 use super::client::{CommandError, Node};
+use super::fetch;
 use super::os;
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -67,6 +69,10 @@ fn ask(question: &str) -> Result<String, Gone> {
     let _ = out.write_all(b"> ");
     let _ = out.flush();
     drop(out);
+    read_line()
+}
+
+fn read_line() -> Result<String, Gone> {
     let mut line = String::new();
     match io::stdin().read_line(&mut line) {
         Ok(1..) => Ok(line.trim_end_matches(['\r', '\n']).to_owned()),
@@ -214,8 +220,9 @@ async fn carry_out(node: &Node, choice: Choice) -> Result<Said<String>, Gone> {
             let token = ask("The token that another node printed:")?;
             done(node.post("/cluster/join", json!({ "token": token.trim() })).await.map(drop).map_err(|e| e.to_string()))
         }
+        Choice::Certificate => certificate(node).await?,
         Choice::Diagnostics => Ok(diagnostics(&ask("A host whose port 25 is tried; Enter for none:")?)),
-        Choice::Update => update().await?,
+        Choice::Update => update(node).await?,
         Choice::RollBack => done(order(OsRequest::RollBack).await),
         Choice::Restore => restore(node).await?,
         Choice::SupportBundle => os::text(&OsRequest::SupportBundle).await.map_err(|e| e.to_string()),
@@ -230,6 +237,49 @@ async fn carry_out(node: &Node, choice: Choice) -> Result<Said<String>, Gone> {
 
 async fn order(request: OsRequest) -> Said<()> {
     os::ask(&request).await.map(drop).map_err(|e| e.to_string())
+}
+
+/// What is shown now, a request for another, or the answer to one.
+async fn certificate(node: &Node) -> Result<Said<String>, Gone> {
+    match node.get("/node/certificate").await {
+        Ok(now) => say(&format!(
+            "{} by {}, until {} ({})",
+            super::output::list(&now, "names").iter().map(text).collect::<Vec<_>>().join(" "),
+            text(&now["issuer"]),
+            super::output::when(&now["until"]),
+            text(&now["source"])
+        )),
+        Err(why) => say(&format!("There is none that can be shown: {why}")),
+    }
+    let what = ask("1. Request one from an authority   2. Put in what it sent   3. Back to the self-signed one; Enter for nothing:")?;
+    let asked = match what.trim() {
+        "" => return Ok(Ok(String::new())),
+        "1" => {
+            let names = ask("Host names, separated by spaces; Enter for the name of this machine:")?;
+            let names: Vec<&str> = names.split_whitespace().collect();
+            let made = node.post("/node/certificate/request", json!({ "names": names })).await;
+            made.map(|made| format!("{}Give this to your authority; the key stays here.", text(&made["request"])))
+        }
+        "2" => {
+            let chain = pasted("Paste the chain in PEM, our own first; then an empty line:")?;
+            let put = node.put("/node/certificate", json!({ "chain": chain })).await;
+            put.map(|now| format!("In force within ten seconds, until {}.", super::output::when(&now["until"])))
+        }
+        "3" => node.delete("/node/certificate").await.map(|_| "Done.".to_owned()),
+        _ => return Ok(Err("type 1, 2 or 3".into())),
+    };
+    Ok(asked.map_err(|e| e.to_string()))
+}
+
+/// Lines up to an empty one.
+fn pasted(question: &str) -> Result<String, Gone> {
+    let (mut whole, mut line) = (String::new(), ask(question)?);
+    while !line.trim().is_empty() && whole.len() < LONGEST {
+        whole.push_str(line.trim());
+        whole.push('\n');
+        line = read_line()?;
+    }
+    Ok(whole)
 }
 
 /// From the target of `[backup]`, which is set in the web console.
@@ -267,10 +317,15 @@ async fn restore(node: &Node) -> Result<Said<String>, Gone> {
     Ok(followed.await.map_err(|e: CommandError| e.to_string()))
 }
 
-/// From a file that is on this machine already: uploading is the web console's.
-async fn update() -> Result<Said<String>, Gone> {
-    let path = ask("The file postern-VERSION.update on this machine (the web console takes one by upload):")?;
-    let begun = order(OsRequest::Update { bundle: path.trim().into(), allow_older: false, restart: false }).await;
+/// From an address, or a file that is on this machine already; uploading is the web console's.
+async fn update(node: &Node) -> Result<Said<String>, Gone> {
+    let source = ask("Address (https://...) or file of postern-VERSION.update (the web console takes one by upload):")?;
+    let source = source.trim();
+    let begun = if fetch::is_address(source) {
+        fetch::run(node, source, json!({ "for": "this" })).await.map_err(|e| e.to_string())
+    } else {
+        order(OsRequest::Update { bundle: source.into(), allow_older: false, restart: false }).await
+    };
     if let Err(why) = begun {
         return Ok(Err(why));
     }

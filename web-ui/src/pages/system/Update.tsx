@@ -1,4 +1,4 @@
-import { ActionGroup, Alert, Button, Card, CardBody, CardTitle, Checkbox, Content, Form, FormGroup, FormSelect, FormSelectOption, PageSection, Progress } from "@patternfly/react-core";
+import { ActionGroup, Alert, Button, Card, CardBody, CardTitle, Checkbox, Content, Form, FormGroup, FormSelect, FormSelectOption, PageSection, Progress, TextInput } from "@patternfly/react-core";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 
@@ -16,15 +16,24 @@ export function Update({ system }: { system: System }) {
   const queries = useQueryClient();
   const cluster = useCluster();
   const [file, setFile] = useState<File | null>(null);
+  const [address, setAddress] = useState("");
+  const url = address.trim();
+  const fetching = useQuery({ queryKey: ["fetching"], queryFn: () => api<Schemas["FetchView"]>("GET", "/system/update/fetch"), refetchInterval: 3000 });
   const [all, setAll] = useState(false);
   const [restart, setRestart] = useState(false);
   const [older, setOlder] = useState(false);
   const send = useAct(async () => {
+    if (url) {
+      const order = all ? { for: "all", allow_older: older } : { for: "this", allow_older: older, restart };
+      await api("POST", "/system/update/fetch", { url, order });
+      return;
+    }
     if (!file) return;
     const path = all ? asking("/cluster/update", { allow_older: older }) : asking("/system/update", { allow_older: older, restart });
     await upload("POST", path, "application/octet-stream", file);
   }, async () => {
-    await queries.invalidateQueries({ predicate: (q) => ["system", "rolling"].includes(String(q.queryKey[0])) });
+    await queries.invalidateQueries({ predicate: (q) => ["system", "rolling", "fetching"].includes(String(q.queryKey[0])) });
+    if (url) return w.fetchSaid;
     return all ? w.sentAllSaid : w.sentSaid;
   });
   const { update, last_update: last } = system;
@@ -32,6 +41,8 @@ export function Update({ system }: { system: System }) {
     <Card>
       <CardTitle component="h2">{w.update}</CardTitle>
       <CardBody aria-live="polite">
+        {fetching.data?.stage === "fetching" && <Progress title={w.fetching.replace("{url}", () => fetching.data.url)} value={fetching.data.total ? (100 * fetching.data.octets) / fetching.data.total : 0} />}
+        {fetching.data?.stage === "failed" && <Alert component="p" isInline variant="danger" title={w.fetchFailed.replace("{url}", () => fetching.data.url)}>{fetching.data.why}</Alert>}
         {update.state === "running" && <Progress title={w.stage.replace("{stage}", update.stage).replace("{version}", () => update.version)} value={update.total ? (100 * update.done) / update.total : 0} />}
         {update.state === "ready" && <Alert component="p" isInline variant="info" title={w.ready.replace("{version}", () => update.version)} />}
         {update.state === "failed" && <Alert component="p" isInline variant="danger" title={w.failed}>{update.why}</Alert>}
@@ -41,6 +52,7 @@ export function Update({ system }: { system: System }) {
         <Content component="p" className="postern-soft">{w.updateText}</Content>
         <Form onSubmit={(event) => { event.preventDefault(); send.mutate(undefined); }}>
           <FormGroup label={w.file} fieldId="update-file"><input id="update-file" type="file" accept=".update" onChange={(event) => setFile(event.target.files?.[0] ?? null)} /></FormGroup>
+          <FormGroup label={w.address} fieldId="update-address"><TextInput id="update-address" type="url" placeholder="https://" value={address} onChange={(_, v) => setAddress(v)} /></FormGroup>
           {cluster.data?.member && (
             <FormGroup label={w.where} fieldId="update-where">
               <FormSelect id="update-where" className="postern-short" value={all ? "all" : "this"} onChange={(_, v) => setAll(v === "all")}><FormSelectOption value="this" label={w.thisNode} /><FormSelectOption value="all" label={w.allNodes} /></FormSelect>
@@ -48,7 +60,7 @@ export function Update({ system }: { system: System }) {
           )}
           {!all && <Checkbox id="update-restart" label={w.restart} isChecked={restart} onChange={(_, on) => setRestart(on)} />}
           <Checkbox id="update-older" label={w.older} isChecked={older} onChange={(_, on) => setOlder(on)} />
-          <ActionGroup><Button type="submit" variant="secondary" isDisabled={!file || send.isPending || update.state === "running"} isLoading={send.isPending}>{send.isPending ? w.uploading : w.upload}</Button></ActionGroup>
+          <ActionGroup><Button type="submit" variant="secondary" isDisabled={!(file || url) || send.isPending || update.state === "running" || fetching.data?.stage === "fetching"} isLoading={send.isPending}>{url ? w.fetch : send.isPending ? w.uploading : w.upload}</Button></ActionGroup>
         </Form>
       </CardBody>
     </Card>

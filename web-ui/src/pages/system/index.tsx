@@ -6,6 +6,7 @@ import type { System } from "../../api/shapes";
 import { useTongue, useWords } from "../../i18n";
 import { Failure } from "../../parts/Failure";
 import { Head } from "../../parts/Head";
+import { Certificate } from "./Certificate";
 import { Health } from "./Health";
 import { Machine } from "./Machine";
 import { Power } from "./Power";
@@ -23,6 +24,7 @@ export default function SystemPage() {
       <>
         <Head title={w.title} text={w.text} />
         <PageSection>{isAway ? <Alert component="p" isInline variant="info" title={w.away}>{w.awayText}</Alert> : <Failure error={system.error ?? new Error()} again={() => void system.refetch()} />}</PageSection>
+        {isAway && <PageSection><Certificate /></PageSection>}
       </>
     );
   }
@@ -33,6 +35,7 @@ export default function SystemPage() {
       <PageSection><Health system={system.data} /></PageSection>
       <PageSection><Update system={system.data} /></PageSection>
       <Rolling />
+      <PageSection><Certificate /></PageSection>
       <PageSection><Machine /></PageSection>
       <PageSection><Power /></PageSection>
     </>
