@@ -18,7 +18,7 @@ export function Update({ system }: { system: System }) {
   const [file, setFile] = useState<File | null>(null);
   const [address, setAddress] = useState("");
   const url = address.trim();
-  const fetching = useQuery({ queryKey: ["fetching"], queryFn: () => api<Schemas["FetchView"]>("GET", "/system/update/fetch"), refetchInterval: 3000 });
+  const { data: fetched } = useQuery({ queryKey: ["fetching"], queryFn: () => api<Schemas["FetchView"]>("GET", "/system/update/fetch"), refetchInterval: 3000 });
   const [all, setAll] = useState(false);
   const [restart, setRestart] = useState(false);
   const [older, setOlder] = useState(false);
@@ -41,8 +41,8 @@ export function Update({ system }: { system: System }) {
     <Card>
       <CardTitle component="h2">{w.update}</CardTitle>
       <CardBody aria-live="polite">
-        {fetching.data?.stage === "fetching" && <Progress title={w.fetching.replace("{url}", () => fetching.data.url)} value={fetching.data.total ? (100 * fetching.data.octets) / fetching.data.total : 0} />}
-        {fetching.data?.stage === "failed" && <Alert component="p" isInline variant="danger" title={w.fetchFailed.replace("{url}", () => fetching.data.url)}>{fetching.data.why}</Alert>}
+        {fetched?.stage === "fetching" && <Progress title={w.fetching.replace("{url}", () => fetched.url)} value={fetched.total ? (100 * fetched.octets) / fetched.total : 0} />}
+        {fetched?.stage === "failed" && <Alert component="p" isInline variant="danger" title={w.fetchFailed.replace("{url}", () => fetched.url)}>{fetched.why}</Alert>}
         {update.state === "running" && <Progress title={w.stage.replace("{stage}", update.stage).replace("{version}", () => update.version)} value={update.total ? (100 * update.done) / update.total : 0} />}
         {update.state === "ready" && <Alert component="p" isInline variant="info" title={w.ready.replace("{version}", () => update.version)} />}
         {update.state === "failed" && <Alert component="p" isInline variant="danger" title={w.failed}>{update.why}</Alert>}
@@ -60,7 +60,7 @@ export function Update({ system }: { system: System }) {
           )}
           {!all && <Checkbox id="update-restart" label={w.restart} isChecked={restart} onChange={(_, on) => setRestart(on)} />}
           <Checkbox id="update-older" label={w.older} isChecked={older} onChange={(_, on) => setOlder(on)} />
-          <ActionGroup><Button type="submit" variant="secondary" isDisabled={!(file || url) || send.isPending || update.state === "running" || fetching.data?.stage === "fetching"} isLoading={send.isPending}>{url ? w.fetch : send.isPending ? w.uploading : w.upload}</Button></ActionGroup>
+          <ActionGroup><Button type="submit" variant="secondary" isDisabled={!(file || url) || send.isPending || update.state === "running" || fetched?.stage === "fetching"} isLoading={send.isPending}>{url ? w.fetch : send.isPending ? w.uploading : w.upload}</Button></ActionGroup>
         </Form>
       </CardBody>
     </Card>
