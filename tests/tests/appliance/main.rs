@@ -9,7 +9,7 @@ mod ova;
 mod updates;
 
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::FileExt;
 use std::process::Command;
@@ -40,12 +40,17 @@ fn here(port: u16) -> SocketAddr {
     (Ipv4Addr::LOCALHOST, port).into()
 }
 
-/// Whether port 25 of the guest greets within some seconds.
-fn greets(machine: &Machine) -> bool {
-    let Ok(mut stream) = TcpStream::connect(here(machine.port(25))) else { return false };
+/// What port 25 of the guest says within some seconds; empty: nothing.
+fn greeting(machine: &Machine) -> String {
+    let Ok(stream) = TcpStream::connect(here(machine.port(25))) else { return String::new() };
     stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-    let mut greeting = [0; 4];
-    stream.read_exact(&mut greeting).is_ok() && &greeting == b"220 "
+    let mut line = String::new();
+    let _ = BufReader::new(stream).read_line(&mut line);
+    line
+}
+
+fn greets(machine: &Machine) -> bool {
+    greeting(machine).starts_with("220 ")
 }
 
 #[test]
@@ -77,6 +82,7 @@ fn bios_wizard_mail_ban_and_power_cut() {
         machine.serial.type_line(typed).unwrap();
     }
     machine.serial.expect("Done.", LIMIT).unwrap();
+    wait_until("a greeting by the new name", LIMIT, || greeting(&machine).starts_with("220 mx1.example.org ")).unwrap();
     let console = Console::log_in(&machine, "correct horse battery").unwrap();
     let settings_now = console.call("GET", "/settings", &[], "").unwrap();
     assert_eq!(settings_now["settings"]["domains"][0]["name"], "elsewhere.example");
@@ -164,6 +170,7 @@ fn a_seed_answers_every_question() {
     let said = machine.serial.text();
     assert!(said.contains("POSTERN SEED TAKEN NoCloud volume on /dev/sr0"), "{said}");
     assert!(!said.contains("Press Enter to set this machine up") && !said.contains("First login"), "{said}");
+    assert!(greeting(&machine).starts_with("220 mx1.example.org "), "{}", greeting(&machine));
     let console = Console::log_in(&machine, "correct horse battery").unwrap();
     let settings = console.call("GET", "/settings", &[], "").unwrap();
     assert_eq!(settings["settings"]["domains"][0]["name"], "seeded.example");

@@ -10,6 +10,9 @@ use serde_json::{Value, json};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn questions_are_answered_once() {
+    if postern_os::seed::volume::cards(std::path::Path::new("/sys/class/net")).is_empty() {
+        return println!("skipped: this machine has no network card to set up");
+    }
     let home = tempfile::tempdir().unwrap();
     let rig = Rig::at_home(home.path()).await;
     let login = rig.login().await;
