@@ -1,4 +1,4 @@
-//! The appliance as people get it, under QEMU: booted by each firmware, mail through it, power cut, a damaged root; [`updates`], [`cluster`], [`ova`].
+//! The appliance as people get it, under QEMU: booted by each firmware, mail through it, power cut, a damaged root; [`updates`], [`cluster`], [`ova`], [`restore`].
 //!
 //! Run by `./just test-image`; without an image each test says that it was skipped.
 
@@ -6,6 +6,7 @@
 
 mod cluster;
 mod ova;
+mod restore;
 mod updates;
 
 use std::fs::{self, File};
