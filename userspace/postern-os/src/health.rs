@@ -56,6 +56,17 @@ pub fn data(folder: &Path) -> Result<(), Unhealthy> {
     write().map_err(|source| Unhealthy::Data { path: path.display().to_string(), source })
 }
 
+/// Somebody else can reach this machine: an interface has an address beyond its own link.
+pub fn is_reachable() -> bool {
+    let Ok(all) = nix::ifaddrs::getifaddrs() else { return false };
+    all.filter_map(|one| one.address).any(|address| {
+        let four = address.as_sockaddr_in().map(|a| !a.ip().is_loopback() && !a.ip().is_link_local());
+        // fe80::/10, RFC 4291 §2.5.6.
+        let six = address.as_sockaddr_in6().map(|a| !a.ip().is_loopback() && (a.ip().segments()[0] & 0xffc0) != 0xfe80);
+        four.or(six).unwrap_or(false)
+    })
+}
+
 /// No unit of systemd failed.
 ///
 /// # Errors

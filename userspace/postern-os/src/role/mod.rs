@@ -25,6 +25,8 @@ use crate::boot_report::{BootReport, Medium, NoAppliance};
 pub const DATA: &str = "/var/lib/postern-os";
 /// The settings of the machine itself.
 pub const MACHINE: &str = "/var/lib/postern-os/machine.toml";
+/// There when a first boot has looked for a seed, whether it found one or not.
+pub const SEED_LOOKED: &str = "/run/postern-boot/seed-was-looked-for";
 /// What a seed says that the node has yet to be told, for root alone.
 pub const SEED_PENDING: &str = "/var/lib/postern-os/seed-node.json";
 /// How the seed fared.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::updating::{self, conclude};
-use super::{DATA, SEED_PENDING, Shared, work};
+use super::{DATA, MACHINE, SEED_LOOKED, SEED_PENDING, Shared, work};
 use crate::boot_report::Medium;
 use crate::consoles::say;
 use crate::health;
@@ -21,6 +21,8 @@ const START: Duration = Duration::from_secs(180);
 const PROBATION: Duration = Duration::from_secs(120);
 /// Trouble that is over within this time is none: a feed's reload, a role that was restarted by its watchdog.
 const GRACE: Duration = Duration::from_secs(30);
+/// Until a network that answers has given an address.
+const ADDRESS: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(100);
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 /// Left by the node when it made the first admin.
@@ -71,8 +73,9 @@ async fn until_good(shared: &Arc<Shared>) -> Result<(), String> {
     let began = Instant::now();
     let (guarded, up) = loop {
         match look(shared).await {
-            // Ready means that what a seed said is in force, too; but what the node refuses is no reason to call the boot a bad one.
-            Ok(guarded) if !Path::new(SEED_PENDING).exists() || began.elapsed() > START => break (guarded, uptime()),
+            // Ready means that what a seed said is in force, and that there is an address, too; but what the node refuses, or a DHCP server
+            // that is away, is no reason to call the boot a bad one.
+            Ok(guarded) if is_open(began) => break (guarded, uptime()),
             Err(why) if began.elapsed() > START => {
                 say(&format!("POSTERN NOT READY {why}"));
                 return Err(why);
@@ -103,6 +106,13 @@ async fn until_good(shared: &Arc<Shared>) -> Result<(), String> {
     }
     let shared = Arc::clone(shared);
     tokio::task::spawn_blocking(move || work::mark_good(&shared)).await.map_err(|e| e.to_string())?
+}
+
+/// Nothing that others do has to be waited for any longer.
+fn is_open(began: Instant) -> bool {
+    let there = |path: &str| Path::new(path).exists();
+    let is_seeded = (there(MACHINE) || there(SEED_LOOKED)) && !there(SEED_PENDING) || began.elapsed() > START;
+    is_seeded && (health::is_reachable() || began.elapsed() > ADDRESS)
 }
 
 async fn give_up(shared: &Arc<Shared>, why: &str) {

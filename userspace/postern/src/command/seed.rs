@@ -9,7 +9,7 @@ use hyper::Method;
 use postern_os::apply;
 use postern_os::consoles::say;
 use postern_os::plan::Plan;
-use postern_os::role::{DATA, MACHINE, SEED_PENDING, SEED_RESULT};
+use postern_os::role::{DATA, MACHINE, SEED_LOOKED, SEED_PENDING, SEED_RESULT};
 use postern_os::seed::network::Card;
 use postern_os::seed::outcome::{Outcome, Progress};
 use postern_os::seed::pending::{self, NodePart, Step};
@@ -48,6 +48,12 @@ pub fn take() -> Result<(), CommandError> {
     if Path::new(MACHINE).exists() {
         return Ok(());
     }
+    let taken = look_and_take();
+    std::fs::write(SEED_LOOKED, "").map_err(CommandError::Local)?;
+    taken
+}
+
+fn look_and_take() -> Result<(), CommandError> {
     std::fs::create_dir_all(DATA).map_err(CommandError::Local)?;
     // A seed that was cut off before the machine was named: it is read anew.
     NodePart::default().keep(Path::new(SEED_PENDING)).map_err(failed)?;
