@@ -36,6 +36,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("axum", &["postern-console"]),
     ("utoipa", &["postern-console"]),
     ("mail-auth", &["postern-mail"]),
+    ("boa_engine", &["postern-sandbox"]),
     ("mail-parser", &["postern-mail", "postern-sandbox"]),
     ("hickory-resolver", &["postern-mail"]),
     ("html5ever", &["postern-mail"]),

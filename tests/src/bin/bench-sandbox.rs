@@ -65,6 +65,13 @@ fn cases() -> Vec<Case> {
     vec![
         Case { title: "nothing in it (a cell's own cost)", name: "a.bin", content: vec![0; 16], bar: None, parts: 1 },
         Case { title: "100 KiB office document", name: "letter.docm", content: office, bar: Some(20.0), parts: 6 },
+        Case {
+            title: "a script that ends at once",
+            name: "invoice.js",
+            content: b"new ActiveXObject('WScript.Shell').Run('calc.exe')".to_vec(),
+            bar: Some(150.0),
+            parts: 1,
+        },
         Case { title: "1 MiB of nested ZIP", name: "files.zip", content: nested, bar: Some(100.0), parts: 7 },
     ]
 }

@@ -149,6 +149,17 @@ impl Cluster {
         Ok(())
     }
 
+    /// Starts the role sandbox of a node and waits until it serves; it ends when what is returned is dropped.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn sandbox(&self, node: usize) -> anyhow::Result<Running> {
+        let this = &self.nodes[node];
+        let running = role(&self.network.hosts[this.host], &this.binary, "sandbox", &this.data, &[])?;
+        wait_until("the sandbox's socket", START, || UnixStream::connect(this.data.join("run/sandbox.sock")).is_ok())?;
+        Ok(running)
+    }
+
     /// Starts all nodes.
     ///
     /// # Errors
@@ -249,7 +260,7 @@ impl Cluster {
 impl Node {
     /// Everything the roles printed.
     pub fn log(&self) -> String {
-        ["edge.log", "node.log"].iter().map(|f| fs::read_to_string(self.data.join(f)).unwrap_or_default()).collect()
+        ["edge.log", "sandbox.log", "node.log"].iter().map(|f| fs::read_to_string(self.data.join(f)).unwrap_or_default()).collect()
     }
 }
 

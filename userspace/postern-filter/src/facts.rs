@@ -7,7 +7,7 @@ use postern_mail::authentication::Authentication;
 use postern_mail::message::Message;
 use postern_model::address::{Domain, ReversePath};
 use postern_model::envelope::{Direction, TlsInfo};
-use postern_model::sandbox::FindingName;
+use postern_model::sandbox::{FindingName, Opened};
 use postern_model::score::Score;
 use postern_model::time::Timestamp;
 
@@ -67,6 +67,8 @@ pub enum Scan {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sandboxed {
     pub findings: Vec<SandboxFinding>,
+    /// The same for people: what was in each attachment, and what its scripts did.
+    pub opened: Vec<Opened>,
     /// Attachments that were not given to the sandbox, and why.
     pub left_out: Vec<String>,
     /// Attachments that it was asked about and did not take apart, and why.

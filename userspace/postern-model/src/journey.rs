@@ -11,6 +11,7 @@ use crate::envelope::Direction;
 use crate::id::MailId;
 use crate::node::NodeId;
 use crate::reason::Reason;
+use crate::sandbox::Opened;
 use crate::time::Timestamp;
 use crate::verdict::Verdict;
 
@@ -24,6 +25,8 @@ pub enum Step {
     RecipientRefused { recipient: String, reason: Reason },
     /// SPF, DKIM, DMARC and ARC in one line each, as in Authentication-Results.
     Authenticated { results: String },
+    /// Its attachments were taken apart.
+    TakenApart { attachments: Vec<Opened> },
     /// The filter's judgement.
     Judged { verdict: Verdict },
     /// Answered with 250: durable here.

@@ -1,6 +1,12 @@
 //! What the sandbox says of an attachment: plain data, made by a process that nobody trusts; and what its role is asked.
 
+mod opened;
+mod timeline;
+
 use serde::{Deserialize, Serialize};
+
+pub use opened::{Opened, Room, Seen, SeenFile};
+pub use timeline::{Action, EVENT_TEXT_MOST, EVENTS_MOST, Event};
 
 /// A report as it comes out of a cell. Every text in it is the sender's: it is shown as text, nothing else.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -8,17 +14,34 @@ pub struct Report {
     /// In the order they were opened: the first is the attachment itself, each other one lies in an earlier one.
     pub parts: Vec<Part>,
     pub findings: Vec<Finding>,
+    /// What its scripts did when they were run.
+    #[serde(default)]
+    pub timeline: Vec<Event>,
 }
 
 impl Report {
-    /// A worker may lie about everything but the shape: parts lie in earlier parts, findings name parts that are there.
+    /// A worker may lie about everything but the shape: parts lie in earlier parts, findings and events name parts that are there.
     #[must_use]
     pub fn is_sound(&self) -> bool {
         let in_order = self.parts.iter().enumerate().all(|(n, part)| match part.inside {
             None => n == 0,
             Some(outer) => (outer as usize) < n,
         });
-        in_order && !self.parts.is_empty() && self.findings.iter().all(|f| (f.part as usize) < self.parts.len())
+        let is_there = |part: u32| (part as usize) < self.parts.len();
+        let names_parts = self.findings.iter().all(|f| is_there(f.part)) && self.timeline.iter().all(|e| is_there(e.part));
+        in_order && !self.parts.is_empty() && names_parts && self.timeline.len() <= EVENTS_MOST
+    }
+
+    /// Names and addresses on the network that its scripts spoke to or led to, each once, in their order.
+    #[must_use]
+    pub fn contacted(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = Vec::new();
+        for name in self.timeline.iter().filter_map(Event::contacted) {
+            if !names.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+                names.push(name);
+            }
+        }
+        names
     }
 
     /// The names from the attachment down to a part: `invoice.zip/inner.zip/run.js`.
@@ -104,7 +127,41 @@ pub struct Part {
     pub kind: Kind,
     pub size: u64,
     /// BLAKE3 of the content, as of bodies.
+    #[serde(with = "hexadecimal")]
     pub hash: [u8; 32],
+}
+
+/// A hash as people write it, where people may read it.
+mod hexadecimal {
+    use std::fmt::Write;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub fn serialize<S: Serializer>(hash: &[u8; 32], to: S) -> Result<S::Ok, S::Error> {
+        if !to.is_human_readable() {
+            return hash.serialize(to);
+        }
+        let mut text = String::with_capacity(64);
+        for octet in hash {
+            write!(text, "{octet:02x}").map_err(serde::ser::Error::custom)?;
+        }
+        to.serialize_str(&text)
+    }
+
+    pub fn deserialize<'d, D: Deserializer<'d>>(from: D) -> Result<[u8; 32], D::Error> {
+        if !from.is_human_readable() {
+            return <[u8; 32]>::deserialize(from);
+        }
+        let text = String::deserialize(from)?;
+        let mut hash = [0; 32];
+        for (n, octet) in hash.iter_mut().enumerate() {
+            let digits = text.get(2 * n..2 * n + 2).filter(|_| text.len() == 64);
+            *octet = digits
+                .and_then(|d| u8::from_str_radix(d, 16).ok())
+                .ok_or_else(|| serde::de::Error::custom("a hash is 64 hexadecimal digits"))?;
+        }
+        Ok(hash)
+    }
 }
 
 /// What something is by its content, whatever its name says.
@@ -126,6 +183,8 @@ pub enum Kind {
     Compound,
     Rtf,
     OneNote,
+    /// What Outlook packs a mail into: `winmail.dat`.
+    Tnef,
     Pdf,
     Html,
     Svg,
@@ -156,7 +215,7 @@ macro_rules! findings {
     ($($(#[doc = $text:literal])+ $variant:ident = $name:literal,)+) => {
         /// Every name a finding can have.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-        pub enum FindingName { $($(#[doc = $text])+ $variant,)+ }
+        pub enum FindingName { $($(#[doc = $text])+ #[serde(rename = $name)] $variant,)+ }
 
         impl FindingName {
             pub const ALL: &[Self] = &[$(Self::$variant,)+];
@@ -224,6 +283,32 @@ findings! {
     PdfLaunch = "PDF_LAUNCH",
     /// What a shortcut starts.
     ShortcutCommand = "SHORTCUT_COMMAND",
+    /// A script makes further script out of text and runs that.
+    ScriptLayers = "SCRIPT_LAYERS",
+    /// A script starts a program or a command.
+    ScriptStarts = "SCRIPT_STARTS",
+    /// A script loads something from the network.
+    ScriptLoads = "SCRIPT_LOADS",
+    /// A script writes a file.
+    ScriptWrites = "SCRIPT_WRITES",
+    /// A script writes a file and starts it: a dropper.
+    ScriptDropper = "SCRIPT_DROPPER",
+    /// A script arranges to be started again: by the registry, a task, a service or a start-up folder.
+    ScriptPersists = "SCRIPT_PERSISTS",
+    /// A script waits long before it goes on.
+    ScriptWaits = "SCRIPT_WAITS",
+    /// A script was ended before its end: it took more steps, time or memory than it may.
+    ScriptStopped = "SCRIPT_STOPPED",
+    /// A script that is not run here names what starts programs or loads them.
+    ScriptSuspicious = "SCRIPT_SUSPICIOUS",
+    /// A script in the page made a file and handed it to the reader.
+    HtmlHandOver = "HTML_HAND_OVER",
+    /// A script in the page loads or sends something when the page is opened.
+    HtmlLoads = "HTML_LOADS",
+    /// A command line for PowerShell is written so that nobody can read it.
+    CommandEncoded = "COMMAND_ENCODED",
+    /// A command line loads something from the network.
+    CommandLoads = "COMMAND_LOADS",
     /// The worker broke a rule of its cell and was killed.
     CellBroken = "CELL_BROKEN",
     /// The worker crashed or ended without a report.

@@ -268,6 +268,10 @@ impl Journey {
             let content = facts::Content { raw: body.bytes(), message, bayes, attachments };
             let facts = facts::gather(&live, &self.database, visit, &envelope, content, at).await;
             let verdict = judge(&facts, &live.policy);
+            if !facts.sandbox.opened.is_empty() {
+                let step = Step::TakenApart { attachments: facts.sandbox.opened };
+                self.events.send(JourneyEvent { mail: id, at: now(), step });
+            }
             (verdict, facts.authentication)
         } else {
             // Waits for nothing, but takes a name that is already known into Received.
@@ -311,8 +315,8 @@ impl Journey {
 
     /// New settings, for the mails that begin from now on. What cannot be used leaves the old ones in force.
     pub fn apply(&self, settings: &Arc<Settings>) {
-        let hostname = self.live.load().hostname.clone();
-        match Live::new(Arc::clone(settings), hostname) {
+        let before = self.live.load_full();
+        match Live::new(Arc::clone(settings), before.hostname.clone(), before.sandbox.memory()) {
             Ok(live) => self.live.store(Arc::new(live)),
             Err(e) => tracing::error!(error = %e, "the name servers of the new settings cannot be used: the old ones stay"),
         }

@@ -11,7 +11,7 @@ use postern_model::address::Domain;
 use postern_model::settings::Settings;
 
 use crate::antivirus::Antivirus;
-use crate::sandbox::{self, Sandbox};
+use crate::sandbox::{self, Memory, Sandbox};
 
 pub struct Live {
     pub settings: Arc<Settings>,
@@ -27,16 +27,18 @@ pub struct Live {
 }
 
 impl Live {
+    /// `seen_files` outlives a change of the settings.
+    ///
     /// # Errors
     /// When the name servers of the settings cannot be used.
-    pub fn new(settings: Arc<Settings>, hostname: String) -> Result<Self, ResolverError> {
+    pub fn new(settings: Arc<Settings>, hostname: String, seen_files: Arc<Memory>) -> Result<Self, ResolverError> {
         let resolver = Resolver::new(&settings.dns)?;
         let filter = &settings.filter;
         Ok(Self {
             policy: Policy::new(&settings),
             authenticator: Authenticator::new(resolver.clone(), &settings.authentication),
             antivirus: Antivirus::new(&settings.antivirus),
-            sandbox: Sandbox::new(&settings.sandbox, settings.node.run_dir.join(sandbox::SOCKET)),
+            sandbox: Sandbox::new(&settings.sandbox, settings.node.run_dir.join(sandbox::SOCKET), seen_files),
             extraction: Limits { text: filter.max_text, parts: filter.max_parts, depth: filter.max_depth, ..Limits::default() },
             own_domains: settings.domains.iter().filter_map(|d| d.name.trim_start_matches("*.").parse().ok()).collect(),
             resolver,

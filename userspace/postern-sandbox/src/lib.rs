@@ -2,7 +2,7 @@
 //!
 //! Nothing of a mail's content is parsed by a process that has anything to lose. [`cell::Cells`] starts one worker for each job (the
 //! program `postern-cell`), which walls itself in ([`cell::walls`]) before it reads the first octet, takes the content apart
-//! ([`dissect`]) and writes a report ([`postern_model::sandbox::Report`]), which is data and nothing else.
+//! ([`dissect`]), runs the scripts in it among objects that only write down ([`detonate`]), and writes a report ([`postern_model::sandbox::Report`]), which is data and nothing else.
 //!
 //! The caller gives the content as a sealed memfd; the worker has that, a pipe for the report, and nothing more.
 //!
@@ -10,7 +10,9 @@
 
 pub mod cell;
 pub mod client;
+pub mod detonate;
 pub mod dissect;
 pub mod job;
 pub mod limits;
 pub mod role;
+pub mod wire;

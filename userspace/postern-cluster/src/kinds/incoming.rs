@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use postern_model::control::BanChange;
 use postern_model::quarantine::QuarantineState;
 use postern_model::reason::Reason;
+use postern_model::sandbox::SeenFile;
 use postern_model::time::Timestamp;
 use postern_store::database::quarantine::QuarantineEntry;
 use postern_store::database::senders::SenderCell;
@@ -15,9 +16,9 @@ use postern_store::database::tokens::{Lesson, Outcome};
 use postern_store::database::{Database, DatabaseError};
 use tokio::sync::{Notify, mpsc};
 
-use super::{QuarantineOrder, Said, bans};
+use super::{QuarantineOrder, Said, bans, files};
 use crate::ledger::bounds::PAGE_ROWS;
-use crate::ledger::fact::Fact;
+use crate::ledger::fact::{Fact, SandboxReport};
 use crate::ledger::kind::{Kind, KindSet};
 use crate::ledger::merge::Merged;
 use crate::ledger::origin::{NodeId, Origin};
@@ -40,6 +41,7 @@ pub(super) struct Incoming {
     pub(super) memory: Arc<Mutex<Merged>>,
     pub(super) said: Arc<Mutex<BTreeMap<NodeId, Said>>>,
     pub(super) peer_bans: mpsc::Sender<BanChange>,
+    pub(super) peer_files: mpsc::Sender<SeenFile>,
     pub(super) orders: mpsc::Sender<QuarantineOrder>,
     pub(super) learned: Arc<Notify>,
 }
@@ -108,6 +110,7 @@ impl Incoming {
                 }
                 Fact::QuarantineAction(..) => self.act(origin, &applied.fact).await?,
                 Fact::Ban(..) | Fact::Health(..) => self.keep_in_memory(origin, applied).await,
+                Fact::SandboxReport(file, report) if !is_own => self.know(*file, report, origin).await,
                 Fact::GreylistPass(client, pass) => self.database.greylist().merge(*client, pass.passed).await?,
                 // Our own are in our own table.
                 Fact::Reputation(key, counts) if !is_own => {
@@ -128,6 +131,14 @@ impl Incoming {
             self.learned.notify_one();
         }
         Ok(())
+    }
+
+    /// A file that somebody saw.
+    async fn know(&self, file: [u8; 32], report: &SandboxReport, origin: Origin) {
+        let by = (origin.node != self.ledger.node()).then_some(origin.node);
+        if let Some(seen) = files::seen(file, report, by) {
+            let _ = self.peer_files.send(seen).await;
+        }
     }
 
     fn entry(&self, origin: Origin, fact: &Fact) -> Option<QuarantineEntry> {
@@ -193,12 +204,18 @@ impl Incoming {
     async fn remember(&self) {
         let Some(status) = self.ledger.status().await else { return };
         for (origin, _) in status.vector {
-            for kind in [Kind::Ban, Kind::Health, Kind::QuarantineAction] {
+            for kind in [Kind::Ban, Kind::Health, Kind::QuarantineAction, Kind::SandboxReport] {
                 let mut after = None;
+                let mut files = 0;
                 while let Ok(rows) = self.ledger.of_kind(origin, kind, after.as_ref(), PAGE_ROWS).await {
                     for row in &rows {
                         match Fact::decode(kind, &row.key.0, &row.value.0) {
                             Some(fact @ (Fact::Ban(..) | Fact::Health(..))) => self.memory.lock().absorb(origin, row.at, &fact),
+                            // Our own memory of files ended with the last run, too.
+                            Some(Fact::SandboxReport(file, report)) => {
+                                files += 1;
+                                self.know(file, &report, origin).await;
+                            }
                             Some(fact) => {
                                 if let Err(error) = self.act(origin, &fact).await {
                                     tracing::warn!(%error, "a peer's decision on a quarantined mail waits for the next start");
@@ -208,7 +225,7 @@ impl Incoming {
                         }
                     }
                     after = rows.last().map(|r| r.key.clone());
-                    if rows.len() < PAGE_ROWS {
+                    if rows.len() < PAGE_ROWS || files >= files::REMEMBERED {
                         break;
                     }
                 }

@@ -11,6 +11,7 @@
 
 pub mod bans;
 
+mod files;
 mod incoming;
 mod outgoing;
 
@@ -22,6 +23,7 @@ use parking_lot::Mutex;
 use postern_model::control::BanChange;
 use postern_model::id::MailId;
 use postern_model::quarantine::QuarantineState;
+use postern_model::sandbox::SeenFile;
 use postern_model::time::Timestamp;
 use postern_store::database::Database;
 use tokio::sync::{Notify, mpsc};
@@ -63,6 +65,10 @@ pub struct Parts {
     pub own_bans: mpsc::Receiver<BanChange>,
     /// What peers ban and lift, to be put into force here.
     pub peer_bans: mpsc::Sender<BanChange>,
+    /// What this node saw of files.
+    pub own_files: mpsc::Receiver<SeenFile>,
+    /// What peers saw of them.
+    pub peer_files: mpsc::Sender<SeenFile>,
     pub orders: mpsc::Sender<QuarantineOrder>,
     /// Woken when the classifier's counts in the database changed by a peer's lesson.
     pub learned: Arc<Notify>,
@@ -85,7 +91,7 @@ pub struct Kinds {
 impl Kinds {
     /// Starts both directions. Needs a tokio runtime.
     pub fn start(parts: Parts) -> Self {
-        let Parts { ledger, database, kinds, own_bans, peer_bans, orders, learned, probe } = parts;
+        let Parts { ledger, database, kinds, own_bans, peer_bans, own_files, peer_files, orders, learned, probe } = parts;
         let memory = Arc::new(Mutex::new(Merged::default()));
         let said = Arc::<Mutex<BTreeMap<NodeId, Said>>>::default();
         let changes = database.changes();
@@ -96,10 +102,11 @@ impl Kinds {
             memory: Arc::clone(&memory),
             said: Arc::clone(&said),
             peer_bans,
+            peer_files,
             orders,
             learned,
         };
-        let outgoing = outgoing::Outgoing { ledger, database, kinds, changes, own_bans, probe };
+        let outgoing = outgoing::Outgoing { ledger, database, kinds, changes, own_bans, own_files, probe };
         let tasks = vec![tokio::spawn(outgoing.run()).abort_handle(), tokio::spawn(incoming.run()).abort_handle()];
         Self { memory, said, tasks }
     }

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use postern_model::control::BanChange;
 use postern_model::id::MailId;
 use postern_model::quarantine::QuarantineState;
+use postern_model::sandbox::SeenFile;
 use postern_model::time::Timestamp;
 use postern_store::database::Database;
 use postern_store::database::changes::Change;
@@ -13,8 +14,8 @@ use postern_store::database::quarantine::{self, PAGE_LIMIT, QuarantineSearch};
 use postern_store::database::tokens::Lesson;
 use tokio::sync::mpsc;
 
-use super::Probe;
 use super::bans::{self, cut};
+use super::{Probe, files};
 use crate::ledger::fact::{self, CellKey, Counts, Fact, GreylistPass, Health, QuarantineAction, Subject};
 use crate::ledger::kind::{Kind, KindSet};
 use crate::shell::handle::LedgerHandle;
@@ -48,6 +49,7 @@ pub(super) struct Outgoing {
     pub(super) kinds: KindSet,
     pub(super) changes: mpsc::Receiver<Change>,
     pub(super) own_bans: mpsc::Receiver<BanChange>,
+    pub(super) own_files: mpsc::Receiver<SeenFile>,
     pub(super) probe: Box<dyn Fn() -> Probe + Send + Sync>,
 }
 
@@ -56,7 +58,7 @@ impl Outgoing {
         let since = now();
         let mut counts: HashMap<(Subject, u16), u64> = HashMap::new();
         let (mut flush, mut health) = (tokio::time::interval(COUNTS_EVERY), tokio::time::interval(HEALTH_EVERY));
-        let mut bans_open = true;
+        let (mut bans_open, mut files_open) = (true, true);
         self.tell_what_is_held().await;
         self.tell_lessons().await;
         loop {
@@ -74,6 +76,14 @@ impl Outgoing {
                 change = self.own_bans.recv(), if bans_open => match change {
                     Some(change) => self.tell_bans(change).await,
                     None => bans_open = false,
+                },
+                file = self.own_files.recv(), if files_open => match file {
+                    Some(file) => {
+                        if let Some(fact) = files::fact(&file) {
+                            self.post(fact, files::KEEP);
+                        }
+                    }
+                    None => files_open = false,
                 },
                 _ = flush.tick() => self.tell_counts(&mut counts),
                 _ = health.tick() => {

@@ -101,6 +101,15 @@ pub struct SandboxVerdict {
     pub name: Option<String>,
 }
 
+/// What taking a file apart came to.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct SandboxReport {
+    pub at: Timestamp,
+    /// JSON of a report (`postern_model::sandbox::Report`): findings have names there, not numbers. A node that does not know one of them
+    /// takes the file apart itself.
+    pub report: Octets,
+}
+
 /// Where a user was seen last: a country or network, as the policy that asks writes it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct UserLocation {

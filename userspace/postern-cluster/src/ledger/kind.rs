@@ -10,13 +10,15 @@
 //! | reputation, token-count | subject, day, life | a cell has one writer's life: max per cell, sum over cells |
 //! | outbreak-fingerprint | fingerprint, day, life | first and last seen: min and max; count: as above |
 //! | sandbox-verdict | hash of the file | the worst |
+//! | sandbox-report | hash of the file, its name and what was asked | the one written last |
 //! | user-location | user | the last seen |
 //! | journey-summary | mail | the one written last |
 //! | health | none | each node's last |
 //! | void-lives | incarnation | all of them |
 //! | lesson | mail | the last; of two at once spam |
 //!
-//! Two kinds keep their number and are not written by this version. token-count: a mail has thousands of tokens, so a row for
+//! Three kinds keep their number and are not written by this version. sandbox-verdict: one word for a file, where a verdict here needs
+//! findings; sandbox-report holds them. token-count: a mail has thousands of tokens, so a row for
 //! each would be thousands of rows a mail; a lesson is one row of 8 KB, and every node counts by itself. journey-summary: the
 //! tracking search asks the peers instead, since all mails' summaries on all nodes would be the cluster's largest traffic for
 //! a list that is looked at now and then.
@@ -30,8 +32,8 @@ use ipnet::IpNet;
 use postern_model::id::MailId;
 
 use super::fact::{
-    Ban, CellKey, Counts, GreylistPass, Health, JourneySummary, Lesson, QuarantineAction, QuarantineEntry, QuarantineState, SandboxVerdict,
-    Sightings, Subject, UserLocation, VoidLives,
+    Ban, CellKey, Counts, GreylistPass, Health, JourneySummary, Lesson, QuarantineAction, QuarantineEntry, QuarantineState, SandboxReport,
+    SandboxVerdict, Sightings, Subject, UserLocation, VoidLives,
 };
 
 macro_rules! kinds {
@@ -96,6 +98,7 @@ kinds! {
     Health = 11, "health", (), Health, key 0, value 1024, days 1;
     VoidLives = 12, "void-lives", u64, VoidLives, key 10, value 256, days 36_500;
     Lesson = 13, "lesson", Subject, Lesson, key 16, value 65_536, days 400;
+    SandboxReport = 14, "sandbox-report", [u8; 32], SandboxReport, key 32, value 8_300, days 30;
 }
 
 impl Kind {
@@ -146,10 +149,11 @@ mod tests {
                 "10 journey-summary",
                 "11 health",
                 "12 void-lives",
-                "13 lesson"
+                "13 lesson",
+                "14 sandbox-report"
             ]
         );
         assert!(Kind::ALL.iter().all(|k| Kind::from_number(k.number()) == Some(*k) && k.number() < 32));
-        assert_eq!(Kind::from_number(14), None);
+        assert_eq!(Kind::from_number(15), None);
     }
 }

@@ -10,8 +10,8 @@ use postern_model::id::MailId;
 use postern_model::time::Timestamp;
 
 use super::fact::{
-    Ban, CellKey, Counts, Fact, Health, JourneySummary, Lesson, QuarantineAction, QuarantineEntry, QuarantineState, SandboxVerdict,
-    Sightings, Subject, UserLocation,
+    Ban, CellKey, Counts, Fact, Health, JourneySummary, Lesson, QuarantineAction, QuarantineEntry, QuarantineState, SandboxReport,
+    SandboxVerdict, Sightings, Subject, UserLocation,
 };
 use super::origin::{Life, NodeId, Origin};
 
@@ -28,6 +28,7 @@ pub struct Merged {
     tokens: BTreeMap<Daily, BTreeMap<Life, Counts>>,
     fingerprints: BTreeMap<Daily, BTreeMap<Life, Sightings>>,
     verdicts: BTreeMap<[u8; 32], SandboxVerdict>,
+    reports: BTreeMap<[u8; 32], Latest<SandboxReport>>,
     locations: BTreeMap<String, UserLocation>,
     journeys: BTreeMap<MailId, Latest<JourneySummary>>,
     health: BTreeMap<NodeId, Health>,
@@ -70,6 +71,7 @@ impl Merged {
             Fact::TokenCount(key, counts) => cell(&mut self.tokens, *key, *counts, most_counts),
             Fact::OutbreakFingerprint(key, seen) => cell(&mut self.fingerprints, *key, *seen, most_sightings),
             Fact::SandboxVerdict(file, verdict) => greatest(&mut self.verdicts, *file, verdict),
+            Fact::SandboxReport(file, report) => latest(&mut self.reports, *file, (at, origin), report),
             Fact::UserLocation(user, location) => greatest(&mut self.locations, user.clone(), location),
             Fact::JourneySummary(mail, summary) => latest(&mut self.journeys, *mail, (at, origin), summary),
             Fact::Health((), health) => greatest(&mut self.health, origin.node, health),
@@ -115,6 +117,10 @@ impl Merged {
 
     pub fn sandbox_verdict(&self, file: &[u8; 32]) -> Option<&SandboxVerdict> {
         self.verdicts.get(file)
+    }
+
+    pub fn sandbox_report(&self, file: &[u8; 32]) -> Option<&SandboxReport> {
+        self.reports.get(file).map(|l| &l.value)
     }
 
     pub fn user_location(&self, user: &str) -> Option<&UserLocation> {

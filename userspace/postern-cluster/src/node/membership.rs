@@ -124,6 +124,8 @@ impl Membership {
             kinds: generation.kinds,
             own_bans: (parts.own_bans)(),
             peer_bans: parts.peer_bans.clone(),
+            own_files: (parts.own_files)(),
+            peer_files: parts.peer_files.clone(),
             orders: parts.orders.clone(),
             learned: Arc::clone(&parts.learned),
             probe: Box::new(move || {

@@ -24,6 +24,7 @@ use postern_link::token::Token;
 use postern_model::control::BanChange;
 use postern_model::node::NodeId;
 use postern_model::queue::QueuedMail;
+use postern_model::sandbox::SeenFile;
 use postern_model::settings::Settings;
 use postern_store::database::Database;
 use postern_store::spool::{Quarantine, Spool};
@@ -92,6 +93,10 @@ pub struct ClusterParts {
     pub own_bans: Arc<dyn Fn() -> mpsc::Receiver<BanChange> + Send + Sync>,
     /// What peers ban and lift, to be put into force here.
     pub peer_bans: mpsc::Sender<BanChange>,
+    /// A listener to what this node sees of files; asked for as that to bans.
+    pub own_files: Arc<dyn Fn() -> mpsc::Receiver<SeenFile> + Send + Sync>,
+    /// What peers saw of them.
+    pub peer_files: mpsc::Sender<SeenFile>,
     /// Peers' decisions on quarantined mails that lie here.
     pub orders: mpsc::Sender<QuarantineOrder>,
     /// Woken when peers taught the classifier something.

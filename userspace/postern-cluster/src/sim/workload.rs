@@ -9,8 +9,8 @@ use rand::Rng;
 
 use super::world::World;
 use crate::ledger::fact::{
-    Ban, CellKey, Counts, Danger, Fact, GreylistPass, Health, QuarantineAction, QuarantineEntry, QuarantineState, SandboxVerdict,
-    Sightings, UserLocation,
+    Ban, CellKey, Counts, Danger, Fact, GreylistPass, Health, QuarantineAction, QuarantineEntry, QuarantineState, SandboxReport,
+    SandboxVerdict, Sightings, UserLocation,
 };
 use crate::ledger::origin::Life;
 
@@ -40,7 +40,7 @@ fn draw(world: &mut World, node: usize, life: Life) -> Fact {
     let cell = CellKey { subject, day: 20_000, life };
     // Few mails, so that several nodes act on the same one.
     let mail = MailId::new(Timestamp(1_790_000_000_000), rng.random_range(0..40));
-    match rng.random_range(0..11) {
+    match rng.random_range(0..12) {
         0 => Fact::QuarantineEntry(MailId::new(at, rng.random()), entry(at, rng.random_range(0..300))),
         1 => Fact::QuarantineAction((mail, QuarantineState::Released), QuarantineAction { at, by: format!("admin {count}") }),
         2 => Fact::QuarantineAction((mail, QuarantineState::Deleted), QuarantineAction { at, by: format!("admin {count}") }),
@@ -56,6 +56,7 @@ fn draw(world: &mut World, node: usize, life: Life) -> Fact {
             [subject[0]; 32],
             SandboxVerdict { danger: Danger::Suspicious, at, engine: format!("{count}"), name: None },
         ),
+        10 => Fact::SandboxReport([subject[0]; 32], SandboxReport { at, report: format!("{{\"parts\":[{count}]}}").into_bytes().into() }),
         9 => Fact::UserLocation(format!("user{}@example.org", subject[0]), UserLocation { seen: at, place: format!("{count}") }),
         _ => Fact::Health((), Health { at, version: "1".into(), since: at, queued: count, free: 1, trouble: Vec::new() }),
     }

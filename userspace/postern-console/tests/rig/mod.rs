@@ -167,6 +167,8 @@ async fn cluster(dir: &std::path::Path, settings: &SettingsHandle, database: &Da
         validate: Arc::new(|_| Ok(())),
         own_bans: Arc::new(bans),
         peer_bans: tokio::sync::mpsc::channel(1).0,
+        own_files: Arc::new(|| tokio::sync::mpsc::channel(1).1),
+        peer_files: tokio::sync::mpsc::channel(1).0,
         orders: tokio::sync::mpsc::channel(1).0,
         learned: Arc::default(),
         moves: tokio::sync::mpsc::channel(1).0,

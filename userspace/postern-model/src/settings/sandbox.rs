@@ -15,6 +15,8 @@ pub struct SandboxSettings {
     /// How long all attachments of a mail together may take, waiting for a place included. A single one that works for half of it is
     /// ended, and that is a finding.
     pub timeout: Span,
+    /// Run the scripts in attachments and pages, among objects that only write down what is done with them.
+    pub run_scripts: bool,
     /// Kinds of attachments that are not taken apart. What a thing is, its content says and not its name.
     pub skip: Vec<Skipped>,
     /// Attachments above this many octets are not taken apart; the mail gets SANDBOX_LEFT_OUT, whatever `when_unavailable` says.
@@ -35,6 +37,7 @@ impl Default for SandboxSettings {
             enabled: true,
             when_unavailable: WhenNotOpened::Pass,
             timeout: Span::seconds(20),
+            run_scripts: true,
             skip: vec![Skipped::Text, Skipped::Image, Skipped::Media],
             max_size: 25 * 1024 * 1024,
             max_attachments: 20,

@@ -16,14 +16,15 @@ use futures_util::future::join_all;
 use postern_filter::facts::{SandboxFinding, Sandboxed};
 use postern_mail::message::Message;
 use postern_model::patience::Patience;
-use postern_model::sandbox::{Finding, Places, Report};
+use postern_model::sandbox::{Finding, Opened, Places, Report, Room, Seen};
 use postern_model::settings::sandbox::SandboxSettings;
 use postern_sandbox::client::{self, SandboxError};
 use postern_sandbox::job::Job;
 use postern_sandbox::limits::Limits;
 
 use attachments::Attachment;
-use memory::{Key, Memory};
+use memory::Key;
+pub use memory::Memory;
 
 /// Its socket, in the folder of all roles' sockets.
 pub const SOCKET: &str = "sandbox.sock";
@@ -39,14 +40,14 @@ pub struct Sandbox {
     patience: Patience,
     /// Said once until it answers again, not for every mail.
     was_down: AtomicBool,
-    memory: Memory,
+    memory: Arc<Memory>,
 }
 
 /// The attachments of one mail, ready to be asked about.
 #[derive(Default)]
 pub(crate) struct Prepared {
     enclosed: Vec<Enclosed>,
-    known: Vec<Arc<[SandboxFinding]>>,
+    known: Vec<(Arc<Report>, Seen)>,
     left_out: Vec<String>,
     unsealed: Vec<String>,
 }
@@ -61,7 +62,9 @@ struct Enclosed {
 pub fn job(settings: &SandboxSettings, attachment: &Attachment<'_>, passwords: &[String]) -> Job {
     // Half of what the mail may take: who is slow is told on by the role before the mail stops waiting.
     let time = settings.timeout.0 / 2;
-    let limits = Limits { memory: settings.memory, time, cpu: time.min(Limits::default().cpu), ..Limits::default() };
+    let usual = Limits::default();
+    let scripts = if settings.run_scripts { usual.scripts.min(time / 3) } else { Duration::ZERO };
+    let limits = Limits { memory: settings.memory, time, cpu: time.min(usual.cpu), scripts, ..usual };
     Job { name: attachment.name.clone(), content_type: attachment.content_type.to_owned(), passwords: passwords.to_vec(), limits }
 }
 
@@ -71,15 +74,28 @@ pub fn findings(report: &Report) -> Vec<SandboxFinding> {
     report.findings.iter().map(finding).collect()
 }
 
+/// Puts a report among those that are kept with the mail; what room is left.
+fn show(opened: &mut Vec<Opened>, report: &Report, seen: Seen, room: Room) -> Room {
+    let (report, left_out) = report.cut_to(room);
+    let room = room.without(&report);
+    opened.push(Opened { report, left_out, seen });
+    room
+}
+
 impl Sandbox {
-    pub fn new(settings: &SandboxSettings, socket: PathBuf) -> Self {
+    pub fn new(settings: &SandboxSettings, socket: PathBuf, memory: Arc<Memory>) -> Self {
         Self {
             settings: settings.clone(),
             socket,
             patience: Patience::new(FAILURES, TRY_EVERY, Instant::now()),
             was_down: AtomicBool::new(false),
-            memory: Memory::new(),
+            memory,
         }
+    }
+
+    /// What attachments came to, for whoever comes after this one.
+    pub(crate) fn memory(&self) -> Arc<Memory> {
+        Arc::clone(&self.memory)
     }
 
     /// Finds the attachments and encloses those whose findings are not known. Takes as long as decoding them does.
@@ -91,7 +107,7 @@ impl Sandbox {
         let mut prepared = Prepared { left_out, ..Prepared::default() };
         let passwords = if attachments.is_empty() { Vec::new() } else { passwords::of(message) };
         for attachment in attachments {
-            let key = Memory::key(&attachment);
+            let key = Memory::key(&attachment, &self.settings);
             if let Some(known) = self.memory.recall(&key) {
                 prepared.known.push(known);
                 continue;
@@ -107,8 +123,12 @@ impl Sandbox {
     /// What taking them apart comes to, within the time limit of a mail.
     pub(crate) async fn ask(&self, prepared: Prepared) -> Sandboxed {
         let Prepared { enclosed, known, left_out, unsealed } = prepared;
-        let known = known.iter().flat_map(|known| known.iter().cloned()).collect();
-        let mut found = Sandboxed { findings: known, left_out, unanswered: unsealed };
+        let mut found = Sandboxed { left_out, unanswered: unsealed, ..Sandboxed::default() };
+        let mut room = Room::MAIL;
+        for (report, seen) in known {
+            found.findings.extend(findings(&report));
+            room = show(&mut found.opened, &report, seen, room);
+        }
         if enclosed.is_empty() {
             return found;
         }
@@ -122,9 +142,9 @@ impl Sandbox {
         for (answer, one) in answers {
             match answer {
                 Ok(report) => {
-                    let new = findings(&report);
-                    self.memory.keep(one.key, &new);
-                    found.findings.extend(new);
+                    self.memory.keep(one.key, &report);
+                    found.findings.extend(findings(&report));
+                    room = show(&mut found.opened, &report, Seen::Now, room);
                     self.patience.answered();
                     if self.was_down.swap(false, Ordering::Relaxed) {
                         tracing::info!(socket = %self.socket.display(), "the role sandbox answers again");

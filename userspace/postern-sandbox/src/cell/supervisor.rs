@@ -4,18 +4,25 @@ use std::fs::File;
 use std::io::{self, Seek};
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
 
-use postern_model::sandbox::{Finding, FindingName, Part, Report};
-use tokio::io::AsyncReadExt;
+use postern_model::sandbox::{EVENTS_MOST, Event, Finding, FindingName, Part, Report};
+use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
+use tokio::time::Instant;
 
 use super::walls::NO_WALLS;
+use crate::detonate;
 use crate::dissect::{self, kind};
 use crate::job::Job;
+use crate::wire::{self, Word};
 
 /// Octets of what a worker says to the log.
 const WORDS_MOST: u64 = 4096;
+/// Beyond the time of its scripts, for a machine that is busy otherwise.
+const GRACE: Duration = Duration::from_secs(1);
 
 #[derive(Debug, thiserror::Error)]
 pub enum CellError {
@@ -67,32 +74,104 @@ impl Cells {
         let (Some(out), Some(err)) = (child.stdout.take(), child.stderr.take()) else {
             return Err(failed(io::Error::other("without its pipes")));
         };
-        let (mut report, mut words) = (Vec::new(), Vec::new());
-        let ended = tokio::time::timeout(job.limits.time, async {
-            // One octet more than may be: so a longer one is seen.
-            let (mut out, mut err) = (out.take(job.limits.report as u64 + 1), err.take(WORDS_MOST));
-            let _ = tokio::join!(out.read_to_end(&mut report), err.read_to_end(&mut words));
-            drop((out, err));
-            child.wait().await
-        })
-        .await;
+        let mut heard = Heard { until: Instant::now() + job.limits.time, ..Heard::default() };
+        let mut words = Vec::new();
+        let mut err = err.take(WORDS_MOST);
+        let is_late = {
+            let mut listening = pin!(heard.listen(out, job));
+            let mut complaining = pin!(err.read_to_end(&mut words));
+            // Who keeps its complaints open is not waited for longer than for its report.
+            tokio::select! {
+                is_late = &mut listening => is_late,
+                _ = &mut complaining => listening.await,
+            }
+        };
+        let ended = if is_late { None } else { tokio::time::timeout_at(heard.until, child.wait()).await.ok() };
+        if !is_late {
+            let _ = tokio::time::timeout_at(heard.until, err.read_to_end(&mut words)).await;
+        }
         let words = String::from_utf8_lossy(&words).trim().to_owned();
         let (name, evidence) = match ended {
-            Err(_) => {
+            None => {
                 let _ = child.kill().await;
                 (FindingName::CellTimeout, format!("killed after {} s", job.limits.time.as_secs()))
             }
-            Ok(Err(source)) => return Err(failed(source)),
-            Ok(Ok(status)) if status.code() == Some(NO_WALLS) => return Err(CellError::Walls(words)),
-            Ok(Ok(status)) if status.success() => match postcard::from_bytes::<Report>(&report) {
-                Ok(report) if report.is_sound() => return Ok(report),
+            Some(Err(source)) => return Err(failed(source)),
+            Some(Ok(status)) if status.code() == Some(NO_WALLS) => return Err(CellError::Walls(words)),
+            Some(Ok(status)) if status.success() => match heard.whole.take() {
+                Some(report) if report.is_sound() && heard.is_sound => return Ok(report),
                 _ => (FindingName::CellFailed, "its report cannot be read".to_owned()),
             },
-            Ok(Ok(status)) => end_of(status, &words),
+            Some(Ok(status)) => end_of(status, &words),
         };
         tracing::warn!(attachment = job.name, finding = name.name(), evidence, words, "a cell ended without a report");
+        if let Some(report) = heard.until_then(name, &evidence) {
+            return Ok(report);
+        }
         let content = Job::content(sealed).map_err(failed)?;
         Ok(without_report(job, &content, name, evidence))
+    }
+}
+
+/// What a worker said until its end.
+struct Heard {
+    so_far: Option<Report>,
+    /// Of the script that runs.
+    events: Vec<Event>,
+    whole: Option<Report>,
+    is_sound: bool,
+    until: Instant,
+}
+
+impl Default for Heard {
+    fn default() -> Self {
+        Self { so_far: None, events: Vec::new(), whole: None, is_sound: true, until: Instant::now() }
+    }
+}
+
+impl Heard {
+    /// Until the worker says no more; `true` when its time was over before.
+    async fn listen(&mut self, mut out: impl AsyncRead + Unpin, job: &Job) -> bool {
+        loop {
+            match tokio::time::timeout_at(self.until, wire::hear(&mut out, job.limits.report)).await {
+                Err(_) => return true,
+                Ok(Ok(None)) => return false,
+                Ok(Ok(Some(Word::Whole(report)))) => self.whole = Some(report),
+                Ok(Ok(Some(Word::SoFar(report)))) => {
+                    // From here on scripts run: they end by themselves, or are ended soon after they should have.
+                    let grace = job.limits.scripts * 2 + GRACE;
+                    self.until = self.until.min(Instant::now() + grace);
+                    self.so_far = Some(report);
+                    self.events.clear();
+                }
+                Ok(Ok(Some(Word::Event(event)))) if self.events.len() < EVENTS_MOST => self.events.push(event),
+                // What is no word, or one too many: nothing is believed any more, and what comes is thrown away.
+                Ok(Ok(Some(Word::Event(_))) | Err(_)) => {
+                    self.is_sound = false;
+                    let mut nowhere = tokio::io::sink();
+                    let rest = tokio::io::copy(&mut out, &mut nowhere);
+                    return tokio::time::timeout_at(self.until, rest).await.is_err();
+                }
+            }
+        }
+    }
+
+    /// What is known of a job whose worker died while a script ran.
+    fn until_then(&mut self, name: FindingName, evidence: &str) -> Option<Report> {
+        let mut report = self.so_far.take().filter(|report| self.is_sound && report.is_sound())?;
+        let part = self.events.last().map_or(0, |event| event.part);
+        for (finding, evidence) in detonate::findings::of(&self.events) {
+            report.findings.push(Finding::new(finding, part, evidence));
+        }
+        let (name, evidence) = match name {
+            FindingName::CellTimeout => (FindingName::ScriptStopped, "it went on when it should have ended"),
+            FindingName::TooLarge => (FindingName::ScriptStopped, evidence),
+            name => (name, evidence),
+        };
+        report.findings.push(Finding::new(name, part, evidence));
+        let room = EVENTS_MOST.saturating_sub(report.timeline.len());
+        report.timeline.extend(self.events.drain(..).take(room));
+        report.is_sound().then_some(report)
     }
 }
 
@@ -121,5 +200,5 @@ fn without_report(job: &Job, content: &[u8], name: FindingName, evidence: String
         size: content.len() as u64,
         hash: *blake3::hash(content).as_bytes(),
     };
-    Report { parts: vec![part], findings: vec![Finding::new(name, 0, evidence)] }
+    Report { parts: vec![part], findings: vec![Finding::new(name, 0, evidence)], timeline: Vec::new() }
 }

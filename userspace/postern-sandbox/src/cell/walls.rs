@@ -17,7 +17,7 @@ use landlock::{ABI, Access, AccessFs, CompatLevel, Compatible, Ruleset, RulesetA
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
-use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, chdir, fork, getgid, getuid, pivot_root, sethostname};
@@ -27,6 +27,8 @@ use crate::limits::Limits;
 
 /// Ended before the walls stood: nothing was read yet.
 pub const NO_WALLS: i32 = 70;
+/// Octets of the stack: below the gap that the kernel leaves for it in any case.
+const STACK: u64 = 100 << 20;
 
 #[derive(Debug, thiserror::Error)]
 #[error("the cell's {wall} cannot be put up: {why}")]
@@ -94,6 +96,9 @@ pub fn close(limits: &Limits) -> Result<(), WallError> {
     limit(Resource::RLIMIT_NPROC, 0)?;
     limit(Resource::RLIMIT_NOFILE, 3)?;
     limit(Resource::RLIMIT_CORE, 0)?;
+    // Long sums and chains of strangers' scripts are deep trees; where the machine's own limit is lower, that holds.
+    let deep = getrlimit(Resource::RLIMIT_STACK).map_err(wall("limits"))?.1.min(STACK);
+    setrlimit(Resource::RLIMIT_STACK, deep, deep).map_err(wall("limits"))?;
     no_capabilities().map_err(wall("loss of capabilities"))?;
     seccomp::apply().map_err(wall("list of system calls"))
 }

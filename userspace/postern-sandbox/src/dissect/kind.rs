@@ -22,6 +22,8 @@ const MAGIC: &[(usize, &[u8], Kind)] = &[
     (0, b"{\\rt", Kind::Rtf),
     // MS-ONESTORE 2.3.1, guidFileType of .one
     (0, b"\xe4\x52\x5c\x7b\x8c\xd8\xa7\x4d\xae\xb1\x53\x78\xd0\x29\x96\xd3", Kind::OneNote),
+    // MS-OXTNEF 2.1.3.1
+    (0, b"\x78\x9f\x3e\x22", Kind::Tnef),
     // MS-SHLLINK 2.1
     (0, b"\x4c\0\0\0\x01\x14\x02\0\0\0\0\0\xc0\0\0\0\0\0\0\x46", Kind::Shortcut),
     (0, b"\x7fELF", Kind::LinuxProgram),

@@ -9,15 +9,22 @@ pub mod kind;
 mod mail;
 mod names;
 mod office;
+mod onenote;
 mod pdf;
+mod scripts;
 mod shortcut;
+mod tnef;
+mod uuencode;
 
 use std::io::Read;
+use std::rc::Rc;
 
-use postern_model::sandbox::{Finding, FindingName, Kind, Part, Report};
+use postern_model::sandbox::{Event, Finding, FindingName, Kind, Part, Report};
 
 use crate::job::Job;
 
+/// Raised when the same file comes to other findings than before: what was seen by an earlier version is not known to a later one.
+pub const FINDINGS_VERSION: u32 = 2;
 /// What a stream may unpack to, whatever went in.
 const ALWAYS: u64 = 1 << 20;
 /// Evidence of what is larger than a cell.
@@ -25,18 +32,44 @@ pub(crate) const OUT_OF_MEMORY: &str = "it takes more memory than a cell has";
 /// A name as the report has it.
 const NAME_MOST: usize = 300;
 
-/// Takes the content apart.
+/// What is said before the end, so that a script which takes the cell down with it does not take down what was seen.
+pub enum Said<'a> {
+    /// All parts and findings, before the next script is run.
+    SoFar(&'a Report),
+    /// What a script did.
+    Event(&'a Event),
+}
+
+/// Takes the content apart, and runs what is script in it.
 #[must_use]
 pub fn run(job: &Job, content: Vec<u8>) -> Report {
-    let mut walk = Walk { job, report: Report::default(), left: job.limits.octets, waiting: Vec::new(), is_full: false };
+    run_telling(job, content, &(Rc::new(|_: Said<'_>| {}) as Rc<dyn Fn(Said<'_>)>))
+}
+
+/// The same, with a word before each script and for each thing that one does.
+#[must_use]
+pub fn run_telling(job: &Job, content: Vec<u8>, tell: &Rc<dyn Fn(Said<'_>)>) -> Report {
+    let mut walk = Walk {
+        job,
+        report: Report::default(),
+        left: job.limits.octets,
+        waiting: Vec::new(),
+        is_full: false,
+        scripts: scripts::Queue::new(job.limits.scripts),
+    };
     walk.add(None, &job.name, content);
     if let Some((name, evidence)) = walk.report.parts.first().and_then(|part| names::check_type(&job.content_type, part.kind)) {
         walk.find(name, 0, evidence);
     }
-    while let Some(waiting) = walk.waiting.pop() {
-        walk.open(&waiting);
+    loop {
+        while let Some(waiting) = walk.waiting.pop() {
+            walk.open(&waiting);
+            scripts::note(&mut walk, waiting);
+        }
+        if !scripts::run_next(&mut walk, tell) {
+            return walk.report;
+        }
     }
-    walk.report
 }
 
 /// A part whose content was not looked at yet.
@@ -55,11 +88,18 @@ struct Walk<'a> {
     /// The innermost last: a whole branch is done before the next begins, so that few contents are in memory at a time.
     waiting: Vec<Waiting>,
     is_full: bool,
+    scripts: scripts::Queue,
 }
 
 impl Walk<'_> {
     /// A part was found: names what it is, and looks into it later. `inside`: number and depth of the part it lies in.
     fn add(&mut self, inside: Option<&Waiting>, name: &str, content: Vec<u8>) {
+        let kind = kind::of(&content);
+        self.add_as(inside, name, kind, content);
+    }
+
+    /// The same with what is known to be of a kind by where it comes from.
+    fn add_as(&mut self, inside: Option<&Waiting>, name: &str, kind: Kind, content: Vec<u8>) {
         let limits = &self.job.limits;
         if self.report.parts.len() >= limits.parts {
             if !std::mem::replace(&mut self.is_full, true) {
@@ -67,7 +107,6 @@ impl Walk<'_> {
             }
             return;
         }
-        let kind = kind::of(&content);
         let number = self.report.parts.len() as u32;
         let depth = inside.map_or(0, |i| i.depth + 1);
         self.report.parts.push(Part {
@@ -91,7 +130,7 @@ impl Walk<'_> {
     }
 
     fn open(&mut self, part: &Waiting) {
-        let holds_parts = matches!(part.kind, Kind::Mail | Kind::Html | Kind::Svg | Kind::Pdf);
+        let holds_parts = matches!(part.kind, Kind::Mail | Kind::Html | Kind::Svg | Kind::Pdf | Kind::OneNote | Kind::Tnef);
         let is_container = archive::is_opened(part.kind) || office::is_opened(part.kind) || holds_parts;
         if is_container && part.depth >= self.job.limits.depth {
             return self.find(FindingName::TooDeep, part.number, format!("deeper than {}", self.job.limits.depth));
@@ -109,9 +148,10 @@ impl Walk<'_> {
             Kind::Html | Kind::Svg => html::open(self, part),
             Kind::Pdf => pdf::open(self, part),
             Kind::Shortcut => shortcut::open(self, part),
-            Kind::Rar | Kind::OneNote => {
-                self.find(FindingName::NotOpened, part.number, format!("{:?}", part.kind));
-            }
+            Kind::OneNote => onenote::open(self, part),
+            Kind::Tnef => tnef::open(self, part),
+            Kind::Text if part.depth < self.job.limits.depth => uuencode::open(self, part),
+            Kind::Rar => self.find(FindingName::NotOpened, part.number, format!("{:?}", part.kind)),
             _ => {}
         }
     }

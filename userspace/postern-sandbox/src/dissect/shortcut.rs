@@ -2,7 +2,7 @@
 
 use postern_model::sandbox::FindingName;
 
-use super::{Waiting, Walk};
+use super::{Waiting, Walk, scripts};
 
 const HAS_TARGET_LIST: u32 = 1;
 const HAS_LINK_INFO: u32 = 1 << 1;
@@ -13,7 +13,10 @@ const HEADER: usize = 0x4c;
 
 pub fn open(walk: &mut Walk<'_>, part: &Waiting) {
     match command(&part.content) {
-        Some(command) => walk.find(FindingName::ShortcutCommand, part.number, command),
+        Some(command) => {
+            walk.find(FindingName::ShortcutCommand, part.number, command.as_str());
+            scripts::command_line(walk, part, &command);
+        }
         None => walk.find(FindingName::Damaged, part.number, "a shortcut"),
     }
 }

@@ -1,11 +1,13 @@
 //! `postern journey`: search mails, and what happened to one.
 
 use clap::{Args, Subcommand};
+use postern_model::sandbox::Opened;
 use postern_model::time::{Span, Timestamp};
 use serde_json::Value;
 
 use super::client::{CommandError, Node, escape, query};
 use super::output::{self, list, octets, score, string, when};
+use super::sandbox_report;
 
 #[derive(Subcommand, Debug)]
 pub enum Verb {
@@ -158,10 +160,13 @@ fn show_step(step: &Value) {
     let Some(fields) = step.as_object() else { return };
     let rest: Vec<String> = fields
         .iter()
-        .filter(|(k, v)| !matches!(k.as_str(), "at" | "event" | "verdict") && !v.is_null())
+        .filter(|(k, v)| !matches!(k.as_str(), "at" | "event" | "verdict" | "attachments") && !v.is_null())
         .map(|(k, v)| format!("{k}={}", string(v)))
         .collect();
     output::text(&output::plain(&format!("{}  {}  {}", when(&step["at"]), string(&step["event"]), rest.join(" ")), false));
+    for attachment in list(step, "attachments") {
+        show_attachment(attachment);
+    }
     let verdict = &step["verdict"];
     if verdict.is_object() {
         output::text(&format!("    {} ({}), score {}", string(&verdict["action"]), string(&verdict["reason"]), score(&verdict["score"])));
@@ -170,4 +175,16 @@ fn show_step(step: &Value) {
             output::text(&output::plain(&line, false));
         }
     }
+}
+
+fn show_attachment(attachment: &Value) {
+    // Another version's report may have words that are not known here.
+    let Ok(opened) = serde_json::from_value::<Opened>(attachment.clone()) else {
+        return output::text("    an attachment, as another version of this program describes it (--json shows it)");
+    };
+    sandbox_report::print(&opened.report);
+    if opened.left_out > 0 {
+        output::text(&format!("{} more parts, findings and events are not kept", opened.left_out));
+    }
+    output::text("");
 }

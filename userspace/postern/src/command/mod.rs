@@ -18,6 +18,7 @@ pub mod queue;
 mod restore_order;
 pub mod rolling;
 pub mod sandbox;
+mod sandbox_report;
 pub mod seed;
 pub mod settings;
 pub mod setup;

@@ -4,8 +4,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use data_encoding::HEXLOWER;
-use postern_model::sandbox::Report;
 use postern_mta::sandbox::SOCKET;
 use postern_sandbox::cell::Cells;
 use postern_sandbox::client;
@@ -14,7 +12,7 @@ use postern_sandbox::limits::Limits;
 use serde_json::json;
 
 use super::client::CommandError;
-use super::{Globals, output};
+use super::{Globals, output, sandbox_report};
 
 /// The worker, beside this program.
 const WORKER: &str = "postern-cell";
@@ -97,7 +95,7 @@ fn take_apart(arguments: RunArguments, as_json: bool) -> Result<(), CommandError
         let content = read(file)?;
         let job = Job { name: name_of(file), passwords: arguments.passwords.clone(), ..Job::default() };
         let report = runtime.block_on(cells.run(&job, &content)).map_err(|e| CommandError::Local(std::io::Error::other(e)))?;
-        if as_json { output::json(&as_value(&report)) } else { print(&report) }
+        if as_json { output::json(&sandbox_report::as_value(&report)) } else { sandbox_report::print(&report) }
     }
     Ok(())
 }
@@ -115,47 +113,4 @@ fn read(file: &Path) -> Result<Vec<u8>, CommandError> {
 
 fn name_of(file: &Path) -> String {
     file.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default()
-}
-
-fn print(report: &Report) {
-    let rows: Vec<Vec<String>> = report
-        .parts
-        .iter()
-        .enumerate()
-        .map(|(n, part)| {
-            let indent = "  ".repeat(depth(report, n));
-            vec![n.to_string(), format!("{:?}", part.kind), output::octets(&json!(part.size)), format!("{indent}{}", part.name)]
-        })
-        .collect();
-    output::table(&["part", "is", "size", "name"], &rows);
-    let findings: Vec<Vec<String>> =
-        report.findings.iter().map(|f| vec![f.name.name().to_owned(), f.part.to_string(), f.evidence.clone()]).collect();
-    if findings.is_empty() {
-        output::text("\nnothing found");
-    } else {
-        output::text("");
-        output::table(&["finding", "part", "evidence"], &findings);
-    }
-}
-
-fn depth(report: &Report, mut part: usize) -> usize {
-    let mut depth = 0;
-    while let Some(outer) = report.parts.get(part).and_then(|p| p.inside) {
-        (part, depth) = (outer as usize, depth + 1);
-    }
-    depth
-}
-
-fn as_value(report: &Report) -> serde_json::Value {
-    let parts: Vec<_> = report
-        .parts
-        .iter()
-        .map(|p| json!({"inside": p.inside, "name": p.name, "kind": format!("{:?}", p.kind), "size": p.size, "blake3": HEXLOWER.encode(&p.hash)}))
-        .collect();
-    let findings: Vec<_> = report
-        .findings
-        .iter()
-        .map(|f| json!({"name": f.name.name(), "part": f.part, "evidence": f.evidence, "text": f.name.text()}))
-        .collect();
-    json!({"parts": parts, "findings": findings})
 }

@@ -4,8 +4,10 @@ import { useState } from "react";
 
 import { api, part, Refused, type Schemas } from "../../api/client";
 import { useNodeNames } from "../../api/nodes";
+import type { JourneyView } from "../../api/shapes";
 import { useTongue, useWords } from "../../i18n";
 import { Ask, type Question } from "../../parts/Ask";
+import { Attachments } from "../../parts/attachments";
 import { Facts } from "../../parts/Facts";
 import { Failure } from "../../parts/Failure";
 import { Head } from "../../parts/Head";
@@ -26,6 +28,9 @@ export function HeldMail({ id }: { id: string }) {
   const [question, setQuestion] = useState<Question | null>(null);
   // A look is written into the audit trail: it is not repeated by itself.
   const found = useQuery({ queryKey: ["quarantined", id], queryFn: () => api<Schemas["QuarantineView"]>("GET", `/quarantine/${part(id)}`), refetchOnWindowFocus: false, staleTime: Infinity, gcTime: 0 });
+  // What was seen in its attachments is told with its journey. A mail without one has none to show.
+  const journey = useQuery({ queryKey: ["journey", id], queryFn: () => api<JourneyView>("GET", `/journeys/${part(id)}`), staleTime: Infinity, retry: false });
+  const attachments = journey.data?.steps.flatMap((s) => s.attachments ?? []) ?? [];
   const ending = useAct(async (how: End) => {
     const { failed } = await end(how, [id]);
     if (failed[0]) throw new Refused(409, failed[0]);
@@ -57,6 +62,7 @@ export function HeldMail({ id }: { id: string }) {
           </CardBody>
         </Card>
       </PageSection>
+      {attachments.length > 0 && <PageSection><Attachments of={attachments} /></PageSection>}
       {!isThere ? <PageSection><Alert component="p" isInline variant="info" title={w.gone} /></PageSection> : (
         <>
           <PageSection>

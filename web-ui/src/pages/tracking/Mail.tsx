@@ -4,6 +4,7 @@ import { useQuery } from "@tanstack/react-query";
 import { api, part, type Schemas } from "../../api/client";
 import type { Hit, JourneyView, Step, Verdict } from "../../api/shapes";
 import { useTongue, useWords } from "../../i18n";
+import { Attachments } from "../../parts/attachments";
 import { Facts } from "../../parts/Facts";
 import { Failure } from "../../parts/Failure";
 import { Head } from "../../parts/Head";
@@ -28,6 +29,7 @@ export function Mail({ id }: { id: string }) {
   if (!found.data) return <><Head title={title} above={above} /><PageSection><Failure error={found.error ?? new Error()} again={() => void found.refetch()} /></PageSection></>;
   const { summary, steps, silent } = found.data;
   const verdict = steps.find((s) => s.verdict)?.verdict;
+  const attachments = steps.flatMap((s) => s.attachments ?? []);
   const isQuarantined = steps.some((s) => s.event === "quarantined");
   return (
     <>
@@ -48,6 +50,7 @@ export function Mail({ id }: { id: string }) {
         </Card>
       </PageSection>
       {verdict && <PageSection><Judged verdict={verdict} /></PageSection>}
+      {attachments.length > 0 && <PageSection><Attachments of={attachments} /></PageSection>}
       <PageSection>
         <Card>
           <CardTitle component="h2">{w.steps}</CardTitle>
@@ -76,11 +79,12 @@ function Happened({ step }: { step: Step }) {
     if (name === "milliseconds" && typeof of === "number") return `${number(of)} ms`;
     return typeof of === "string" ? of : typeof of === "number" ? number(of) : JSON.stringify(of);
   };
-  const rest = Object.entries(step).filter(([name, of]) => !["at", "node", "event", "verdict"].includes(name) && of !== null && of !== "");
+  const rest = Object.entries(step).filter(([name, of]) => !["at", "node", "event", "verdict", "attachments"].includes(name) && of !== null && of !== "");
   return (
     <>
       <span className="postern-soft">{when(step.at)}{step.node && ` · ${step.node}`}</span>
       {step.verdict && <div><Mark word={step.verdict.action} /> {step.verdict.reason}, {w.score2.replace("{n}", number(step.verdict.score, 2))}</div>}
+      {step.attachments && <div className="postern-break">{step.attachments.map((a) => a.report.parts[0]?.name).join(", ")}</div>}
       {rest.map(([name, of]) => <div key={name} className="postern-break">{w.fields[name] ?? name}: {value(name, of)}</div>)}
     </>
   );

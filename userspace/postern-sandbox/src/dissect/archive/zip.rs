@@ -41,6 +41,9 @@ pub fn open(walk: &mut Walk<'_>, part: &Waiting) {
                 let content = walk.unpack(part, &name, file, packed);
                 if part.kind == Kind::OfficeXml {
                     office::xml::check(walk, part, &name, &content);
+                    for (finding, evidence) in office::xlm::part(&name, &content) {
+                        walk.find(finding, part.number, evidence);
+                    }
                 }
                 walk.add(Some(part), &name, content);
             }

@@ -5,8 +5,8 @@ use std::io::{Cursor, Read};
 use cfb::CompoundFile;
 use postern_model::sandbox::FindingName;
 
-use super::super::{Waiting, Walk};
-use super::vba;
+use super::super::{Waiting, Walk, scripts};
+use super::{vba, xlm};
 
 /// Of an object that was dragged into a document (MS-OLEDS 2.3.6).
 const PACKAGE: &str = "\u{1}Ole10Native";
@@ -29,6 +29,12 @@ pub fn open(walk: &mut Walk<'_>, part: &Waiting) {
             && let Some(octets) = stream(walk, part, &mut file, &path)
         {
             macros(walk, part, &mut file, folder, &octets);
+        } else if name.eq_ignore_ascii_case("Workbook") || name.eq_ignore_ascii_case("Book") {
+            if let Some(octets) = stream(walk, part, &mut file, &path) {
+                for (finding, evidence) in xlm::workbook(&octets) {
+                    walk.find(finding, part.number, evidence);
+                }
+            }
         } else if name.eq_ignore_ascii_case("EncryptedPackage") {
             walk.find(FindingName::Encrypted, part.number, "an office document behind a password");
         }
@@ -68,6 +74,7 @@ fn macros(walk: &mut Walk<'_>, part: &Waiting, file: &mut CompoundFile<Cursor<&[
         for (name, evidence) in vba::check(&text) {
             walk.find(name, part.number, format!("{}: {evidence}", module.name));
         }
+        scripts::command_line(walk, part, &text);
         let content = walk.unpack(part, &module.name, text.as_bytes(), octets.len() as u64);
         walk.add(Some(part), &format!("{}.bas", module.name), content);
     }

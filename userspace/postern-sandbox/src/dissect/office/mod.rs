@@ -3,6 +3,7 @@
 pub mod compound;
 pub mod rtf;
 mod vba;
+pub mod xlm;
 pub mod xml;
 
 use postern_model::sandbox::Kind;

