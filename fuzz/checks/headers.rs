@@ -38,6 +38,7 @@ pub fn check(mail: &[u8]) {
         authentication_results: None,
         verdict: None,
         subject_tag: Some(TAG),
+        added: &[("X-Added".to_owned(), "by a rule".to_owned())],
     };
     let changes = edits(&input);
     let body = body_of(mail);

@@ -14,6 +14,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("postern-control", 1),
     ("postern-smtp", 1),
     ("postern-mail", 1),
+    ("postern-policy", 1),
     ("postern-filter", 2),
     ("postern-store", 2),
     ("postern-edge", 2),

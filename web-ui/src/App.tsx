@@ -21,6 +21,7 @@ const PAGES = {
   tracking: lazy(() => import("./pages/tracking")),
   quarantine: lazy(() => import("./pages/quarantine")),
   queue: lazy(() => import("./pages/queue")),
+  policy: lazy(() => import("./pages/policy")),
   edge: lazy(() => import("./pages/edge")),
   cluster: lazy(() => import("./pages/cluster")),
   system: lazy(() => import("./pages/system")),

@@ -1,5 +1,6 @@
 //! A machine is lost; a fresh one takes its place by a backup from an object store on this host: settings, admins and quarantine are back.
 
+#[expect(dead_code, reason = "its log is for the tests of the crate that it belongs to")]
 #[path = "../../../userspace/postern-backup/tests/world/s3.rs"]
 mod s3;
 

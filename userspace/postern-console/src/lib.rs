@@ -30,8 +30,9 @@ pub mod secrets;
 pub mod setting_path;
 pub mod settings_file;
 pub mod state;
+mod what_if;
 
 pub use router::openapi;
 pub use routes::live::STREAMS;
 pub use settings_file::SettingsHandle;
-pub use state::{Console, Duty, DutyView, Explain, ExplainRequest, Learn, LearnKind, State};
+pub use state::{Console, Duty, DutyView, Explain, ExplainPolicy, ExplainRequest, Learn, LearnKind, PolicyExplained, PolicyRequest, State};

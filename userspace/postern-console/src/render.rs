@@ -9,6 +9,7 @@ use postern_document::{flat, local};
 use postern_model::settings::delivery::{Backend, DomainSettings};
 use postern_model::settings::edge::Feed;
 use postern_model::settings::filter::DnsList;
+use postern_model::settings::policy::{PolicyList, PolicyRule};
 use postern_model::settings::{self, Settings, SettingsError};
 use serde_json::{Map, Value as Json, json};
 use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, Table, TableLike, Value};
@@ -265,6 +266,8 @@ fn element_default(path: &str) -> Json {
         "domains[]" => filled::<DomainSettings>(json!({"name": ""}), &["name"]),
         "domains[].backends[]" | "delivery.smarthosts[]" => filled::<Backend>(json!({"host": ""}), &["host"]),
         "edge.feeds[]" => filled::<Feed>(json!({"name": "x"}), &["name"]),
+        "policy.rules[]" => filled::<PolicyRule>(json!({"name": ""}), &["name"]),
+        "policy.lists[]" => filled::<PolicyList>(json!({"name": "", "entries": []}), &["name", "entries"]),
         "dns_lists.lists[]" => filled::<DnsList>(json!({"zone": "x", "weight": 0.0}), &["zone", "weight"]),
         _ => Json::Null,
     }

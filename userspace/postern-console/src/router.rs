@@ -15,8 +15,8 @@ use utoipa_axum::routes;
 use crate::caller::authenticate;
 use crate::problem::Problem;
 use crate::routes::{
-    admins, audit, backups, certificate, cluster, duty, edge, explain, health, journeys, live, metrics, quarantine, queue, session, set_up,
-    settings, settings_history, status, symbols, system, tokens, update, web_ui,
+    admins, audit, backups, certificate, cluster, duty, edge, explain, health, journeys, live, metrics, policy, quarantine, queue, session,
+    set_up, settings, settings_history, status, symbols, system, tokens, update, web_ui,
 };
 use crate::settings_file::MAX_TEXT;
 use crate::state::Console;
@@ -47,10 +47,12 @@ fn open_routes() -> OpenApiRouter<Console> {
 }
 
 fn closed_routes() -> OpenApiRouter<Console> {
-    let mails = OpenApiRouter::new().routes(routes!(explain::explain)).routes(routes!(explain::learn));
+    let mails = OpenApiRouter::new().routes(routes!(explain::explain)).routes(routes!(explain::learn)).routes(routes!(policy::explain));
     let updates = OpenApiRouter::new().routes(routes!(update::update)).routes(routes!(update::update_all, update::update_of_all));
     let certificates = OpenApiRouter::new().routes(routes!(certificate::show, certificate::install, certificate::forget));
     let files = OpenApiRouter::new().routes(routes!(settings::get, settings::put, settings::patch)).routes(routes!(settings::check));
+    let rules =
+        OpenApiRouter::new().routes(routes!(policy::get, policy::put)).routes(routes!(policy::check)).routes(routes!(policy::what_if));
     OpenApiRouter::new()
         .routes(routes!(session::session, session::logout))
         .routes(routes!(session::change_password))
@@ -96,6 +98,9 @@ fn closed_routes() -> OpenApiRouter<Console> {
         .routes(routes!(settings_history::one))
         .routes(routes!(settings_history::diff))
         .routes(routes!(settings_history::undo))
+        .routes(routes!(policy::history))
+        .routes(routes!(policy::diff))
+        .routes(routes!(policy::undo))
         .routes(routes!(admins::list, admins::add))
         .routes(routes!(admins::set_password))
         .routes(routes!(admins::remove))
@@ -118,6 +123,7 @@ fn closed_routes() -> OpenApiRouter<Console> {
         .merge(updates.layer(DefaultBodyLimit::disable()))
         .merge(certificates.layer(DefaultBodyLimit::max(2 * LONGEST)))
         .merge(mails.layer(DefaultBodyLimit::max(MAIL_BODY)))
+        .merge(rules.layer(DefaultBodyLimit::max(MAX_TEXT + 1024)))
         .merge(files.layer(DefaultBodyLimit::max(MAX_TEXT + 1024)))
 }
 

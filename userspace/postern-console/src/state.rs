@@ -11,10 +11,13 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use postern_backup::schedule::Keeper;
 use postern_cluster::node::Cluster;
+use postern_model::address::Address;
+use postern_model::envelope::Direction;
 use postern_model::time::Timestamp;
 use postern_model::verdict::Verdict;
 use postern_mta::feedback::Feedback;
 use postern_mta::queue::Queue;
+use postern_policy::Decision;
 use postern_store::database::{Database, DatabaseError};
 use postern_store::spool::Spool;
 use serde::Serialize;
@@ -37,6 +40,25 @@ pub struct ExplainRequest {
     pub recipients: Vec<String>,
 }
 
+/// The same, for the rules.
+#[derive(Clone, Debug)]
+pub struct PolicyRequest {
+    pub mail: ExplainRequest,
+    pub direction: Direction,
+    pub recipients: Vec<Address>,
+}
+
+/// What the rules would make of a mail.
+#[derive(Clone, Debug, Serialize)]
+pub struct PolicyExplained {
+    /// The filter's.
+    pub verdict: Verdict,
+    /// One for each recipient, with every rule tried and why it did or did not match.
+    pub decisions: Vec<Decision>,
+    /// What one reply for all of them comes to.
+    pub outcome: String,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LearnKind {
     Spam,
@@ -45,6 +67,8 @@ pub enum LearnKind {
 
 /// Judges a mail without doing anything with it. The error is for people.
 pub type Explain = Arc<dyn Fn(ExplainRequest) -> BoxFuture<'static, Result<Verdict, String>> + Send + Sync>;
+/// Says what the rules would make of a mail. The error is for people.
+pub type ExplainPolicy = Arc<dyn Fn(PolicyRequest) -> BoxFuture<'static, Result<PolicyExplained, String>> + Send + Sync>;
 /// Trains the classifier with a mail. The error is for people.
 pub type Learn = Arc<dyn Fn(LearnKind, Bytes) -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
 
@@ -96,6 +120,7 @@ pub struct State {
     /// Bans, and the edge behind them.
     pub feedback: Feedback,
     pub explain: Explain,
+    pub explain_policy: ExplainPolicy,
     pub learn: Learn,
     /// The peers, when there are any.
     pub cluster: Cluster,

@@ -13,7 +13,7 @@ pub fn to_scalar(value: &Value) -> ScalarValue {
             (_, Some(u), _) => ScalarValue::Uint(u),
             (_, _, f) => ScalarValue::F64(f.unwrap_or_default()),
         },
-        // No setting is of such a form today; a leaf of one would be replaced whole.
+        // Replaced whole, as the thresholds of a rule.
         Value::Array(_) | Value::Object(_) => ScalarValue::Bytes(value.to_string().into_bytes()),
     }
 }

@@ -13,6 +13,7 @@ use postern_model::score::Score;
 use postern_model::settings::sandbox::WhenNotOpened;
 use postern_model::symbol::{Group, Hit};
 use postern_model::verdict::{Action, Verdict};
+use postern_policy::thresholds::Floor;
 
 use crate::facts::{Asked, Facts, Scan};
 use crate::policy::Policy;
@@ -20,47 +21,49 @@ use crate::symbols::user::{SENDER_ALLOWED, SENDER_BLOCKED};
 use crate::symbols::{self, Findings};
 use crate::view::View;
 
+/// A verdict, and what of it holds whatever the score is: rules may have thresholds of their own.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Judgement {
+    pub verdict: Verdict,
+    pub floor: Floor,
+}
+
 /// The judgement. Pure: the same facts and policy give the same verdict.
 pub fn judge(facts: &Facts, policy: &Policy) -> Verdict {
+    judge_fully(facts, policy).verdict
+}
+
+pub fn judge_fully(facts: &Facts, policy: &Policy) -> Judgement {
     if matches!(facts.antivirus, Asked::Yes(Scan::Infected(_))) {
         let view = View::new(facts, policy);
         let mut found = Findings::default();
         symbols::antivirus::check(&view, &mut found);
-        return conclude(found, policy, policy.when_infected, Reason::Virus);
+        return conclude(found, policy, Floor::Final(policy.when_infected, Reason::Virus));
     }
     if facts.connection.ip.is_some_and(|ip| policy.allows_network(ip)) {
-        return conclude(Findings::default(), policy, Action::Accept, Reason::Allowed);
+        return conclude(Findings::default(), policy, Floor::Final(Action::Accept, Reason::Allowed));
     }
     if facts.direction == Direction::Outbound && !policy.judge_outbound {
-        return conclude(Findings::default(), policy, Action::Accept, Reason::Clean);
+        return conclude(Findings::default(), policy, Floor::Final(Action::Accept, Reason::Clean));
     }
     let view = View::new(facts, policy);
     let found = symbols::run(&view);
-    let (action, reason) = decide(&view, &found);
-    conclude(found, policy, action, reason)
+    let floor = floor(&view, &found);
+    conclude(found, policy, floor)
 }
 
-fn decide(view: &View<'_>, found: &Findings) -> (Action, Reason) {
+fn floor(view: &View<'_>, found: &Findings) -> Floor {
     let policy = view.policy;
     if found.has(&SENDER_BLOCKED) {
-        return (Action::Reject, Reason::Blocked);
+        return Floor::Final(Action::Reject, Reason::Blocked);
     }
     if found.has(&SENDER_ALLOWED) {
-        return (Action::Accept, Reason::Allowed);
+        return Floor::Final(Action::Accept, Reason::Allowed);
     }
     if policy.antivirus_must_answer && view.facts.antivirus == Asked::Failed {
-        return (Action::Defer, Reason::CheckUnavailable);
+        return Floor::Final(Action::Defer, Reason::CheckUnavailable);
     }
-    let by_score = by_score(total(found, policy), policy);
-    let by_sender = by_sender_policy(view);
-    let decided = match by_sender {
-        Some(harder) if harder.0 > by_score.0 || (harder.0 == by_score.0 && harder.0 == Action::Reject) => harder,
-        _ => by_score,
-    };
-    match by_what_was_not_opened(view) {
-        Some(action) if decided.0 < Action::Quarantine => (action, Reason::CheckUnavailable),
-        _ => decided,
-    }
+    Floor::Beside { sender: by_sender_policy(view), unchecked: by_what_was_not_opened(view) }
 }
 
 fn by_what_was_not_opened(view: &View<'_>) -> Option<Action> {
@@ -69,19 +72,6 @@ fn by_what_was_not_opened(view: &View<'_>) -> Option<Action> {
         WhenNotOpened::Pass => None,
         WhenNotOpened::Quarantine => Some(Action::Quarantine),
         WhenNotOpened::Defer => Some(Action::Defer),
-    }
-}
-
-fn by_score(score: Score, policy: &Policy) -> (Action, Reason) {
-    let t = &policy.thresholds;
-    if score >= t.reject {
-        (Action::Reject, Reason::ScoreReject)
-    } else if score >= t.quarantine {
-        (Action::Quarantine, Reason::ScoreQuarantine)
-    } else if score >= t.tag {
-        (Action::Tag, Reason::ScoreTag)
-    } else {
-        (Action::Accept, Reason::Clean)
     }
 }
 
@@ -142,15 +132,16 @@ fn total(found: &Findings, policy: &Policy) -> Score {
     group_sums(hits, policy).iter().map(GroupSum::after).sum()
 }
 
-fn conclude(found: Findings, policy: &Policy, action: Action, reason: Reason) -> Verdict {
+fn conclude(found: Findings, policy: &Policy, floor: Floor) -> Judgement {
     let score = total(&found, policy);
+    let (action, reason) = floor.decide(score, &policy.thresholds);
     let mut hits: Vec<Hit> = found
         .iter()
         .map(|f| Hit { symbol: f.symbol.name.into(), group: f.symbol.group, score: policy.score(f), evidence: f.evidence.clone() })
         .filter(|h| h.score != Score::ZERO)
         .collect();
     hits.sort_by(|a, b| b.score.get().total_cmp(&a.score.get()).then_with(|| a.symbol.cmp(&b.symbol)));
-    Verdict { action, reason, score, hits }
+    Judgement { verdict: Verdict { action, reason, score, hits }, floor }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use std::sync::LazyLock;
 
 use postern_model::settings::filter::FilterSettings;
+use postern_model::settings::policy::PolicySettings;
 use postern_model::settings::{self, Problem, Settings, SettingsError};
 use postern_model::symbol::Group;
 
@@ -62,8 +63,17 @@ pub fn group_name(group: Group) -> String {
 /// Everything that is wrong with it.
 pub fn read_settings(text: &str) -> Result<Settings, SettingsError> {
     let settings = settings::parse(text)?;
-    let problems = check_weights(&settings.filter);
+    let mut problems = check_weights(&settings.filter);
+    problems.extend(policy(&settings.policy).err().into_iter().flatten());
     if problems.is_empty() { Ok(settings) } else { Err(SettingsError(problems)) }
+}
+
+/// The rules of the settings, ready to be asked.
+///
+/// # Errors
+/// Everything that is wrong with them; nothing in settings that [`read_settings`] took.
+pub fn policy(settings: &PolicySettings) -> Result<postern_policy::Policy, Vec<Problem>> {
+    postern_policy::Policy::new(settings, &|name| if find(name).is_some() { Ok(()) } else { Err(nearest(name)) })
 }
 
 /// Names in `filter.weights` that no symbol has, each with the nearest name that exists.

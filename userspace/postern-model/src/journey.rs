@@ -29,6 +29,10 @@ pub enum Step {
     TakenApart { attachments: Vec<Opened> },
     /// The filter's judgement.
     Judged { verdict: Verdict },
+    /// What the operator's rules and lists made of it, recipient by recipient.
+    Policy { decisions: Vec<PolicyDecision> },
+    /// It was taken more than once, in a different way for different recipients; `parts` are the others.
+    Split { parts: Vec<MailId> },
     /// Answered with 250: durable here.
     Accepted { size: u64 },
     /// Answered with 4xx or 5xx after the data.
@@ -49,6 +53,27 @@ pub enum Step {
     QueueAction { action: Cow<'static, str>, by: String },
     /// This node delivers it from here on: the one that accepted it was lost, or handed it over.
     TakenOver { from: NodeId, by: NodeId },
+}
+
+/// What becomes of a mail for one recipient, and by which rules.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PolicyDecision {
+    pub recipient: Address,
+    /// As in [`JourneySummary::action`]; what could be done about it with one reply for all is the mail's own action.
+    pub action: Cow<'static, str>,
+    pub reason: Reason,
+    /// The rules that matched, in their order.
+    pub rules: Vec<AppliedRule>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AppliedRule {
+    /// Name of the rule; `list:NAME` for a list that decides by itself.
+    pub rule: String,
+    /// What was seen, as `who.senders: anna@example.org is in *.example.org`.
+    pub evidence: Vec<String>,
+    /// What it did.
+    pub effects: Vec<String>,
 }
 
 /// A step with its moment.

@@ -9,6 +9,7 @@ use postern_model::id::MailId;
 use postern_model::queue::{Disposition, QueuedMail, QueuedRecipient};
 use postern_model::time::Timestamp;
 use postern_model::verdict::{Action, Verdict};
+use postern_policy::split::Part;
 use postern_store::spool::Body;
 
 use crate::live::Live;
@@ -44,11 +45,16 @@ pub(crate) fn queued_mail(
     at: Timestamp,
     envelope: Envelope,
     body: &Body,
-    heading: Heading,
-    verdict: &Verdict,
+    heading: &Heading,
+    judged: &Verdict,
+    part: &Part,
     authentication: &Asked<Authentication>,
-    disposition: Disposition,
 ) -> QueuedMail {
+    let verdict = Verdict { action: part.action, reason: part.reason, ..judged.clone() };
+    let disposition = if part.action == Action::Quarantine { Disposition::Quarantine } else { Disposition::Deliver };
+    let tag = (part.action == Action::Tag).then_some(&live.settings.delivery.subject_tag).filter(|t| !t.is_empty());
+    let marks: Vec<&str> = tag.into_iter().chain(&part.subject_prefixes).map(String::as_str).collect();
+    let marks = marks.join(" ");
     let results = match authentication {
         Asked::Yes(a) => Some(a.header_value.as_str()),
         Asked::No | Asked::Failed => None,
@@ -61,8 +67,9 @@ pub(crate) fn queued_mail(
         envelope: &envelope,
         client: &visit.client,
         authentication_results: results,
-        verdict: (visit.is_judged && envelope.direction == Direction::Inbound).then_some(verdict),
-        subject_tag: (verdict.action == Action::Tag).then_some(live.settings.delivery.subject_tag.as_str()).filter(|t| !t.is_empty()),
+        verdict: (visit.is_judged && envelope.direction == Direction::Inbound).then_some(&verdict),
+        subject_tag: (!marks.is_empty()).then_some(marks.as_str()),
+        added: &part.headers,
     });
     QueuedMail {
         id,
@@ -75,9 +82,9 @@ pub(crate) fn queued_mail(
         envelope,
         edits,
         reroute: None,
-        subject: heading.subject,
-        message_id: heading.message_id,
-        from_header: heading.from,
+        subject: heading.subject.clone(),
+        message_id: heading.message_id.clone(),
+        from_header: heading.from.clone(),
         score: verdict.score,
     }
 }

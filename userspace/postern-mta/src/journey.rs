@@ -17,19 +17,21 @@ use postern_edge::offences::Act;
 use postern_filter::bayes::Classifier;
 use postern_filter::bayes::features::Client;
 use postern_filter::facts::{Asked, BayesFact};
-use postern_filter::judge::judge;
+use postern_filter::judge::{Judgement, judge_fully};
 use postern_mail::dns::Answer;
 use postern_mail::message::Message;
 use postern_model::address::Address;
 use postern_model::envelope::{Direction, Envelope};
 use postern_model::id::MailId;
-use postern_model::journey::{JourneyEvent, JourneySummary, Step};
-use postern_model::queue::Disposition;
+use postern_model::journey::{JourneyEvent, Step};
+use postern_model::queue::{Disposition, QueuedMail};
 use postern_model::reason::Reason;
 use postern_model::score::Score;
 use postern_model::settings::Settings;
 use postern_model::time::Timestamp;
 use postern_model::verdict::{Action, Verdict};
+use postern_policy::split::{Part, Resolution};
+use postern_policy::thresholds::Floor;
 use postern_store::database::Database;
 use postern_store::database::greylist::GreylistAnswer;
 use postern_store::spool::{Accepted, Body, Spool, SpoolError};
@@ -41,10 +43,12 @@ use crate::facts;
 use crate::feedback::Feedback;
 use crate::live::Live;
 use crate::panics::contained;
+use crate::policy::{self, Plan};
 use crate::quarantine::QuarantineKeeper;
 use crate::queue::Queue;
-use crate::recipients::{Known, Recipients};
+use crate::recipients::{self, Recipients};
 use crate::sandbox::Prepared;
+use crate::tracked::{Known, Outcome};
 use crate::visit::ClientAnswers;
 pub use crate::visit::Visit;
 
@@ -204,12 +208,12 @@ impl Journey {
             return Err(Refusal::of(Reason::DnsList).with_text(text));
         }
         match self.recipients.check(recipient).await {
-            Known::Exists => {}
-            Known::NotOurs => {
+            recipients::Known::Exists => {}
+            recipients::Known::NotOurs => {
                 self.feedback.record(visit.client.ip(), Act::RelayAttempt);
                 return Err(Refusal::of(Reason::RelayDenied));
             }
-            Known::Missing(words) => {
+            recipients::Known::Missing(words) => {
                 visit.unknown_recipients += 1;
                 self.feedback.record(visit.client.ip(), Act::UnknownRecipient);
                 let refusal = Refusal::of(Reason::UnknownRecipient);
@@ -218,7 +222,7 @@ impl Journey {
                     None => refusal,
                 });
             }
-            Known::Unverified(why) => {
+            recipients::Known::Unverified(why) => {
                 tracing::warn!(%recipient, why, "a recipient cannot be checked: its sender has to try again");
                 return Err(Refusal::of(Reason::RecipientUnverified));
             }
@@ -264,52 +268,101 @@ impl Journey {
         };
         let heading = accept::Heading::of(&message);
         let size = body.size();
-        let (verdict, authentication) = if visit.is_judged {
+        let mut opened = Vec::new();
+        let (judgement, authentication, message) = if visit.is_judged {
             let content = facts::Content { raw: body.bytes(), message, bayes, attachments };
             let facts = facts::gather(&live, &self.database, visit, &envelope, content, at).await;
-            let verdict = judge(&facts, &live.policy);
-            if !facts.sandbox.opened.is_empty() {
-                let step = Step::TakenApart { attachments: facts.sandbox.opened };
-                self.events.send(JourneyEvent { mail: id, at: now(), step });
-            }
-            (verdict, facts.authentication)
+            let judgement = judge_fully(&facts, &live.policy);
+            opened = facts.sandbox.opened;
+            (judgement, facts.authentication, facts.message)
         } else {
             // Waits for nothing, but takes a name that is already known into Received.
-            (Verdict { action: Action::Accept, reason: Reason::Allowed, score: Score::ZERO, hits: Vec::new() }, Asked::No)
+            (unjudged(), Asked::No, message)
         };
-        self.note_verdict(visit, &heading, id, at, &envelope, size, &verdict, &authentication);
-        let disposition = match verdict.action {
-            Action::Accept | Action::Tag => Disposition::Deliver,
-            Action::Quarantine => Disposition::Quarantine,
-            Action::Discard => return DataOutcome::Discarded(id),
-            Action::Defer | Action::Reject => {
+        let Judgement { verdict, floor } = judgement;
+        let judged = policy::Judged {
+            at,
+            direction: envelope.direction,
+            client: Some(visit.client.ip()),
+            port: Some(visit.client.local.port()),
+            sender: &envelope.mail_from,
+            message: &message,
+            size,
+            verdict: &verdict,
+            floor,
+            authentication: &authentication,
+        };
+        let plan = Plan::new(&live.rules, &judged, &envelope.recipients);
+        let known =
+            Known { at, envelope: &envelope, heading: &heading, size, verdict: &verdict, authentication: &authentication, opened: &opened };
+        let parts = match &plan.resolution {
+            Resolution::Accept(parts) => parts,
+            Resolution::Discard => {
+                self.note_verdict(visit, id, &known, &Outcome::of_all(&plan, Action::Discard, Reason::Policy));
+                return DataOutcome::Discarded(id);
+            }
+            Resolution::Refuse { action, reason, reply } => {
+                self.note_verdict(visit, id, &known, &Outcome::of_all(&plan, *action, *reason));
+                // What a rule refuses is not to anybody's discredit.
                 if verdict.action == Action::Reject && visit.direction == Direction::Inbound {
                     self.feedback.record(visit.client.ip(), Act::RejectedMail);
                 }
-                return self.refuse(id, at, Refusal { close: false, ..Refusal::of(verdict.reason) });
+                let refusal = Refusal { close: false, ..Refusal::of(*reason) };
+                return self.refuse(
+                    id,
+                    at,
+                    match reply {
+                        Some(text) => refusal.with_text(text.clone()),
+                        None => refusal,
+                    },
+                );
             }
         };
-        let author = heading.from.clone();
-        let mail = accept::queued_mail(&live, visit, id, at, envelope, &body, heading, &verdict, &authentication, disposition);
-        match self.spool.accept(mail, body).await {
-            Ok(accepted) => {
-                self.events.send(JourneyEvent { mail: id, at: now(), step: Step::Accepted { size } });
-                if let (Some(author), Action::Accept, Direction::Inbound) = (author, verdict.action, visit.direction) {
-                    self.database.senders().accepted(&author, at);
-                }
-                match disposition {
-                    Disposition::Quarantine => {
-                        let keeper = self.quarantine.clone();
-                        tokio::spawn(async move { keeper.hold(id).await });
-                    }
-                    Disposition::Deliver | Disposition::Hold => self.queue.enqueue(&accepted),
-                }
-                DataOutcome::Accepted(accepted)
-            }
+        // The first is the mildest: the id that the sender is told is the one that is delivered, if one is.
+        let ids: Vec<MailId> = parts.iter().enumerate().map(|(n, _)| if n == 0 { id } else { MailId::generate(at) }).collect();
+        let mail = |(part, id): (&Part, &MailId)| {
+            let envelope = Envelope { recipients: part.recipients.clone(), ..envelope.clone() };
+            accept::queued_mail(&live, visit, *id, at, envelope, &body, &heading, &verdict, part, &authentication)
+        };
+        let mails: Vec<QueuedMail> = parts.iter().zip(&ids).map(mail).collect();
+        let accepted = match self.spool.accept_all(mails, body).await {
+            Ok(accepted) => accepted,
             Err(e) => {
+                self.note_verdict(visit, id, &known, &Outcome::of_all(&plan, verdict.action, verdict.reason));
                 tracing::error!(mail = %id, error = %e, "the spool did not take a mail: its sender keeps it");
-                self.refuse(id, at, Refusal::of(storage_reason(&e)))
+                return self.refuse(id, at, Refusal::of(storage_reason(&e)));
             }
+        };
+        for (part, own) in parts.iter().zip(&ids) {
+            if *own != id {
+                self.note_arrival(visit, *own, at);
+            }
+            self.note_verdict(visit, *own, &known, &Outcome::of_part(&plan, part));
+            if ids.len() > 1 {
+                let parts = ids.iter().filter(|other| *other != own).copied().collect();
+                self.events.send(JourneyEvent { mail: *own, at, step: Step::Split { parts } });
+            }
+            self.events.send(JourneyEvent { mail: *own, at: now(), step: Step::Accepted { size } });
+        }
+        let is_welcome = parts.iter().any(|p| p.action == Action::Accept);
+        if let (Some(author), true, Direction::Inbound) = (&heading.from, is_welcome, visit.direction) {
+            self.database.senders().accepted(author, at);
+        }
+        let mut first = None;
+        for accepted in accepted {
+            match accepted.mail().disposition {
+                Disposition::Quarantine => {
+                    let (keeper, id) = (self.quarantine.clone(), accepted.mail().id);
+                    tokio::spawn(async move { keeper.hold(id).await });
+                }
+                Disposition::Deliver | Disposition::Hold => self.queue.enqueue(&accepted),
+            }
+            first.get_or_insert(accepted);
+        }
+        match first {
+            Some(first) => DataOutcome::Accepted(first),
+            // A resolution that accepts has a part; without one nothing is durable, and nothing may be answered with 250.
+            None => self.refuse(id, at, Refusal::of(Reason::StorageError)),
         }
     }
 
@@ -318,7 +371,7 @@ impl Journey {
         let before = self.live.load_full();
         match Live::new(Arc::clone(settings), before.hostname.clone(), before.sandbox.memory()) {
             Ok(live) => self.live.store(Arc::new(live)),
-            Err(e) => tracing::error!(error = %e, "the name servers of the new settings cannot be used: the old ones stay"),
+            Err(e) => tracing::error!(error = %e, "the new settings cannot be used: the old ones stay"),
         }
         self.feedback.apply(&settings.edge);
         self.recipients.reload();
@@ -333,14 +386,17 @@ impl Journey {
             let refusal = Refusal::of(reason);
             let action = if refusal.code < 500 { Action::Defer } else { Action::Reject };
             self.note_arrival(visit, id, at);
-            self.summarise(
-                &envelope,
-                &accept::Heading::default(),
-                id,
+            let verdict = Verdict { action, reason, score: Score::ZERO, hits: Vec::new() };
+            let known = Known {
                 at,
-                0,
-                &Verdict { action, reason, score: Score::ZERO, hits: Vec::new() },
-            );
+                envelope: &envelope,
+                heading: &accept::Heading::default(),
+                size: 0,
+                verdict: &verdict,
+                authentication: &Asked::No,
+                opened: &[],
+            };
+            self.summarise(id, &known, action, reason, envelope.recipients.iter().map(|r| r.address.clone()).collect());
             self.refuse(id, at, refusal);
         }
         let is_the_mails_fault = matches!(reason, Reason::TooLarge | Reason::BareNewline | Reason::MailLoop);
@@ -371,10 +427,11 @@ impl Journey {
         let limits = live.extraction.clone();
         let uses_bayes = live.settings.filter.bayes.enabled;
         let is_judged = visit.is_judged;
+        let reads_whole = is_judged || live.rules.needs_parts();
         let (ip, helo) = (visit.client.ip(), visit.client.helo.clone());
         let work = move || {
             let message =
-                if is_judged { postern_mail::read(body.bytes(), &limits) } else { postern_mail::read_header(body.bytes(), &limits) };
+                if reads_whole { postern_mail::read(body.bytes(), &limits) } else { postern_mail::read_header(body.bytes(), &limits) };
             let bayes =
                 if is_judged && uses_bayes { journey.classifier.load().fact(&message, Some(Client { ip, helo: &helo })) } else { None };
             let attachments = if is_judged { live.sandbox.prepare(body.bytes(), &message) } else { Prepared::default() };
@@ -398,52 +455,12 @@ impl Journey {
         self.events.send(JourneyEvent { mail, at, step: Step::Refused { reason: refusal.reason, reply: reply.into() } });
         DataOutcome::Refused(refusal)
     }
+}
 
-    /// A mail's first event.
-    fn note_arrival(&self, visit: &Visit, mail: MailId, at: Timestamp) {
-        let client = &visit.client;
-        let (tls, reverse) = (client.tls.as_ref().map(|t| t.version.clone()), client.reverse.clone());
-        self.events.send(JourneyEvent { mail, at, step: Step::Received { client: client.ip(), helo: client.helo.clone(), tls, reverse } });
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "one row of the tracking centre: every argument is a column")]
-    fn note_verdict(
-        &self,
-        visit: &Visit,
-        heading: &accept::Heading,
-        mail: MailId,
-        at: Timestamp,
-        envelope: &Envelope,
-        size: u64,
-        verdict: &Verdict,
-        authentication: &Asked<postern_mail::authentication::Authentication>,
-    ) {
-        tracing::info!(%mail, client = %visit.client.ip(), from = %envelope.mail_from, recipients = envelope.recipients.len(), size,
-            action = verdict.action.name(), reason = %verdict.reason, score = %verdict.score, "judged");
-        if let Asked::Yes(a) = authentication {
-            self.events.send(JourneyEvent { mail, at, step: Step::Authenticated { results: a.header_value.replace("\r\n", "") } });
-        }
-        self.summarise(envelope, heading, mail, at, size, verdict);
-        self.events.send(JourneyEvent { mail, at, step: Step::Judged { verdict: verdict.clone() } });
-    }
-
-    fn summarise(&self, envelope: &Envelope, heading: &accept::Heading, mail: MailId, at: Timestamp, size: u64, verdict: &Verdict) {
-        self.database.journeys().summarise(JourneySummary {
-            mail,
-            at,
-            direction: envelope.direction,
-            client: envelope.client.ip(),
-            mail_from: envelope.mail_from.clone(),
-            recipients: envelope.recipients.iter().map(|r| r.address.clone()).collect(),
-            from_header: heading.from.clone(),
-            subject: heading.subject.clone(),
-            message_id: heading.message_id.clone(),
-            size,
-            action: verdict.action.name().into(),
-            reason: verdict.reason,
-            score: verdict.score.get(),
-        });
-    }
+/// The verdict on a mail that nobody judges.
+fn unjudged() -> Judgement {
+    let (action, reason) = (Action::Accept, Reason::Allowed);
+    Judgement { verdict: Verdict { action, reason, score: Score::ZERO, hits: Vec::new() }, floor: Floor::Final(action, reason) }
 }
 
 /// What is in a body.

@@ -92,6 +92,34 @@ async fn an_id_is_taken_once() {
     }
 }
 
+/// A mail that is taken in several ways: each part lives and ends by itself, and none is there unless all are.
+#[tokio::test(flavor = "multi_thread")]
+async fn mails_of_one_body_are_taken_all_or_none() {
+    let dir = tempdir().unwrap();
+    for (round, size) in [100, 16 * KIB + 1, 300 * KIB, 3000 * KIB].into_iter().enumerate() {
+        let dir = dir.path().join(size.to_string());
+        let (spool, _) = open(&dir, &small());
+        let first = round as u64 * 10;
+        let bytes = content(first, size);
+        let accepted = spool.accept_all((first..first + 3).map(mail).collect(), body(&spool, &bytes).unwrap()).await.unwrap();
+        assert_eq!(accepted.iter().map(|a| number(a.mail().id)).collect::<Vec<_>>(), (first..first + 3).collect::<Vec<_>>());
+        // One of them is known already: the two others go too, and what was there stays.
+        let again = spool.accept_all(vec![mail(first + 5), mail(first + 1), mail(first + 6)], body(&spool, &bytes).unwrap()).await;
+        assert!(again.is_err(), "{again:?}");
+        until("what was taken of it is given back", || spool.ids() == (first..first + 3).map(id).collect::<Vec<_>>());
+        spool.record(id(first + 1), QueueChange::Done).await.unwrap();
+        let same = |spool: &Spool, number: u64| assert!(spool.read(id(number)).unwrap().bytes() == bytes, "{size}: mail {number}");
+        same(&spool, first);
+        drop(spool);
+        let (spool, mails) = open(&dir, &small());
+        assert_eq!(mails.iter().map(|m| number(m.id)).collect::<Vec<_>>(), [first, first + 2], "{size}");
+        same(&spool, first);
+        same(&spool, first + 2);
+        let bodies = std::fs::read_dir(dir.join("bodies")).unwrap().count();
+        assert_eq!(bodies, if size > 16 * KIB { 2 } else { 0 }, "{size}: a body file for each that lives");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn dead_segments_are_freed_and_a_live_rest_is_moved_on() {
     let dir = tempdir().unwrap();

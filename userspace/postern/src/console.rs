@@ -12,7 +12,7 @@ use futures_util::FutureExt;
 use postern_backup::schedule::Keeper;
 use postern_cluster::node::Cluster;
 use postern_console::listen::{bind_unix, serve_https, serve_unix};
-use postern_console::{Console, Duty, ExplainRequest, LearnKind, SettingsHandle, State};
+use postern_console::{Console, Duty, ExplainRequest, LearnKind, PolicyRequest, SettingsHandle, State};
 use postern_model::settings::smtp::TlsSettings;
 use postern_mta::journey::Journey;
 use postern_mta::tls::Tls;
@@ -38,7 +38,7 @@ pub async fn start(
     let now = settings.settings();
     let data = &now.node.data_dir;
     let ready = Arc::new(AtomicBool::new(false));
-    let (explaining, teaching) = (Arc::clone(journey), Arc::clone(journey));
+    let (explaining, ruling, teaching) = (Arc::clone(journey), Arc::clone(journey), Arc::clone(journey));
     tokio::spawn(learning::keep_current(Arc::clone(journey), Arc::clone(&learned)));
     let state = State {
         database: journey.database.clone(),
@@ -47,6 +47,7 @@ pub async fn start(
         queue: journey.queue.clone(),
         feedback: journey.feedback.clone(),
         explain: Arc::new(move |request: ExplainRequest| learning::explain(Arc::clone(&explaining), request).boxed()),
+        explain_policy: Arc::new(move |request: PolicyRequest| learning::explain_policy(Arc::clone(&ruling), request).boxed()),
         learn: Arc::new(move |kind: LearnKind, mail: Bytes| {
             learning::learn(Arc::clone(&teaching), Arc::clone(&learned), kind, mail).boxed()
         }),

@@ -16,7 +16,7 @@ export const de: Words = {
   node: "Knoten", version: "Version", uptime: "Läuft seit", deliveries: "Zugestellt, aufgeschoben, gescheitert", spool: "Ablage", spoolValue: "{mails} Mails, {octets} auf der Platte",
   nodes: "Knoten im Cluster", alone: "Dieser Knoten ist in keinem Cluster.", dropsByReason: "Am Netzrand verworfene Pakete, nach Grund", noDrops: "Nichts wurde verworfen.", noEdge: "Der Netzrand ist nicht verbunden: er braucht seine Rolle und das Recht, XDP-Programme zu laden.",
   reason: "Grund", packets: "Pakete", state: "Zustand", live: "Live", polling: "Verbindung verloren; neuer Versuch läuft",
-  system: "System", settings: "Einstellungen", access: "Zugang", audit: "Protokoll",
+  policy: "Richtlinien", system: "System", settings: "Einstellungen", access: "Zugang", audit: "Protokoll",
   search: "Suchen", clear: "Leeren", moreFilters: "Mehr Filter", lessFilters: "Weniger Filter", older: "Ältere zeigen", selectAll: "Alle gezeigten auswählen", selectRow: "Zeile auswählen",
   close: "Schließen", cancel: "Abbrechen", save: "Speichern", refresh: "Neu laden", typeToConfirm: "Schreiben Sie {word} zur Bestätigung", subject: "Betreff", mishap: "Diese Seite ist gescheitert", reload: "Konsole neu laden",
   marks: {

@@ -14,7 +14,7 @@ export const en = {
   node: "Node", version: "Version", uptime: "Running for", deliveries: "Delivered, deferred, failed", spool: "Spool", spoolValue: "{mails} mails, {octets} on disk",
   nodes: "Nodes", alone: "This node is not in a cluster.", dropsByReason: "Packets dropped at the edge, by reason", noDrops: "Nothing was dropped.", noEdge: "The edge is not connected: it needs its role and the right to load XDP programs.",
   reason: "Reason", packets: "Packets", state: "State", live: "Live", polling: "Connection lost; trying again",
-  system: "System", settings: "Settings", access: "Access", audit: "Audit",
+  policy: "Policy", system: "System", settings: "Settings", access: "Access", audit: "Audit",
   search: "Search", clear: "Clear", moreFilters: "More filters", lessFilters: "Fewer filters", older: "Show older", selectAll: "Select all that are shown", selectRow: "Select row",
   close: "Close", cancel: "Cancel", save: "Save", refresh: "Load again", typeToConfirm: "Write {word} to confirm", subject: "Subject", mishap: "This page failed", reload: "Load the console again",
   marks: {

@@ -12,6 +12,7 @@ pub mod health;
 pub mod journeys;
 pub mod live;
 pub mod metrics;
+pub mod policy;
 pub mod quarantine;
 pub mod queue;
 pub mod session;

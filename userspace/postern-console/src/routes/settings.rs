@@ -166,15 +166,7 @@ pub async fn put(
     Octets(body): Octets,
 ) -> Answer<Json<SettingsChange>> {
     let text = std::str::from_utf8(&body).map_err(|_| Problem::bad_request("the body is not UTF-8"))?;
-    let Some(expected) = if_match(&headers) else {
-        return Err(Problem::new(
-            StatusCode::PRECONDITION_REQUIRED,
-            "if-match-needed",
-            "If-Match is needed",
-            "which version is this made from?",
-        )
-        .advise("Send the digest of GET /api/v1/settings as If-Match."));
-    };
+    let expected = needed_match(&headers)?;
     apply(&console, &caller, text.to_owned(), Some(expected), &why.message, "settings.replace", "all").await
 }
 
@@ -276,6 +268,15 @@ pub async fn apply(
 async fn remember(console: &Console, caller: &Caller, text: &str, digest: &str, message: &str) -> Answer<()> {
     let message: String = message.chars().take(200).collect();
     Ok(console.state().database.settings_history().add(text, digest, &caller.name, &message, now()).await?)
+}
+
+/// The version that a change as a whole was made from.
+pub(super) fn needed_match(headers: &HeaderMap) -> Answer<String> {
+    if_match(headers).ok_or_else(|| {
+        let status = StatusCode::PRECONDITION_REQUIRED;
+        Problem::new(status, "if-match-needed", "If-Match is needed", "which version is this made from?")
+            .advise("Send the digest of GET /api/v1/settings as If-Match.")
+    })
 }
 
 fn if_match(headers: &HeaderMap) -> Option<String> {

@@ -26,7 +26,7 @@ pub struct Page {
 #[derive(Serialize, ToSchema)]
 pub struct Versions {
     /// Newest first.
-    versions: Vec<VersionRow>,
+    pub(super) versions: Vec<VersionRow>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -39,14 +39,14 @@ pub struct VersionText {
 #[derive(Serialize, ToSchema)]
 pub struct Difference {
     /// Unified, from that version to the present one; empty: they are equal. Secrets are masked.
-    diff: String,
+    pub(super) diff: String,
 }
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Undo {
     /// The version to go back to.
-    to: i64,
+    pub(super) to: i64,
 }
 
 /// The versions.

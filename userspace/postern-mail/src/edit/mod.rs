@@ -32,6 +32,8 @@ pub struct Input<'x> {
     pub verdict: Option<&'x Verdict>,
     /// Put before the subject; `None`: the subject stays.
     pub subject_tag: Option<&'x str>,
+    /// Names and values, in ASCII, of fields that rules add; those of the same name that the mail brought go.
+    pub added: &'x [(String, String)],
 }
 
 /// Longest line that is made (RFC 5322 §2.1.1 recommends 78 without the line end).
@@ -49,6 +51,9 @@ pub fn edits(input: &Input<'_>) -> HeaderEdits {
     if let Some(verdict) = input.verdict {
         prepend.extend_from_slice(result::field(verdict).as_bytes());
     }
+    for (name, value) in input.added {
+        prepend.extend_from_slice(fold(name, value.split_whitespace().map(str::to_owned)).as_bytes());
+    }
     prepend.extend_from_slice(received::field(input).as_bytes());
     let subject = input.subject_tag.and_then(|tag| subject::tagged(input.mail, &fields, tag));
     if let Some(line) = &subject {
@@ -60,7 +65,8 @@ pub fn edits(input: &Input<'_>) -> HeaderEdits {
     }
     for field in &fields {
         let is_old_subject = subject.is_some() && field.is(input.mail, "subject");
-        if is_old_subject || forged::is_forged(input.mail, field, input.hostname) {
+        let is_replaced = input.added.iter().any(|(name, _)| field.is(input.mail, name));
+        if is_old_subject || is_replaced || forged::is_forged(input.mail, field, input.hostname) {
             remove.push((field.start as u64, field.end as u64));
         }
     }

@@ -59,6 +59,7 @@ fn run(mail: &[u8], client: &Client, envelope: &Envelope, verdict: Option<&Verdi
         authentication_results: Some("mx.receiver.example; spf=none smtp.helo=mail.sender.example"),
         verdict,
         subject_tag: tag,
+        added: &[],
     })
 }
 
@@ -76,6 +77,7 @@ pub fn edits_of(mail: &[u8], hostname: &str) -> HeaderEdits {
         authentication_results: None,
         verdict: None,
         subject_tag: None,
+        added: &[],
     })
 }
 

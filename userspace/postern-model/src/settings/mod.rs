@@ -11,6 +11,7 @@ pub mod delivery;
 pub mod edge;
 pub mod filter;
 pub mod node;
+pub mod policy;
 pub mod reference;
 pub mod sandbox;
 pub mod smtp;
@@ -47,6 +48,8 @@ pub struct Settings {
     pub filter: filter::FilterSettings,
     /// Antivirus by clamd.
     pub antivirus: filter::AntivirusSettings,
+    /// What becomes of a mail for each of its recipients: rules and lists.
+    pub policy: policy::PolicySettings,
     /// Attachments taken apart by the role `sandbox`.
     pub sandbox: sandbox::SandboxSettings,
     /// The XDP program: interfaces, allow list, feeds, rates, bans.
@@ -90,6 +93,10 @@ pub fn parse(text: &str) -> Result<Settings, SettingsError> {
         let message = wording::plain(e.into_inner().message());
         // `?` stands where a key itself is wrong; the message names it.
         let path = path.trim_end_matches(".?");
+        let message = match toml::from_str::<serde_json::Value>(text) {
+            Ok(whole) if path.starts_with("policy.") => policy::with_name(&whole["policy"], path, message),
+            _ => message,
+        };
         one(if path == "." { String::new() } else { path.to_owned() }, message)
     })?;
     let problems = check::check(&settings);

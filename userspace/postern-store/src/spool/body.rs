@@ -111,6 +111,14 @@ impl BodyFile {
         sync_dir(bodies)
     }
 
+    /// The same octets under a second name, for another mail: nothing is copied, for bodies are not changed.
+    fn twin(&self, bodies: &Path) -> Result<Self, SpoolError> {
+        let path = bodies.join(format!("{:032x}.new", rand::random::<u128>()));
+        std::fs::hard_link(&self.path, &path).map_err(io_error("cannot name the body file", &path))?;
+        let twin = Self { file: File::open(&path).map_err(io_error("cannot open the body file", &path))?, path, keep: false };
+        Ok(twin)
+    }
+
     /// The record is durable: from now on the spool owns the file.
     pub fn keep(mut self) {
         self.keep = true;
@@ -259,6 +267,17 @@ impl Body {
     pub fn hash(&self) -> [u8; 32] {
         self.hash
     }
+    /// The same body for another mail. Nothing is copied here; a body that ends in a segment is written once for each.
+    pub(super) fn twin(&self, bodies: &Path) -> Result<Self, SpoolError> {
+        let content = match &self.content {
+            Content::Memory(bytes, _) => Content::Memory(bytes.clone(), None),
+            // Small enough for a segment: the mapping is all that is needed.
+            Content::File { map, inline: true, .. } => Content::Memory(map.clone(), None),
+            Content::File { map, file, inline: false } => Content::File { map: map.clone(), file: file.twin(bodies)?, inline: false },
+        };
+        Ok(Self { spool: self.spool, size: self.size, hash: self.hash, content })
+    }
+
     /// Becomes a file of its own, not a part of a segment.
     pub(super) fn is_external(&self) -> bool {
         matches!(self.content, Content::File { inline: false, .. })

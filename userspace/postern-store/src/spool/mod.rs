@@ -60,7 +60,7 @@ use shared::{Shared, Supply, Trouble};
 use space::Space;
 
 /// Proof that a mail is durable here: only an `Accepted` can be turned into a 250 (STYLE 10).
-/// There is no other constructor than [`Spool::accept`].
+/// There is no other constructor than [`Spool::accept`] and [`Spool::accept_all`].
 #[derive(Debug)]
 #[must_use = "an accepted mail has to be answered with 250 and put into the queue"]
 pub struct Accepted {
@@ -70,6 +70,24 @@ pub struct Accepted {
 impl Accepted {
     pub fn mail(&self) -> &Arc<QueuedMail> {
         &self.mail
+    }
+}
+
+/// Durable, but nobody was told: dropped, it is taken back.
+struct Held {
+    mail: Arc<QueuedMail>,
+    receipt: Receipt,
+    copy: Option<(TakeBack, Arc<dyn Companion>)>,
+}
+
+impl Held {
+    fn taken(self, spool: &Spool) -> Accepted {
+        self.receipt.taken();
+        if let Some((take_back, companion)) = self.copy {
+            take_back.accepted();
+            companion.accepted(self.mail.id, spool.position());
+        }
+        Accepted { mail: self.mail }
     }
 }
 
@@ -178,7 +196,26 @@ impl Spool {
     /// Makes mail and body durable; returns after the sync that covers them. `size` and `hash` of the mail are set from
     /// the body. When the future is dropped before it is ready, the mail is not in the spool, or soon is not any more.
     /// With a companion the mail is durable there, too, or the companion said that it may be accepted without.
-    pub async fn accept(&self, mut mail: QueuedMail, body: Body) -> Result<Accepted, SpoolError> {
+    pub async fn accept(&self, mail: QueuedMail, body: Body) -> Result<Accepted, SpoolError> {
+        Ok(self.hold(mail, body).await?.taken(self))
+    }
+
+    /// [`Spool::accept`] for mails with the same content: all of them or none. What is durable of them when the process ends before
+    /// all are, was never answered with 250: its sender comes again, and a recipient may get it twice.
+    pub async fn accept_all(&self, mails: Vec<QueuedMail>, body: Body) -> Result<Vec<Accepted>, SpoolError> {
+        let mut jobs = Vec::with_capacity(mails.len());
+        let mut mails = mails.into_iter();
+        let last = mails.next_back();
+        for mail in mails {
+            jobs.push((mail, body.twin(&self.shared.bodies)?));
+        }
+        jobs.extend(last.map(|mail| (mail, body)));
+        let held = futures_util::future::try_join_all(jobs.into_iter().map(|(mail, body)| self.hold(mail, body))).await?;
+        Ok(held.into_iter().map(|held| held.taken(self)).collect())
+    }
+
+    /// Makes mail and body durable, and takes them back unless they are taken.
+    async fn hold(&self, mut mail: QueuedMail, body: Body) -> Result<Held, SpoolError> {
         self.ready()?;
         if body.spool != self.shared.instance {
             return Err(SpoolError::Stopped("the body belongs to a spool that was closed".to_owned()));
@@ -188,8 +225,8 @@ impl Spool {
         mail.hash = body.hash();
         let mail = Arc::new(mail);
         let Some(companion) = self.quarantine.companion.get() else {
-            self.store(&mail, body).await?.taken();
-            return Ok(Accepted { mail });
+            let receipt = self.store(&mail, body).await?;
+            return Ok(Held { mail, receipt, copy: None });
         };
         if self.contains(id) {
             // Its copy is not ours to take back.
@@ -202,10 +239,7 @@ impl Spool {
         if copied == CopyOutcome::Defer {
             return Err(SpoolError::NoCopy);
         }
-        receipt.taken();
-        take_back.accepted();
-        companion.accepted(id, self.position());
-        Ok(Accepted { mail })
+        Ok(Held { mail, receipt, copy: Some((take_back, companion)) })
     }
 
     async fn store(&self, mail: &QueuedMail, body: Body) -> Result<Receipt, SpoolError> {

@@ -13,6 +13,7 @@ pub mod install;
 pub mod journey;
 pub mod os;
 pub mod output;
+pub mod policy;
 pub mod quarantine;
 pub mod queue;
 mod restore_order;
@@ -67,6 +68,9 @@ pub enum Command {
     /// The settings in force, and their history
     #[command(subcommand)]
     Settings(settings::Verb),
+    /// The rules: what becomes of a mail for each of its recipients
+    #[command(subcommand)]
+    Policy(policy::Verb),
     /// What the filter looks for
     #[command(subcommand)]
     Symbols(status::SymbolVerb),
@@ -109,6 +113,7 @@ pub fn run(command: Command, globals: &Globals, whole: impl FnOnce() -> clap::Co
             Ok(())
         }
         Command::Settings(verb) if verb.is_local() => settings::local(verb, globals.json),
+        Command::Policy(verb) if verb.is_local() => policy::local(&verb, globals.json),
         Command::Symbols(status::SymbolVerb::Reference) => {
             output::text(&postern_filter::registry::markdown());
             Ok(())
@@ -140,6 +145,7 @@ fn with_node(command: Command, globals: &Globals) -> Result<(), CommandError> {
             Command::Node(arguments) => cluster::duty(&node, arguments).await,
             Command::Cluster(verb) => cluster::run(&node, verb).await,
             Command::Settings(verb) => settings::run(&node, verb).await,
+            Command::Policy(verb) => policy::run(&node, verb).await,
             Command::Symbols(verb) => status::symbols(&node, verb).await,
             Command::Admin(verb) => account::admin(&node, verb).await,
             Command::Token(verb) => account::token(&node, verb).await,

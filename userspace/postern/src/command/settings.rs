@@ -175,7 +175,7 @@ async fn change(node: &Node, body: Value) -> Result<(), CommandError> {
     Ok(())
 }
 
-fn changed(node: &Node, answer: &Value) {
+pub(super) fn changed(node: &Node, answer: &Value) {
     if node.json {
         output::json(answer);
         return;

@@ -13,6 +13,8 @@ export interface FieldProps {
   value: unknown;
   set: (value: unknown) => void;
   fault?: string | undefined;
+  /** It may be left out altogether. */
+  nullable?: boolean;
 }
 
 /** One setting: its name, its documentation, its default, and what it is edited with. */
@@ -35,7 +37,7 @@ export function Field(props: FieldProps) {
   if (kind(schema) === "switch") {
     return <FormGroup><Checkbox id={id} label={name} isChecked={value === true} onChange={(_, on) => set(on)} aria-describedby={`${id}-help`} />{help}</FormGroup>;
   }
-  return <FormGroup label={name} fieldId={id}><Input {...props} schema={schema} id={id} />{help}</FormGroup>;
+  return <FormGroup label={name} fieldId={id}><Input {...props} schema={schema} id={id} nullable={mayBeNull(props.schema) || mayBeNull(schema)} />{help}</FormGroup>;
 }
 
 /** The settings' documentation is written as Markdown of the plainest sort: only code is marked. */
@@ -54,25 +56,26 @@ function inOrder(schema: Schema, root: Schema): [string, Schema][] {
   return Object.entries(schema.properties ?? {}).sort((a, b) => weight(a) - weight(b));
 }
 
-function Input({ id, name, path, schema, root, value, set, fault }: FieldProps & { id: string }) {
+function Input({ id, name, path, schema, root, value, set, fault, nullable = false }: FieldProps & { id: string }) {
   const w = useWords(words);
   const described = { "aria-describedby": `${id}-help`, validated: fault ? ("error" as const) : ("default" as const) };
   switch (kind(schema)) {
     case "choice":
       return (
-        <FormSelect id={id} className="postern-short" value={value === null ? "" : String(value)} onChange={(_, v) => set(v === "" ? null : v)} aria-describedby={`${id}-help`}>
-          {mayBeNull(schema) && <FormSelectOption value="" label={w.none} />}
+        <FormSelect id={id} className="postern-short" value={value === null || value === undefined ? "" : String(value)} onChange={(_, v) => set(v === "" ? null : v)} aria-describedby={`${id}-help`}>
+          {nullable && <FormSelectOption value="" label={w.none} />}
           {(choices(schema) ?? []).map((c) => <FormSelectOption key={c.value} value={c.value} label={c.about ? `${c.value}: ${c.about}` : c.value} />)}
         </FormSelect>
       );
     case "number":
-      return <NumberInput id={id} value={value} set={set} nullable={mayBeNull(schema) || schema.default === undefined} />;
+      return <NumberInput id={id} value={value} set={set} nullable={nullable || schema.default === undefined} />;
     case "text":
-      return <TextInput id={id} type={/password|secret|passphrase|token/.test(name) ? "password" : "text"} autoComplete="off" spellCheck={false} value={typeof value === "string" ? value : ""} onChange={(_, v) => set(v === "" && mayBeNull(schema) ? null : v)} {...described} />;
+      return <TextInput id={id} type={/password|secret|passphrase|token/.test(name) ? "password" : "text"} autoComplete="off" spellCheck={false} value={typeof value === "string" ? value : ""} onChange={(_, v) => set(v === "" && nullable ? null : v)} {...described} />;
     case "list": {
       const items = resolve(schema.items ?? {}, root);
       if (kind(items) === "table") return <Tables path={path} name={name} schema={items} root={root} value={Array.isArray(value) ? value : []} set={set} />;
       if (kind(items) === "text" || kind(items) === "number") return <Lines id={id} value={Array.isArray(value) ? value : []} set={set} isNumber={kind(items) === "number"} />;
+      if (kind(items) === "choice") return <Choices id={id} name={name} of={choices(items)?.map((c) => c.value) ?? []} value={Array.isArray(value) ? value : []} set={set} />;
       return <JsonInput id={id} value={value} set={set} />;
     }
     default:
@@ -101,6 +104,16 @@ function NumberInput({ id, value, set, nullable }: { id: string; value: unknown;
       <TextInput id={id} className="postern-short" inputMode="decimal" autoComplete="off" value={text} validated={isBad ? "error" : "default"} onChange={(_, v) => change(v)} aria-describedby={`${id}-help`} />
       {isBad && <HelperText><HelperTextItem variant="error">{w.notNumber}</HelperTextItem></HelperText>}
     </>
+  );
+}
+
+/** Any of some words. Many of them are one field of lines: nobody looks through forty boxes. */
+function Choices({ id, name, of, value, set }: { id: string; name: string; of: string[]; value: unknown[]; set: (value: unknown) => void }) {
+  if (of.length > 12) return <Lines id={id} value={value} set={set} isNumber={false} />;
+  return (
+    <div id={id} className="postern-checks" role="group" aria-label={name} aria-describedby={`${id}-help`}>
+      {of.map((one) => <Checkbox key={one} id={`${id}-${one}`} label={one} isChecked={value.includes(one)} onChange={(_, on) => set(of.filter((other) => (other === one ? on : value.includes(other))))} />)}
+    </div>
   );
 }
 

@@ -79,12 +79,19 @@ function Happened({ step }: { step: Step }) {
     if (name === "milliseconds" && typeof of === "number") return `${number(of)} ms`;
     return typeof of === "string" ? of : typeof of === "number" ? number(of) : JSON.stringify(of);
   };
-  const rest = Object.entries(step).filter(([name, of]) => !["at", "node", "event", "verdict", "attachments"].includes(name) && of !== null && of !== "");
+  const rest = Object.entries(step).filter(([name, of]) => !["at", "node", "event", "verdict", "attachments", "decisions", "parts"].includes(name) && of !== null && of !== "");
   return (
     <>
       <span className="postern-soft">{when(step.at)}{step.node && ` · ${step.node}`}</span>
       {step.verdict && <div><Mark word={step.verdict.action} /> {step.verdict.reason}, {w.score2.replace("{n}", number(step.verdict.score, 2))}</div>}
       {step.attachments && <div className="postern-break">{step.attachments.map((a) => a.report.parts[0]?.name).join(", ")}</div>}
+      {step.parts && <div className="postern-break">{w.fields.parts}: {step.parts.map((one) => <a key={one} href={to("tracking", one)}>{one} </a>)}</div>}
+      {step.decisions?.map((d) => (
+        <div key={d.recipient} className="postern-break">
+          {d.recipient} <Mark word={d.action} />
+          {d.rules.map((r) => <div key={r.rule} className="postern-soft"><strong>{r.rule}</strong>: {[...r.evidence, ...r.effects.map((e) => `→ ${e}`)].join("; ")}</div>)}
+        </div>
+      ))}
       {rest.map(([name, of]) => <div key={name} className="postern-break">{w.fields[name] ?? name}: {value(name, of)}</div>)}
     </>
   );

@@ -1,0 +1,33 @@
+const en = {
+  title: "Policy", text: "What becomes of a mail for each of its recipients. Rules are tried from the first to the last.",
+  rules: "Rules", lists: "Lists", explain: "Explain a mail", whatIf: "What if", history: "History",
+  noRules: "No rule yet: every recipient gets the filter's verdict.", add: "Add a rule", fresh: "New rule {n}", edit: "Edit", close: "Close", remove: "Remove", copy: "Copy", copyOf: "{name} (copy)", up: "Move up", down: "Move down", handle: "Drag to another place",
+  moved: "{name} is now rule {n} of {all}.", on: "On", every: "every mail", nothing: "nothing", if: "If", then: "Then", stops: "then no further rule", rule: "Rule {n}: {name}",
+  name: "Name", comment: "Comment", who: "Who", what: "What", when: "When", unless: "Unless", unlessText: "The rule does not match when one of these holds.", action: "Action", ownThresholds: "Own thresholds for the score",
+  general: "For all rules", listsText: "Rules name a list as list:NAME. A list may also decide by itself.",
+  changed: "Changed, not yet in force.", same: "As in force.", save: "Save", discard: "Discard changes", message: "What for", messageHint: "for the history", saved: "Saved and in force.", sameSaid: "It was like that already.", try: "What would change?",
+  stale: "Somebody has changed the rules meanwhile. Yours are not saved, and theirs are not overwritten.", load: "Load the present rules, and drop mine", check: "Check", good: "The rules are good.",
+  mail: "The mail with its header", file: "Take it from a file", from: "Envelope sender", to: "Envelope recipients, separated by commas", client: "Client address", direction: "Direction", inbound: "inbound", outbound: "outbound", ask: "Explain",
+  explainText: "Says what the rules in force would make of it, and why each did or did not match. Nothing happens to the mail.", verdict: "The filter: {action} ({reason}), score {n}", outcome: "What comes of it",
+  outcomes: { matched: "matched", "not-matched": "did not match", "cannot-tell": "cannot be told", disabled: "off", "not-reached": "not reached", met: "met", "not-met": "not met" } as Record<string, string>,
+  whatIfText: "Tries these rules, saved or not, on the mails that this node took in the last days, beside those in force.", days: "Days", run: "Try", mails: "{n} mails looked at", cut: "There were more; the oldest were left out.", would: "{n} recipients would fare otherwise", none: "Nothing would change.",
+  doubt: "Of {n} recipients nothing is said: these conditions cannot be judged from what a journey keeps.", time: "Time", subject: "Subject", recipient: "Recipient", before: "Now", after: "Then", byRules: "Rules", count: "Count",
+  versions: "Versions of the rules", noVersions: "No version yet.", at: "When", author: "By", acts: "Actions", show: "Changes since", hide: "Hide", undo: "Go back to it", undoAsk: "Go back to these rules?", undoText: "Only rules and lists change. It becomes the newest version; nothing is lost.", noDifference: "Nothing differs.", diff: "Changes since then",
+};
+const de: typeof en = {
+  title: "Richtlinien", text: "Was mit einer Mail für jeden ihrer Empfänger geschieht. Regeln werden von der ersten bis zur letzten versucht.",
+  rules: "Regeln", lists: "Listen", explain: "Mail erklären", whatIf: "Was wäre, wenn", history: "Verlauf",
+  noRules: "Noch keine Regel: jeder Empfänger bekommt das Urteil des Filters.", add: "Regel hinzufügen", fresh: "Neue Regel {n}", edit: "Bearbeiten", close: "Schließen", remove: "Entfernen", copy: "Kopieren", copyOf: "{name} (Kopie)", up: "Nach oben", down: "Nach unten", handle: "An eine andere Stelle ziehen",
+  moved: "{name} ist jetzt Regel {n} von {all}.", on: "An", every: "jede Mail", nothing: "nichts", if: "Wenn", then: "Dann", stops: "danach keine weitere Regel", rule: "Regel {n}: {name}",
+  name: "Name", comment: "Bemerkung", who: "Wer", what: "Was", when: "Wann", unless: "Außer", unlessText: "Die Regel trifft nicht zu, wenn eines davon gilt.", action: "Handlung", ownThresholds: "Eigene Schwellen für die Punkte",
+  general: "Für alle Regeln", listsText: "Regeln nennen eine Liste als list:NAME. Eine Liste kann auch selbst entscheiden.",
+  changed: "Geändert, noch nicht in Kraft.", same: "Wie in Kraft.", save: "Speichern", discard: "Änderungen verwerfen", message: "Wofür", messageHint: "für den Verlauf", saved: "Gespeichert und in Kraft.", sameSaid: "So war es schon.", try: "Was würde sich ändern?",
+  stale: "Jemand hat die Regeln inzwischen geändert. Ihre sind nicht gespeichert, und die anderen nicht überschrieben.", load: "Jetzige Regeln laden und meine verwerfen", check: "Prüfen", good: "Die Regeln sind gut.",
+  mail: "Die Mail mit ihrem Kopf", file: "Aus einer Datei nehmen", from: "Absender im Umschlag", to: "Empfänger im Umschlag, mit Komma getrennt", client: "Adresse des Clients", direction: "Richtung", inbound: "eingehend", outbound: "ausgehend", ask: "Erklären",
+  explainText: "Sagt, was die Regeln in Kraft daraus machen würden, und warum jede zutraf oder nicht. Mit der Mail geschieht nichts.", verdict: "Der Filter: {action} ({reason}), {n} Punkte", outcome: "Was daraus wird",
+  outcomes: { matched: "traf zu", "not-matched": "traf nicht zu", "cannot-tell": "nicht zu sagen", disabled: "aus", "not-reached": "nicht erreicht", met: "erfüllt", "not-met": "nicht erfüllt" },
+  whatIfText: "Versucht diese Regeln, gespeichert oder nicht, an den Mails, die dieser Knoten in den letzten Tagen annahm, neben denen in Kraft.", days: "Tage", run: "Versuchen", mails: "{n} Mails angesehen", cut: "Es gab mehr; die ältesten fehlen.", would: "{n} Empfängern erginge es anders", none: "Nichts würde sich ändern.",
+  doubt: "Über {n} Empfänger wird nichts gesagt: diese Bedingungen lassen sich an dem, was von einer Mail bleibt, nicht prüfen.", time: "Zeit", subject: "Betreff", recipient: "Empfänger", before: "Jetzt", after: "Dann", byRules: "Regeln", count: "Anzahl",
+  versions: "Fassungen der Regeln", noVersions: "Noch keine Fassung.", at: "Wann", author: "Von", acts: "Handlungen", show: "Änderungen seither", hide: "Verbergen", undo: "Dahin zurück", undoAsk: "Zu diesen Regeln zurück?", undoText: "Nur Regeln und Listen ändern sich. Sie werden die neueste Fassung; nichts geht verloren.", noDifference: "Kein Unterschied.", diff: "Änderungen seither",
+};
+export const words = { en, de };
