@@ -367,5 +367,10 @@ async fn what_one_node_saw_of_a_file_its_peers_know_also_after_a_start() {
     let after = SeenFile { key: [8; 32], ..seen };
     a.files.send(after.clone()).await.unwrap();
     join(&a, &b).await;
-    assert_eq!(next(&mut b.peer_files).await, SeenFile { by: Some(id(1)), ..after });
+    // A row that came just before the stop may be told by the start, and again as a new one: whoever remembers files takes it twice.
+    let mut told = next(&mut b.peer_files).await;
+    while told == of_a {
+        told = next(&mut b.peer_files).await;
+    }
+    assert_eq!(told, SeenFile { by: Some(id(1)), ..after });
 }
