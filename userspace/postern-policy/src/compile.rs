@@ -14,6 +14,9 @@ use crate::parties::Parties;
 use crate::texts::{Plain, Texts};
 use crate::window::{self, Window};
 
+/// A condition on what a field holds.
+type Made<T> = fn(T) -> Condition;
+
 /// More would make each mail slow, and nobody could read them.
 pub const MAX_RULES: usize = 1000;
 /// Recipients that a rule may add, or redirect to.
@@ -178,7 +181,7 @@ impl Reader<'_> {
         if !who.ports.is_empty() {
             found.push(Condition::Ports(who.ports.clone()));
         }
-        let parties: [(_, _, fn(Parties) -> Condition); 4] = [
+        let parties: [(_, _, Made<Parties>); 4] = [
             ("who.clients", &who.clients, Condition::Clients),
             ("who.senders", &who.senders, Condition::Senders),
             ("who.authors", &who.authors, Condition::Authors),
@@ -200,7 +203,7 @@ impl Reader<'_> {
         if what.min_score.zip(what.below_score).is_some_and(|(least, limit)| least >= limit) {
             self.at(place, "what.below_score", "is not above min_score: no mail has such a score");
         }
-        let symbols: [(_, _, fn(Vec<String>) -> Condition); 2] =
+        let symbols: [(_, _, Made<Vec<String>>); 2] =
             [("what.symbols", &what.symbols, Condition::Symbols), ("what.all_symbols", &what.all_symbols, Condition::AllSymbols)];
         for (field, names, make) in symbols {
             if !names.is_empty() {

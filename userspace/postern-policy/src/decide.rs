@@ -17,6 +17,9 @@ use crate::condition::{Condition, Judged, Outcome};
 use crate::mail::{Mail, Told};
 use crate::thresholds::Floor;
 
+/// How a condition came out, and why, when it does not depend on the recipient.
+type Shared = Option<(Outcome, String)>;
+
 /// How much is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Depth {
@@ -92,7 +95,7 @@ pub struct Trial<'t, 'm> {
     depth: Depth,
     /// What is taken for true of rules of which nobody knows whether they match.
     assumed: &'t [(&'t str, bool)],
-    shared: Vec<OnceCell<Vec<Option<(Outcome, String)>>>>,
+    shared: Vec<OnceCell<Vec<Shared>>>,
 }
 
 impl<'t, 'm> Trial<'t, 'm> {
