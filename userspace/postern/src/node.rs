@@ -64,6 +64,7 @@ async fn serve(settings: Settings, file: &Path, mut inherited: Inherited, genera
         true => Some(Tls::open(&settings.smtp.tls, &data, &hostname)?),
         false => None,
     };
+    tls.iter().for_each(Tls::watch);
     let handle = SettingsHandle::open(file)?;
 
     // What must never be lost, then what may be.

@@ -12,7 +12,7 @@ use postern_model::settings::{self, Problem, SettingsError};
 use serde_json::{Value, json};
 
 use super::client::{CommandError, Node, query};
-use super::output::{self, list, string, when};
+use super::output::{self, list, score, string, when};
 use super::settings::changed;
 
 /// A mail that is explained: what the API takes.
@@ -224,7 +224,7 @@ fn explain(node: &Node, answer: &Value) {
         return;
     }
     let verdict = &answer["verdict"];
-    line(&format!("the filter: {} ({}), score {}", string(&verdict["action"]), string(&verdict["reason"]), string(&verdict["score"])));
+    line(&format!("the filter: {} ({}), score {}", string(&verdict["action"]), string(&verdict["reason"]), score(&verdict["score"])));
     for decision in list(answer, "decisions") {
         line(&format!("\n{}: {} ({})", string(&decision["recipient"]), string(&decision["action"]), string(&decision["reason"])));
         for tried in list(decision, "tried") {
