@@ -7,6 +7,7 @@ import { request } from "node:http";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 
 import axe from "@axe-core/playwright";
 import { chromium } from "playwright-core";
@@ -101,6 +102,12 @@ ${extra}`);
   async end() {
     await this.stop();
     rmSync(this.data, { recursive: true, force: true });
+  }
+
+  /** Stands in for the appliance's role `os`: what it answers to each question. */
+  os(answer) {
+    const talk = (socket) => createInterface({ input: socket }).on("line", (line) => socket.write(`${JSON.stringify(answer(JSON.parse(line)))}\n`)).on("error", () => undefined);
+    return createServer(talk).listen(join(this.run, "os.sock"));
   }
 
   /** The node's unix socket: no login is needed there. */

@@ -1,8 +1,5 @@
 // An appliance that nobody has set up: its questions come before everything else, and can wait. The role `os` is stood in for at its socket.
 import assert from "node:assert/strict";
-import { createServer } from "node:net";
-import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { after, before, test } from "node:test";
 
 import { Browser, Gateway, PASSWORD } from "./rig.mjs";
@@ -22,7 +19,7 @@ function answer(question) {
 
 before(async () => {
   gateway = await Gateway.start();
-  role = createServer((socket) => createInterface({ input: socket }).on("line", (line) => socket.write(`${JSON.stringify(answer(JSON.parse(line)))}\n`)).on("error", () => undefined)).listen(join(gateway.run, "os.sock"));
+  role = gateway.os(answer);
   assert.equal((await gateway.api("PUT", "/admins/admin/password", { password: PASSWORD })).status, 200);
   browser = await Browser.open(gateway);
 });

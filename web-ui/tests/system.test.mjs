@@ -2,10 +2,8 @@
 // socket by what it would answer (./just test-image has the real one).
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
-import { createServer as createWeb } from "node:http";
-import { createServer } from "node:net";
+import { createServer } from "node:http";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { after, before, test } from "node:test";
 
 import { Browser, Gateway, until } from "./rig.mjs";
@@ -67,7 +65,7 @@ test("the certificate that is shown, a request for another, and one that is none
 
 test("health, an update, the machine's settings, restart; a reset only when it was written", async () => {
   const { page } = browser;
-  role = createServer((socket) => createInterface({ input: socket }).on("line", (line) => socket.write(`${JSON.stringify(answer(JSON.parse(line)))}\n`)).on("error", () => undefined)).listen(join(gateway.run, "os.sock"));
+  role = gateway.os(answer);
   await page.getByText("Everything works").waitFor();
   await browser.looks("system");
 
@@ -78,7 +76,7 @@ test("health, an update, the machine's settings, restart; a reset only when it w
   await page.getByText("Version 1.1.0 is written; the next start is its trial.").waitFor();
 
   const fetched = asked.filter((a) => a === "update").length;
-  const web = createWeb((_, reply) => reply.end(Buffer.alloc(3_000_000, 7))).listen(0, "127.0.0.1");
+  const web = createServer((_, reply) => reply.end(Buffer.alloc(3_000_000, 7))).listen(0, "127.0.0.1");
   await until("the web server", () => web.listening);
   await page.getByLabel("Or its address").fill(`http://127.0.0.1:${web.address().port}/postern-1.1.0.update`);
   await page.getByRole("button", { name: "Fetch" }).click();

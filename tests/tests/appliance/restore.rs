@@ -4,6 +4,8 @@
 #[path = "../../../userspace/postern-backup/tests/world/s3.rs"]
 mod s3;
 
+use std::path::Path;
+
 use postern_image::machine::seed::nocloud;
 use postern_image::machine::{Firmware, Machine, Options};
 use postern_tests::appliance::{BOOT, Console, Ready, artefact, started};
@@ -28,13 +30,12 @@ fn settings(store: u16) -> String {
     )
 }
 
-fn fresh(folder: &std::path::Path, name: &str, password: &str) -> (Machine, Console) {
+fn fresh(image: &Path, folder: &Path, name: &str, password: &str) -> (Machine, Console) {
     let at = folder.join(name);
     std::fs::create_dir_all(&at).unwrap();
-    let image = artefact(&std::path::PathBuf::from(std::env::var_os("POSTERN_IMAGE").unwrap()), ".qcow2").unwrap();
     let user_data = format!("#cloud-config\nfqdn: {name}.example.org\npostern: {{admin: {{password: {password}}}}}\n");
     let seed = nocloud(&at, "seed", &user_data, "").unwrap();
-    let options = Options { seed: Some(seed), ..Options::disk(&image, Firmware::Bios) };
+    let options = Options { seed: Some(seed), ..Options::disk(image, Firmware::Bios) };
     let (machine, _) = started(&options, &at).unwrap();
     let console = Console::log_in(&machine, password).unwrap();
     (machine, console)
@@ -46,13 +47,14 @@ fn held(console: &Console) -> Vec<Value> {
 
 #[test]
 fn a_fresh_machine_takes_the_place_of_a_lost_one() {
-    let (_folder, _alone) = artefacts_or_skip!();
+    let (folder, _alone) = artefacts_or_skip!();
+    let image = artefact(&folder, ".qcow2").unwrap();
     let scratch = tempfile::tempdir().unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let store = s3::Store::default();
     let port = runtime.block_on(store.serve()).port();
 
-    let (lost, console) = fresh(scratch.path(), "lost", "the lost one's password");
+    let (lost, console) = fresh(&image, scratch.path(), "lost", "the lost one's password");
     console.put_settings(&settings(port)).unwrap();
     let reply = send(here(lost.port(25)), "a@sender.example", &["b@kept.example"], &plain_mail("held before the loss")).unwrap();
     assert!(reply.starts_with("250"), "{reply}");
@@ -64,7 +66,7 @@ fn a_fresh_machine_takes_the_place_of_a_lost_one() {
     let name = made["made"]["name"].as_str().unwrap_or_else(|| panic!("{made}")).to_owned();
     drop(lost);
 
-    let (mut machine, console) = fresh(scratch.path(), "fresh", "the fresh one's password");
+    let (mut machine, console) = fresh(&image, scratch.path(), "fresh", "the fresh one's password");
     console.put_settings(&settings(port)).unwrap();
     assert!(held(&console).is_empty());
     let restore = |passphrase: &str| json!({ "backup": name, "passphrase": passphrase }).to_string();

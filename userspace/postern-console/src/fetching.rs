@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use postern_edge::http;
+use postern_model::causes::chain;
 use postern_model::os::OsRequest;
 use postern_os::client;
 use reqwest::{StatusCode, Url};
@@ -133,6 +134,7 @@ pub fn begin(console: &Console, url: Url, order: Order, alone: OwnedMutexGuard<(
 }
 
 async fn fetch(console: &Console, url: Url, alone: OwnedMutexGuard<()>) -> Result<Kept, String> {
+    // "error sending request" alone helps nobody.
     let failed = |e: reqwest::Error| chain(&e.without_url());
     let mut response = http::client(WHOLE).map_err(failed)?.get(url).send().await.map_err(failed)?;
     if response.status() != StatusCode::OK {
@@ -149,10 +151,4 @@ async fn fetch(console: &Console, url: Url, alone: OwnedMutexGuard<()>) -> Resul
         console.fetching.0.lock().octets = incoming.octets();
     }
     incoming.end().await.map_err(|e| e.to_string())
-}
-
-/// With what lies below: "error sending request" alone helps nobody.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |e| e.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

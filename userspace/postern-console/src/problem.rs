@@ -39,6 +39,12 @@ pub struct Fault {
 
 pub type Answer<T> = Result<T, Problem>;
 
+impl From<&settings::Problem> for Fault {
+    fn from(problem: &settings::Problem) -> Self {
+        Self { path: problem.path.clone(), message: problem.message.clone() }
+    }
+}
+
 impl Problem {
     pub fn new(status: StatusCode, kind: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
         let kind = format!("urn:postern:problem:{kind}");
@@ -88,7 +94,7 @@ impl Problem {
             "The settings cannot be used",
             problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"),
         );
-        problem.errors = problems.iter().map(|p| Fault { path: p.path.clone(), message: p.message.clone() }).collect();
+        problem.errors = problems.iter().map(Fault::from).collect();
         problem.advise("Nothing was changed. `postern settings reference` explains every setting.")
     }
 }

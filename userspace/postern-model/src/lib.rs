@@ -10,6 +10,7 @@
 //! Read first: [`verdict`], then [`envelope`], then [`settings`].
 
 pub mod address;
+pub mod causes;
 pub mod control;
 pub mod envelope;
 pub mod id;

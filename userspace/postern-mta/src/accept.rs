@@ -1,5 +1,7 @@
 //! From a judged mail to the entry the spool stores: which header lines go, which come.
 
+use std::borrow::Cow;
+
 use postern_filter::facts::Asked;
 use postern_mail::authentication::Authentication;
 use postern_mail::edit;
@@ -50,7 +52,11 @@ pub(crate) fn queued_mail(
     part: &Part,
     authentication: &Asked<Authentication>,
 ) -> QueuedMail {
-    let verdict = Verdict { action: part.action, reason: part.reason, ..judged.clone() };
+    // Mostly it is what the filter said, and its hits need no copy.
+    let verdict = match (part.action, part.reason) == (judged.action, judged.reason) {
+        true => Cow::Borrowed(judged),
+        false => Cow::Owned(Verdict { action: part.action, reason: part.reason, ..judged.clone() }),
+    };
     let disposition = if part.action == Action::Quarantine { Disposition::Quarantine } else { Disposition::Deliver };
     let tag = (part.action == Action::Tag).then_some(&live.settings.delivery.subject_tag).filter(|t| !t.is_empty());
     let marks: Vec<&str> = tag.into_iter().chain(&part.subject_prefixes).map(String::as_str).collect();
@@ -67,7 +73,7 @@ pub(crate) fn queued_mail(
         envelope: &envelope,
         client: &visit.client,
         authentication_results: results,
-        verdict: (visit.is_judged && envelope.direction == Direction::Inbound).then_some(&verdict),
+        verdict: (visit.is_judged && envelope.direction == Direction::Inbound).then_some(&*verdict),
         subject_tag: (!marks.is_empty()).then_some(marks.as_str()),
         added: &part.headers,
     });

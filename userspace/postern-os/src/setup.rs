@@ -47,6 +47,14 @@ pub struct Route {
     pub port: u16,
 }
 
+impl Route {
+    /// Puts it among the domains of the settings, in place of one of the same name.
+    pub fn put_into(&self, domains: &mut Vec<serde_json::Value>) {
+        domains.retain(|d| d["name"] != self.domain.as_str());
+        domains.push(serde_json::json!({ "name": self.domain, "backends": [{ "host": self.host, "port": self.port }] }));
+    }
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answers {
     pub machine: Machine,

@@ -12,6 +12,7 @@ use postern_link::invitations::Invitations;
 use postern_link::link::{Event, Link, LinkOptions};
 use postern_link::roster::Roster;
 use postern_link::stream::{Purpose, Stream};
+use postern_model::causes::chain;
 use postern_model::node::{NodeId, NodeKey};
 use postern_model::queue::QueuedMail;
 use postern_model::time::Timestamp;
@@ -347,16 +348,4 @@ fn members(document: &Document) -> Members {
     let mut members: Members = document.members().iter().map(|m| m.key.id()).collect();
     document.removed().iter().for_each(|r| members.set(r.key.id(), Standing::Removed));
     members
-}
-
-/// An error with all that caused it, in one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

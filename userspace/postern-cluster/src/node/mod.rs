@@ -21,6 +21,7 @@ use postern_document::{By, ClusterId, Document, Member, VersionId};
 use postern_link::identity::Identity;
 use postern_link::join;
 use postern_link::token::Token;
+use postern_model::causes::chain;
 use postern_model::control::BanChange;
 use postern_model::node::NodeId;
 use postern_model::queue::QueuedMail;
@@ -35,7 +36,7 @@ pub use asking::Answerer;
 use files::Files;
 use generation::Generation;
 use joining::Hello;
-use membership::{Membership, Outside, chain, now, writer};
+use membership::{Membership, Outside, now, writer};
 use view::{InvitationView, NewInvitation};
 
 use crate::configuration::{Configuration, ConfigurationError, Validate};

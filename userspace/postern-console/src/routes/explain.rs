@@ -33,8 +33,7 @@ pub struct How {
     responses((status = 200, description = "Action, reason, score and every symbol with its evidence", body = Object), (status = 422, body = Problem)))]
 pub async fn explain(State(console): State<Console>, Asked(how): Asked<How>, Octets(mail): Octets) -> Answer<Json<Verdict>> {
     not_empty(&mail)?;
-    let recipients = how.recipients.unwrap_or_default();
-    let recipients = recipients.split(',').map(str::trim).filter(|r| !r.is_empty()).map(str::to_owned).collect();
+    let recipients = separated(&how.recipients.unwrap_or_default()).map(str::to_owned).collect();
     let request = ExplainRequest { mail, client: how.client, helo: how.helo, mail_from: how.mail_from, recipients };
     (console.state().explain)(request).await.map(Json).map_err(unfit)
 }
@@ -55,10 +54,15 @@ pub async fn learn(State(console): State<Console>, caller: Caller, Named(kind): 
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn not_empty(mail: &[u8]) -> Answer<()> {
+/// Recipients as they stand in a query.
+pub(super) fn separated(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|r| !r.is_empty())
+}
+
+pub(super) fn not_empty(mail: &[u8]) -> Answer<()> {
     if mail.is_empty() { Err(Problem::bad_request("the body is empty: send the whole mail")) } else { Ok(()) }
 }
 
-fn unfit(why: String) -> Problem {
+pub(super) fn unfit(why: String) -> Problem {
     Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "unfit-mail", "This cannot be done with the mail", why)
 }

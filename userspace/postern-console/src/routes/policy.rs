@@ -5,14 +5,14 @@ use std::net::IpAddr;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::HeaderMap;
+use axum::response::Response;
 use postern_document::local;
 use postern_filter::registry;
 use postern_model::address::Address;
 use postern_model::envelope::Direction;
 use postern_model::settings::policy::PolicySettings;
-use postern_model::settings::{self, Settings, SettingsError};
+use postern_model::settings::{self, Settings};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
@@ -22,7 +22,8 @@ use crate::diff::unified;
 use crate::input::{Asked, Input, Named, Octets};
 use crate::problem::{Answer, Fault, Problem};
 use crate::render;
-use crate::routes::settings::{SettingsChange, VersionRow, apply, needed_match};
+use crate::routes::explain::{not_empty, separated, unfit};
+use crate::routes::settings::{SettingsChange, VersionRow, apply, needed_match, tagged};
 use crate::routes::settings_history::{Difference, Undo, Versions};
 use crate::state::{Console, ExplainRequest, PolicyExplained, PolicyRequest};
 use crate::what_if::{self, Compared, WhatIf};
@@ -99,11 +100,7 @@ pub struct How {
 pub async fn get(State(console): State<Console>) -> Answer<Response> {
     let version = console.state().settings.current();
     let view = PolicyView { digest: version.digest.clone(), policy: version.settings.policy.clone() };
-    let mut response = Json(view).into_response();
-    if let Ok(tag) = HeaderValue::from_str(&format!("\"{}\"", version.digest)) {
-        response.headers_mut().insert(header::ETAG, tag);
-    }
-    Ok(response)
+    Ok(tagged(Json(view), &version.digest))
 }
 
 /// Put rules and lists in force, in place of those there are. The rest of the settings stays.
@@ -117,14 +114,15 @@ pub async fn put(
     Input(change): Input<PolicyChange>,
 ) -> Answer<Json<SettingsChange>> {
     let expected = needed_match(&headers)?;
-    let policy = read(change.policy)?;
+    let (policy, _) = ready(change.policy).map_err(|p| Problem::settings(&p))?;
     write(&console, &caller, policy, expected, &change.message, "policy.change", "all").await
 }
 
 /// Say what is wrong with rules and lists, without using them.
 #[utoipa::path(post, path = "/policy/check", tag = "policy", request_body = Proposed, responses((status = 200, body = PolicyChecked)))]
 pub async fn check(Input(proposed): Input<Proposed>) -> Answer<Json<PolicyChecked>> {
-    let problems = faults(proposed.policy).err().unwrap_or_default();
+    let problems = ready(proposed.policy).err().unwrap_or_default();
+    let problems: Vec<Fault> = problems.iter().map(Fault::from).collect();
     Ok(Json(PolicyChecked { good: problems.is_empty(), problems }))
 }
 
@@ -133,10 +131,8 @@ pub async fn check(Input(proposed): Input<Proposed>) -> Answer<Json<PolicyChecke
     responses((status = 200, description = "The filter's verdict, and for each recipient every rule with what it saw", body = Object),
     (status = 400, body = Problem), (status = 422, body = Problem)))]
 pub async fn explain(State(console): State<Console>, Asked(how): Asked<How>, Octets(mail): Octets) -> Answer<Json<PolicyExplained>> {
-    if mail.is_empty() {
-        return Err(Problem::bad_request("the body is empty: send the whole mail"));
-    }
-    let named: Vec<&str> = how.recipients.split(',').map(str::trim).filter(|r| !r.is_empty()).collect();
+    not_empty(&mail)?;
+    let named: Vec<&str> = separated(&how.recipients).collect();
     let read = named.iter().map(|r| r.parse::<Address>().map_err(|e| Problem::bad_request(format!("recipients: {e}"))));
     let recipients = read.collect::<Answer<Vec<Address>>>()?;
     if recipients.is_empty() {
@@ -145,10 +141,7 @@ pub async fn explain(State(console): State<Console>, Asked(how): Asked<How>, Oct
     let named = named.into_iter().map(str::to_owned).collect();
     let mail = ExplainRequest { mail, client: how.client, helo: how.helo, mail_from: how.mail_from, recipients: named };
     let request = PolicyRequest { mail, direction: how.direction.unwrap_or(Direction::Inbound), recipients };
-    let explained = (console.state().explain_policy)(request).await;
-    explained
-        .map(Json)
-        .map_err(|why| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "unfit-mail", "This cannot be done with the mail", why))
+    (console.state().explain_policy)(request).await.map(Json).map_err(unfit)
 }
 
 /// Try proposed rules on what this node knows of the mails of the last days: which would have fared otherwise?
@@ -159,7 +152,7 @@ pub async fn what_if(State(console): State<Console>, Input(proposed): Input<Prop
     if !(1..=MOST_DAYS).contains(&days) {
         return Err(Problem::bad_request(format!("days: {days}: write 1 to {MOST_DAYS}")));
     }
-    let (wanted, then) = faults(proposed.policy).map_err(refused)?;
+    let (wanted, then) = ready(proposed.policy).map_err(|p| Problem::settings(&p))?;
     let settings = console.state().settings.settings();
     let now = registry::policy(&settings.policy).map_err(|p| Problem::settings(&p))?;
     let rules = Compared::new((&settings.policy, now), (&wanted, then));
@@ -244,18 +237,8 @@ async fn write(
 }
 
 /// The rules, and ready to be asked; or all that is wrong with them.
-fn faults(policy: Value) -> Result<(PolicySettings, postern_policy::Policy), Vec<Fault>> {
-    let fault = |p: settings::Problem| Fault { path: p.path, message: p.message };
-    let read = settings::policy::read(policy).map_err(|e: SettingsError| e.0.into_iter().map(fault).collect::<Vec<_>>())?;
-    let ready = registry::policy(&read).map_err(|p| p.into_iter().map(fault).collect::<Vec<_>>())?;
+fn ready(policy: Value) -> Result<(PolicySettings, postern_policy::Policy), Vec<settings::Problem>> {
+    let read = settings::policy::read(policy).map_err(|e| e.0)?;
+    let ready = registry::policy(&read)?;
     Ok((read, ready))
-}
-
-fn read(policy: Value) -> Answer<PolicySettings> {
-    faults(policy).map(|(read, _)| read).map_err(refused)
-}
-
-fn refused(faults: Vec<Fault>) -> Problem {
-    let problems: Vec<settings::Problem> = faults.into_iter().map(|f| settings::Problem { path: f.path, message: f.message }).collect();
-    Problem::settings(&problems)
 }

@@ -2,6 +2,7 @@
 //! password is not among them: whoever is here has logged in with the one that the console showed, and must choose another.
 
 use std::path::Path;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -10,7 +11,7 @@ use postern_os::client;
 use postern_os::seed::volume;
 use postern_os::setup::{self, Question, Route, Wizard};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::caller::Caller;
@@ -18,6 +19,9 @@ use crate::input::Input;
 use crate::problem::{Answer, Fault, Problem};
 use crate::routes::settings::{self, OneSetting};
 use crate::state::Console;
+
+/// How long a login waits for the role `os`, which is on this machine and reads one small file.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -51,9 +55,11 @@ impl SetUp {
     }
 }
 
-/// An appliance that nobody has set up yet. Without the role `os` there is nothing to set up.
+/// An appliance that nobody has set up yet. Without the role `os` there is nothing to set up, and a login does not wait for a sick one.
 pub async fn is_wanted(console: &Console) -> bool {
-    client::text(&console.os_socket(), &OsRequest::Machine).await.is_ok_and(|text| text.is_empty())
+    let socket = console.os_socket();
+    let asked = tokio::time::timeout(PATIENCE, client::text(&socket, &OsRequest::Machine));
+    matches!(asked.await, Ok(Ok(text)) if text.is_empty())
 }
 
 /// Answer the first boot's questions. Once: from then on the machine's settings are changed. Addresses are in force at once.
@@ -92,8 +98,7 @@ fn refused(field: &str, why: String) -> Problem {
 async fn add_route(console: &Console, caller: &Caller, route: &Route) -> Answer<()> {
     let now = serde_json::to_value(&console.state().settings.settings().domains).map_err(|e| Problem::internal(e.to_string()))?;
     let mut domains: Vec<Value> = now.as_array().cloned().unwrap_or_default();
-    domains.retain(|d| d["name"] != route.domain.as_str());
-    domains.push(json!({ "name": route.domain, "backends": [{ "host": route.host, "port": route.port }] }));
+    route.put_into(&mut domains);
     let change = OneSetting::new("domains", domains.into(), "first boot");
     settings::change(console, caller, &change, None).await.map(drop)
 }

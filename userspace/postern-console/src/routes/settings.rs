@@ -141,11 +141,16 @@ pub async fn get(State(console): State<Console>) -> Answer<Response> {
     let mut settings = serde_json::to_value(&*version.settings).map_err(|e| Problem::internal(e.to_string()))?;
     mask_json(&mut settings);
     let view = SettingsView { digest: version.digest.clone(), text: mask_text(&version.text), settings };
-    let mut response = Json(view).into_response();
-    if let Ok(tag) = HeaderValue::from_str(&format!("\"{}\"", version.digest)) {
+    Ok(tagged(Json(view), &version.digest))
+}
+
+/// With the digest of the version that it shows, for If-Match.
+pub(super) fn tagged(view: impl IntoResponse, digest: &str) -> Response {
+    let mut response = view.into_response();
+    if let Ok(tag) = HeaderValue::from_str(&format!("\"{digest}\"")) {
         response.headers_mut().insert(header::ETAG, tag);
     }
-    Ok(response)
+    response
 }
 
 /// JSON schema of the settings, with the documentation of each.
@@ -212,7 +217,7 @@ pub async fn change(console: &Console, caller: &Caller, one: &OneSetting, expect
 pub async fn check(Octets(body): Octets) -> Answer<Json<Checked>> {
     let text = std::str::from_utf8(&body).map_err(|_| Problem::bad_request("the body is not UTF-8"))?;
     let problems = settings_file::check(text).err().map(|e| e.0).unwrap_or_default();
-    let faults: Vec<Fault> = problems.into_iter().map(|p| Fault { path: p.path, message: p.message }).collect();
+    let faults: Vec<Fault> = problems.iter().map(Fault::from).collect();
     Ok(Json(Checked { good: faults.is_empty(), problems: faults }))
 }
 

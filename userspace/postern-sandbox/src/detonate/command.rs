@@ -4,6 +4,8 @@
 
 use data_encoding::BASE64;
 
+use crate::dissect::text::utf16;
+
 /// Layers that are decoded, and octets of one.
 const LAYERS: usize = 8;
 const LAYER_MOST: usize = 1 << 20;
@@ -112,8 +114,7 @@ fn base64(word: &str) -> Option<String> {
     let mut octets = BASE64.decode(padded.as_bytes()).ok()?;
     octets.truncate(LAYER_MOST);
     if octets.len() >= 4 && octets.chunks_exact(2).filter(|c| c[1] == 0).count() * 4 > octets.len() {
-        let units: Vec<u16> = octets.chunks_exact(2).map(|c| u16::from_le_bytes([c[0], c[1]])).collect();
-        return readable(String::from_utf16_lossy(&units));
+        return readable(utf16(&octets));
     }
     readable(String::from_utf8(octets).ok()?)
 }

@@ -8,6 +8,8 @@ use std::ops::Range;
 use data_encoding::BASE64;
 use serde_json::{Value, json};
 
+use crate::dissect::text::unescaped;
+
 /// Elements that are kept, attributes of each, and octets of what is in all of them.
 const ELEMENTS: usize = 1000;
 const ATTRIBUTES: usize = 32;
@@ -136,23 +138,8 @@ fn data_address(address: &str) -> Option<String> {
         let clean: String = data.chars().filter(|c| !c.is_whitespace()).collect();
         return Some(String::from_utf8_lossy(&BASE64.decode(clean.as_bytes()).ok()?).into_owned());
     }
-    Some(percent(data))
-}
-
-fn percent(text: &str) -> String {
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        let digits = (*first == b'%').then(|| after.get(..2)).flatten().and_then(|d| std::str::from_utf8(d).ok());
-        if let Some(octet) = digits.and_then(|d| u8::from_str_radix(d, 16).ok()) {
-            out.push(octet);
-            rest = &after[2..];
-        } else {
-            out.push(*first);
-            rest = after;
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
+    // RFC 3986 §2.1.
+    Some(String::from_utf8_lossy(&unescaped(data.as_bytes(), b'%')).into_owned())
 }
 
 /// XML writes a script as `<![CDATA[…]]>`.

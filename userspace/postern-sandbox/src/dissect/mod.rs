@@ -13,6 +13,7 @@ mod onenote;
 mod pdf;
 mod scripts;
 mod shortcut;
+pub(crate) mod text;
 mod tnef;
 mod uuencode;
 

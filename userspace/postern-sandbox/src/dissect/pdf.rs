@@ -7,6 +7,7 @@ use flate2::read::ZlibDecoder;
 use postern_model::sandbox::FindingName;
 
 use super::kind::find;
+use super::text::unescaped;
 use super::{Waiting, Walk};
 
 /// Streams looked at.
@@ -36,7 +37,8 @@ pub fn open(walk: &mut Walk<'_>, part: &Waiting) {
             continue;
         }
         let dictionary = &before[rfind(before, b"obj").unwrap_or(before.len().saturating_sub(512))..];
-        let dictionary = names(dictionary);
+        // Names may be written so: `/J#61vaScript` (ISO 32000-1 §7.3.5).
+        let dictionary = unescaped(dictionary, b'#');
         let body = after.strip_prefix(b"\r\n").or_else(|| after.strip_prefix(b"\n")).unwrap_or(after);
         let body = &body[..find(body, b"endstream").unwrap_or(body.len())];
         let has = |word: &[u8]| find(&dictionary, word).is_some();
@@ -59,7 +61,7 @@ pub fn open(walk: &mut Walk<'_>, part: &Waiting) {
 }
 
 fn words(walk: &mut Walk<'_>, part: &Waiting, octets: &[u8]) {
-    let octets = names(octets);
+    let octets = unescaped(octets, b'#');
     for (word, finding) in ACTIONS {
         let mut from = 0;
         while let Some(at) = octets.get(from..).and_then(|rest| find(rest, word)) {
@@ -72,23 +74,6 @@ fn words(walk: &mut Walk<'_>, part: &Waiting, octets: &[u8]) {
             from = end;
         }
     }
-}
-
-/// Names with their hexadecimal writing undone: `/J#61vaScript` (ISO 32000-1 §7.3.5).
-fn names(octets: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(octets.len());
-    let mut rest = octets;
-    while let Some((first, after)) = rest.split_first() {
-        let digits = (*first == b'#').then(|| after.get(..2)).flatten().and_then(|d| std::str::from_utf8(d).ok());
-        if let Some(octet) = digits.and_then(|d| u8::from_str_radix(d, 16).ok()) {
-            out.push(octet);
-            rest = &after[2..];
-        } else {
-            out.push(*first);
-            rest = after;
-        }
-    }
-    out
 }
 
 fn rfind(within: &[u8], what: &[u8]) -> Option<usize> {

@@ -2,6 +2,7 @@
 
 use postern_model::sandbox::FindingName;
 
+use super::text::utf16;
 use super::{Waiting, Walk, scripts};
 
 const HAS_TARGET_LIST: u32 = 1;
@@ -39,11 +40,7 @@ fn command(octets: &[u8]) -> Option<String> {
         let width = if flags & IS_UNICODE == 0 { 1 } else { 2 };
         let text = octets.get(at + 2..at + 2 + count * width)?;
         at += 2 + count * width;
-        let text = if width == 2 {
-            String::from_utf16_lossy(&text.chunks_exact(2).map(|c| u16::from_le_bytes([c[0], c[1]])).collect::<Vec<_>>())
-        } else {
-            String::from_utf8_lossy(text).into_owned()
-        };
+        let text = if width == 2 { utf16(text) } else { String::from_utf8_lossy(text).into_owned() };
         if matches!(name, "path" | "arguments") {
             // Spaces push the rest of a command out of the window that shows it.
             said.push(format!("{name} {}", text.split_whitespace().collect::<Vec<_>>().join(" ")));

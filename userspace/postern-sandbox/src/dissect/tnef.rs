@@ -2,6 +2,7 @@
 
 use postern_model::sandbox::FindingName;
 
+use super::text::utf16;
 use super::{Waiting, Walk};
 
 /// Signature and key.
@@ -79,12 +80,7 @@ fn long_name(properties: &[u8]) -> Option<String> {
         let at = super::kind::find(properties, tag)? + tag.len() + 4;
         let length = u32::from_le_bytes(properties.get(at..at + 4)?.try_into().ok()?) as usize;
         let value = properties.get(at + 4..)?.get(..length)?;
-        Some(if wide == 0 {
-            text(value)
-        } else {
-            let units: Vec<u16> = value.chunks_exact(2).map(|c| u16::from_le_bytes([c[0], c[1]])).collect();
-            String::from_utf16_lossy(&units).trim_end_matches('\0').to_owned()
-        })
+        Some(if wide == 0 { text(value) } else { utf16(value).trim_end_matches('\0').to_owned() })
     })
 }
 

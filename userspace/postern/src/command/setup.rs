@@ -354,8 +354,7 @@ async fn set_password(node: &Node, password: &str) -> Said<()> {
 async fn add_route(node: &Node, route: &Route) -> Said<()> {
     let settings = node.get("/settings").await.map_err(|e| e.to_string())?;
     let mut domains = settings["settings"]["domains"].as_array().cloned().unwrap_or_default();
-    domains.retain(|d| d["name"] != route.domain.as_str());
-    domains.push(json!({ "name": route.domain, "backends": [{ "host": route.host, "port": route.port }] }));
+    route.put_into(&mut domains);
     let body = json!({ "path": "domains", "value": domains, "message": "console menu" });
     node.send(hyper::Method::PATCH, "/settings", Some(("application/json", body.to_string().into())), &[])
         .await

@@ -3,6 +3,8 @@
 
 use postern_model::sandbox::FindingName;
 
+use crate::dissect::text::utf16;
+
 /// MS-XLS 2.4.28, 2.4.150, 2.4.127.
 const BOUND_SHEET: u16 = 0x0085;
 const NAME: u16 = 0x0018;
@@ -66,8 +68,7 @@ fn name_of(octets: &[u8]) -> String {
     if form & 1 == 0 {
         return letters.iter().take(length).map(|b| char::from(*b)).collect();
     }
-    let units: Vec<u16> = letters.chunks_exact(2).take(length).map(|c| u16::from_le_bytes([c[0], c[1]])).collect();
-    String::from_utf16_lossy(&units)
+    utf16(&letters[..letters.len().min(2 * length)])
 }
 
 /// Calls with any number of arguments (`PtgFuncVar`, MS-XLS 2.5.198.63): token, count, number.
