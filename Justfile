@@ -50,10 +50,10 @@ check:
 fuzz target seconds="600" *args:
     fuzz/run {{target}} {{seconds}} {{args}}
 
-# benchmarks: smtp, edge or filter beside their peers, interleaved; cluster and sandbox against their bars; a table here, JSON in target/bench/
+# benchmarks: smtp, edge or filter beside their peers, interleaved; cluster, sandbox and console against their bars; a table here, JSON in target/bench/
 bench what *args: build
     {{ if what == "cluster" { "cargo build --release --locked --workspace --bins --features postern-tests/sim" } else { "true" } }}
-    {{target}}/release/bench-{{what}} --postern {{target}}/release/postern --out {{justfile_directory()}}/target/bench {{args}}
+    {{target}}/release/bench-{{what}} --postern {{target}}/release/postern --out {{justfile_directory()}}/target/bench {{ if what == "console" { "--web-ui web-ui" } else { "" } }} {{args}}
 
 # a cluster of NODES on this machine to play with: consoles, cables to cut, nodes to kill; --script plays the guided tour
 cluster nodes="3" *args: build

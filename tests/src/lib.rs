@@ -13,4 +13,5 @@ pub mod gateway;
 pub mod http;
 pub mod network;
 pub mod nsd;
+pub mod pebble;
 pub mod smtp;

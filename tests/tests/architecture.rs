@@ -25,8 +25,9 @@ const LAYERS: &[(&str, u8)] = &[
     ("postern-mta", 3),
     ("postern-os", 2),
     ("postern-sandbox", 2),
-    ("postern-console", 4),
-    ("postern", 5),
+    ("postern-acme", 4),
+    ("postern-console", 5),
+    ("postern", 6),
 ];
 
 /// A heavy dependency and the only crates that may name it in their manifests (tests apart).
@@ -47,6 +48,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("noq-udp", &["postern-link"]),
     ("n0-watcher", &["postern-link"]),
     ("automerge", &["postern-document"]),
+    ("instant-acme", &["postern-acme"]),
     ("age", &["postern-backup"]),
     ("object_store", &["postern-backup"]),
     ("russh", &["postern-backup"]),

@@ -9,6 +9,7 @@ use nix::mount::MsFlags;
 use crate::cmdline::{BadCommandLine, CommandLine, Medium};
 use crate::data::{self, Data};
 use crate::disks::{self, DiskError};
+use crate::early;
 use crate::machine_id;
 use crate::memory;
 use crate::modules::Modules;
@@ -69,7 +70,7 @@ pub fn boot() -> Result<Infallible, BootError> {
     }
     machine_id::write(Path::new(ROOT)).map_err(BootError::MachineId)?;
     report(&data, &wanted);
-    enter()
+    enter(&data)
 }
 
 /// Read by `postern os` and by conditions of units.
@@ -90,11 +91,12 @@ fn report(data: &Data, wanted: &CommandLine) {
 }
 
 /// Makes the new root `/` and becomes its `/sbin/init` (switch_root(8), which frees the old one; here it is small and stays).
-fn enter() -> Result<Infallible, BootError> {
+fn enter(data: &Data) -> Result<Infallible, BootError> {
     nix::unistd::chdir(ROOT).map_err(BootError::Exec)?;
     nix::mount::mount(Some("."), "/", None::<&str>, MsFlags::MS_MOVE, None::<&str>).map_err(BootError::Exec)?;
     nix::unistd::chroot(".").map_err(BootError::Exec)?;
     nix::unistd::chdir("/").map_err(BootError::Exec)?;
+    early::begin(!matches!(data, Data::Failed(_)));
     let (program, argument) = (c"/lib/systemd/systemd", CString::from(c"/sbin/init"));
     nix::unistd::execv(program, &[argument]).map_err(BootError::Exec)
 }

@@ -10,6 +10,7 @@ mod boot;
 mod cmdline;
 mod data;
 mod disks;
+mod early;
 mod gpt;
 mod machine_id;
 mod memory;

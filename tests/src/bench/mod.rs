@@ -2,6 +2,7 @@
 //! in rounds that alternate between them, inside a network namespace of the benchmark's own.
 
 pub mod cluster;
+pub mod console;
 pub mod load;
 pub mod nameserver;
 pub mod namespace;

@@ -36,6 +36,12 @@ impl Api {
 
     /// # Errors
     /// As [`Self::get`].
+    pub fn put(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        self.call("PUT", path, Some(body))
+    }
+
+    /// # Errors
+    /// As [`Self::get`].
     pub fn delete(&self, path: &str) -> anyhow::Result<Value> {
         self.call("DELETE", path, None)
     }

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
+use postern_acme::KeyAuthorization;
+use postern_cluster::node::Cluster;
 use postern_cluster::node::view::MemberView;
 use postern_model::id::MailId;
 use postern_model::journey::JourneySummary;
@@ -41,6 +43,11 @@ pub enum Question {
         mail: MailId,
         to: QuarantineState,
         by: String,
+    },
+    /// Be ready to answer an authority that the asking node wants a certificate of: a shared name may lead there.
+    AnswerAuthority {
+        token: String,
+        text: String,
     },
     /// How the machine and its last update are.
     Machine,
@@ -96,6 +103,9 @@ async fn reply(console: &Console, from: NodeId, question: Question) -> Answer<(R
             quarantine::Ended::Done => (Reply::Done, None),
             quarantine::Ended::NotHere => (Reply::NotHere, None),
         },
+        Question::AnswerAuthority { token, text } => {
+            (done(console.state().acme.answer_for_peer(&KeyAuthorization { token, text }).await.map_err(|e| e.to_string())), None)
+        }
         Question::Machine => (rolling::machine(console).await.map_or_else(Reply::Failed, |m| Reply::Machine(Box::new(m))), None),
         Question::Order(order) => (done(rolling::carry_out(console, order).await), None),
         Question::TakeUpdate { allow_older } => (done(rolling::take_from(console, from, allow_older).await), None),
@@ -108,6 +118,26 @@ async fn reply(console: &Console, from: NodeId, question: Question) -> Answer<(R
 
 fn done(done: Result<(), String>) -> Reply {
     done.map_or_else(Reply::Failed, |()| Reply::Done)
+}
+
+/// Has all peers answer an authority, too. One that cannot, or is of an earlier version, is gone without.
+pub async fn spread_answer(cluster: &Cluster, answer: &KeyAuthorization) {
+    let question = Question::AnswerAuthority { token: answer.token.clone(), text: answer.text.clone() };
+    let Ok(question) = serde_json::to_vec(&question) else { return };
+    let others = cluster.members().into_iter().filter(|m| !m.this && m.connected);
+    join_all(others.map(|member| {
+        let question = &question;
+        async move {
+            let said = cluster.ask(member.id, question, SOON).await.map_err(|e| e.to_string());
+            let reply = said.and_then(|octets| read::<Reply>(octets.split(|b| *b == b'\n').next().unwrap_or_default()));
+            match reply {
+                Ok(Reply::Done) => {}
+                Ok(Reply::Failed(error)) | Err(error) => tracing::info!(node = member.name, error, "a peer cannot answer the authority"),
+                Ok(_) => {}
+            }
+        }
+    }))
+    .await;
 }
 
 async fn ask(console: &Console, node: NodeId, question: &Question, limit: Duration) -> Result<(Reply, Bytes), String> {

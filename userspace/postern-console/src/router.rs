@@ -83,6 +83,7 @@ fn closed_routes() -> OpenApiRouter<Console> {
         .routes(routes!(cluster::undo))
         .routes(routes!(cluster::conflicts))
         .routes(routes!(certificate::request))
+        .routes(routes!(certificate::renew))
         .routes(routes!(duty::status))
         .routes(routes!(duty::drain))
         .routes(routes!(duty::resume))

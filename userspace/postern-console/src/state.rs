@@ -128,6 +128,8 @@ pub struct State {
     pub duty: Duty,
     /// Makes this node's backups.
     pub backups: Keeper,
+    /// The certificate that is ordered by itself.
+    pub acme: postern_acme::Keeper,
     /// False until all listeners are open, and again while the node stops: what `/readyz` says.
     pub ready: Arc<AtomicBool>,
 }

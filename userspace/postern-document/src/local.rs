@@ -16,6 +16,7 @@ pub const LOCAL: &[&str] = &[
     "console.listen",
     "console.certificate",
     "console.key",
+    "acme.listen",
     // A resolver stands beside its node; nodes at two sites do not share one.
     "dns.servers",
     "smtp.listen",
@@ -36,6 +37,12 @@ pub const LOCAL: &[&str] = &[
 
 /// Texts that are the same on all nodes. `[]` is an element of a list, `{}` an entry of a map.
 pub const SHARED_TEXTS: &[&str] = &[
+    "acme.directory",
+    "acme.contacts[]",
+    "acme.names[]",
+    "acme.roots",
+    "acme.external_account.key_id",
+    "acme.external_account.secret",
     "smtp.trusted_networks[]",
     "edge.steering.addresses[]",
     "smtp.proxy_protocol_from[]",

@@ -1,8 +1,8 @@
-//! What Postern fetches by HTTP, only from where an admin says: feeds and updates.
+//! What Postern fetches by HTTP, only from where an admin says: feeds, updates, certificates.
 
 use std::time::Duration;
 
-use reqwest::{Client, redirect};
+use reqwest::{Client, ClientBuilder, redirect};
 
 const CONNECT: Duration = Duration::from_secs(10);
 /// A server that sends nothing for so long has died.
@@ -15,11 +15,16 @@ const REDIRECTS: usize = 3;
 /// # Errors
 /// When the system's certificates cannot be used.
 pub fn client(whole: Duration) -> reqwest::Result<Client> {
+    builder(whole).build()
+}
+
+/// The same, for who has something to add.
+pub fn builder(whole: Duration) -> ClientBuilder {
     if rustls::crypto::CryptoProvider::get_default().is_none() {
         // Another thread may have been first: either is fine.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     }
     let agent = concat!("postern/", env!("CARGO_PKG_VERSION"));
     let client = Client::builder().user_agent(agent).connect_timeout(CONNECT).timeout(whole).read_timeout(STALL);
-    client.redirect(redirect::Policy::limited(REDIRECTS)).build()
+    client.redirect(redirect::Policy::limited(REDIRECTS))
 }

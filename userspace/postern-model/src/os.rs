@@ -32,6 +32,8 @@ pub enum OsRequest {
     PutMachine {
         text: String,
     },
+    /// Let others reach port 80 for ten minutes: an authority looks whether a name is ours before it gives a certificate.
+    OpenWebPort,
     /// Log and versions, without mails, keys and passwords.
     SupportBundle,
     /// Put this backup in place of all the node has, at the next start, which comes at once.

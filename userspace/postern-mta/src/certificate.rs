@@ -173,6 +173,17 @@ pub fn forget(data: &Path) -> Result<bool, CertificateError> {
     }
 }
 
+/// Keeps a secret text beside the certificate, for the node alone.
+///
+/// # Errors
+/// When the disk refuses.
+pub fn keep_secret(path: &Path, text: &str) -> Result<(), CertificateError> {
+    let parent = path.parent().unwrap_or(path);
+    fs::create_dir_all(parent).map_err(disk(parent))?;
+    write(path, text, 0o600)?;
+    sync(parent)
+}
+
 /// The files of a self-signed certificate for `name` under `dir`, made when missing. Servers that deliver to us
 /// opportunistically (RFC 7435) do not check it; who verifies needs a real one.
 ///

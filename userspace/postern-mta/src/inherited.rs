@@ -24,7 +24,7 @@ pub enum InheritError {
     NotTheOne { fd: i32 },
     #[error(
         "the service manager handed over a socket on {0} that no listener of the settings is for: name the address in smtp.listen, \
-         smtp.trusted_listen or console.listen, or take it out of the unit"
+         smtp.trusted_listen, console.listen or acme.listen, or take it out of the unit"
     )]
     Unknown(SocketAddr),
 }

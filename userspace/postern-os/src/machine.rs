@@ -140,6 +140,9 @@ pub enum BadMachine {
     NothingOutside,
 }
 
+/// What the image guards before anybody says otherwise (`image/overlay/usr/share/postern/postern.toml`).
+const FIRST_CARD: &str = "eth0";
+
 impl Machine {
     /// # Errors
     /// The first thing that is wrong.
@@ -152,6 +155,15 @@ impl Machine {
     /// Interfaces that the edge guards.
     pub fn outside(&self) -> impl Iterator<Item = &Interface> {
         self.interfaces.iter().filter(|i| i.role == Role::Outside)
+    }
+
+    /// What the edge is to guard after this took the place of `before`; `None`: what it guards `now` stays. Whoever named
+    /// interfaces of his own keeps them.
+    pub fn guards(&self, before: &Self, now: &[String]) -> Option<Vec<String>> {
+        let names = |machine: &Self| machine.outside().map(|i| i.name.clone()).collect::<Vec<_>>();
+        let (was, wanted) = (names(before), names(self));
+        let follows = now == was || (was.is_empty() && now == [FIRST_CARD]);
+        (follows && !wanted.is_empty() && now != wanted).then_some(wanted)
     }
 
     fn check(&self) -> Result<(), BadMachine> {

@@ -54,6 +54,26 @@ fn bad_machines_are_told_what_is_wrong() {
 }
 
 #[test]
+fn the_edge_follows_the_roles_unless_somebody_chose() {
+    let machine = |names: &[&str]| {
+        let one = |n: &&str| format!("[[interfaces]]\nname = {n:?}\nmac = \"52:54:00:00:00:0{}\"\n", n.len());
+        Machine::parse(&names.iter().map(one).collect::<String>()).unwrap()
+    };
+    let names = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
+    for (before, after, now, wanted) in [
+        (&[][..], &["mx"][..], &["eth0"][..], Some(&["mx"][..])),
+        (&["mx"], &["mx", "wan"], &["mx"], Some(&["mx", "wan"])),
+        (&["mx"], &["mx"], &["mx"], None),
+        (&["mx"], &[], &["mx"], None),
+        // Chosen by a person.
+        (&["mx"], &["wan"], &["mx", "inside0"], None),
+        (&[], &["mx"], &[], None),
+    ] {
+        assert_eq!(machine(after).guards(&machine(before), &names(now)), wanted.map(names), "{before:?} {after:?} {now:?}");
+    }
+}
+
+#[test]
 fn a_second_plan_takes_away_what_the_first_left() {
     let root = tempfile::tempdir().unwrap();
     let zone = root.path().join("usr/share/zoneinfo/Europe");

@@ -30,6 +30,7 @@ pub async fn start(
     cluster: &Cluster,
     duty: Duty,
     backups: Keeper,
+    acme: postern_acme::Keeper,
     learned: Arc<Notify>,
     hostname: &str,
     listeners: Vec<std::net::TcpListener>,
@@ -54,6 +55,7 @@ pub async fn start(
         cluster: cluster.clone(),
         duty,
         backups,
+        acme,
         ready: Arc::clone(&ready),
     };
     if let Some(password) = state.bootstrap_admin().await? {

@@ -2,6 +2,7 @@
 //!
 //! Not for use by other programs. Tests start nodes of other generations with it.
 
+mod acme;
 mod backups;
 mod cluster;
 mod command;

@@ -34,7 +34,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::duty::DutyKeeper;
 use crate::steering::{self, Steering};
-use crate::{backups, cluster, console, learning};
+use crate::{acme, backups, cluster, console, learning};
 
 /// Journey events that may wait for the database: some seconds of the fastest traffic.
 const EVENTS: usize = 65_536;
@@ -57,6 +57,7 @@ async fn serve(settings: Settings, file: &Path, mut inherited: Inherited, genera
     let ports = listen::bind(&settings.smtp, &mut inherited)?;
     let consoles = settings.console.listen.iter().map(|address| listen::socket(*address, &mut inherited));
     let consoles = consoles.collect::<Result<Vec<_>, _>>().context("the console")?;
+    let web = settings.acme.listen.iter().filter_map(|address| inherited.claim(*address)).collect();
     inherited.finish()?;
     let hostname = hostname(&settings)?;
     let data = settings.node.data_dir.clone();
@@ -135,7 +136,8 @@ async fn serve(settings: Settings, file: &Path, mut inherited: Inherited, genera
         duty: duty.clone(),
     }));
     let backups = backups::start(&handle, &cluster, file, &hostname, &stop);
-    let ready = console::start(&journey, &handle, &cluster, duty.handle(), backups, learned, &hostname, consoles, &stop).await?;
+    let acme = acme::start(&handle, &cluster, web, &hostname, &stop);
+    let ready = console::start(&journey, &handle, &cluster, duty.handle(), backups, acme, learned, &hostname, consoles, &stop).await?;
     tokio::spawn(cluster::adopt_settings(cluster.clone(), Arc::clone(&handle), database.clone()));
     tokio::spawn(follow_settings(handle, Arc::clone(&journey), door, cluster.clone(), hostname.clone()));
     ready.store(true, Ordering::Relaxed);

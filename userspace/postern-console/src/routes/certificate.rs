@@ -19,7 +19,7 @@ use crate::state::Console;
 pub enum CertificateSource {
     /// Files that the settings name: change them there.
     Settings,
-    /// Given by an admin.
+    /// Given by an admin, or ordered by this node (`automatic`).
     Installed,
     /// Made by this node.
     SelfSigned,
@@ -38,6 +38,25 @@ pub struct CertificateView {
     pub until: Timestamp,
     /// SHA-256, in hexadecimal.
     pub fingerprint: String,
+    /// How ordering it by itself stands; null: it is not ordered (`[acme]`).
+    pub automatic: Option<AutomaticView>,
+}
+
+/// Of `[acme]`.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AutomaticView {
+    /// The authority's directory.
+    directory: String,
+    /// One is being ordered since then, in milliseconds since 1970.
+    running: Option<i64>,
+    /// When the next one is ordered, in milliseconds since 1970.
+    next: Option<i64>,
+    /// The last one since this node's start, in milliseconds since 1970.
+    renewed: Option<i64>,
+    /// When the last try failed, in milliseconds since 1970.
+    failed: Option<i64>,
+    /// Why it failed.
+    trouble: Option<String>,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -66,9 +85,15 @@ pub struct CertificateRequestView {
 /// The certificate of the SMTP listeners.
 #[utoipa::path(get, path = "/node/certificate", tag = "node", responses((status = 200, body = CertificateView), (status = 409, body = Problem)))]
 pub async fn show(State(console): State<Console>) -> Answer<Json<CertificateView>> {
+    let (source, facts) = in_force(&console).await?;
+    Ok(Json(CertificateView { automatic: automatic(&console), ..view(source, facts) }))
+}
+
+/// The certificate that SMTP shows.
+pub async fn in_force(console: &Console) -> Answer<(CertificateSource, Facts)> {
     let settings = console.state().settings.settings();
     let (named, data) = (settings.smtp.tls.certificate.clone(), settings.node.data_dir.clone());
-    let work = move || {
+    blocking(move || {
         let installed = certificate::installed(&data);
         let (source, file) = if !named.as_os_str().is_empty() {
             (CertificateSource::Settings, named)
@@ -77,9 +102,30 @@ pub async fn show(State(console): State<Console>) -> Answer<Json<CertificateView
         } else {
             (CertificateSource::SelfSigned, certificate::folder(&data).join("smtp.pem"))
         };
-        certificate::facts(&file).map(|facts| view(source, facts))
-    };
-    Ok(Json(blocking(work).await?))
+        certificate::facts(&file).map(|facts| (source, facts))
+    })
+    .await
+}
+
+fn automatic(console: &Console) -> Option<AutomaticView> {
+    let settings = console.state().settings.settings();
+    let state = console.state().acme.state();
+    settings.acme.enabled.then(|| AutomaticView {
+        directory: settings.acme.directory.clone(),
+        running: state.running.map(|t| t.0),
+        next: state.next.map(|t| t.0),
+        renewed: state.renewed.map(|t| t.0),
+        failed: state.trouble.as_ref().map(|t| t.at.0),
+        trouble: state.trouble.map(|t| t.why),
+    })
+}
+
+/// Order a certificate now, whatever there is. `GET /node/certificate` says how it goes.
+#[utoipa::path(post, path = "/node/certificate/renew", tag = "node", responses((status = 202), (status = 409, body = Problem)))]
+pub async fn renew(State(console): State<Console>, caller: Caller) -> Answer<StatusCode> {
+    console.state().acme.renew().map_err(|e| Problem::conflict(e.to_string()))?;
+    caller.audit(&console, "node.certificate.renew", "this", None, None).await?;
+    Ok(StatusCode::ACCEPTED)
 }
 
 /// Put a certificate in force, on SMTP and on the console, within ten seconds and without a restart.
@@ -126,6 +172,10 @@ pub async fn request(
 /// The data directory, when the node's own certificate is the one that is shown.
 fn own_folder(console: &Console) -> Answer<std::path::PathBuf> {
     let settings = console.state().settings.settings();
+    if settings.acme.enabled {
+        let problem = Problem::conflict("certificates are ordered by this node: `acme.enabled`");
+        return Err(problem.advise("POST /node/certificate/renew orders one now. Or set acme.enabled to false, and ask again."));
+    }
     if settings.smtp.tls.certificate.as_os_str().is_empty() || settings.console.certificate.as_os_str().is_empty() {
         return Ok(settings.node.data_dir.clone());
     }
@@ -139,7 +189,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Certificat
 
 fn view(source: CertificateSource, facts: Facts) -> CertificateView {
     let Facts { names, issuer, from, until, fingerprint, .. } = facts;
-    CertificateView { source, names, issuer, from, until, fingerprint: HEXUPPER.encode(&fingerprint) }
+    CertificateView { source, names, issuer, from, until, fingerprint: HEXUPPER.encode(&fingerprint), automatic: None }
 }
 
 impl From<CertificateError> for Problem {

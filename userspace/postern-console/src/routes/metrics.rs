@@ -14,8 +14,8 @@ use prometheus_client::registry::{Registry, Unit};
 
 use crate::caller::{identify, peer_of};
 use crate::problem::{Answer, Problem};
-use crate::routes::edge;
 use crate::routes::status::spool_usage;
+use crate::routes::{certificate, edge};
 use crate::state::Console;
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -96,6 +96,13 @@ async fn gather(console: &Console) -> Answer<Registry> {
     if let Some(last) = backups.last {
         let at = u64::try_from(last.unix_seconds()).unwrap_or_default();
         gauge(&mut registry, "backup_last_seconds", "When the newest backup at the target was begun, in seconds since 1970", at);
+    }
+
+    let ordered = state.acme.state();
+    gauge(&mut registry, "acme_failing", "1: the last try to order a certificate failed", u64::from(ordered.trouble.is_some()));
+    if let Ok((_, facts)) = certificate::in_force(console).await {
+        let until = u64::try_from(facts.until.unix_seconds()).unwrap_or_default();
+        gauge(&mut registry, "certificate_ends_seconds", "When the certificate of SMTP ends, in seconds since 1970", until);
     }
 
     let cluster = state.cluster.view().await;

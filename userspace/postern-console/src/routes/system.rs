@@ -1,6 +1,8 @@
 //! The machine under the appliance: its slots, its own settings, restart and reset. The role `os` does it; here is who may ask, and what
 //! is written down about it. Updates: [`super::update`].
 
+use std::path::Path;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -8,6 +10,7 @@ use postern_backup::lock::Key;
 use postern_backup::name::{BackupName, NameError};
 use postern_model::os::{OsReply, OsRequest, OsStatus, Unlock};
 use postern_os::client::{self, OsClientError};
+use postern_os::machine::Machine;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -15,6 +18,7 @@ use crate::caller::Caller;
 use crate::input::Input;
 use crate::problem::{Answer, Problem};
 use crate::restoring::{self, RestoreView};
+use crate::routes::settings::{self, OneSetting};
 use crate::state::Console;
 
 #[derive(Deserialize, Serialize, ToSchema)]
@@ -125,7 +129,22 @@ pub async fn put_machine(State(console): State<Console>, caller: Caller, Input(n
         return Err(OsClientError::Unexpected.into());
     };
     caller.audit(&console, "system.machine", "machine.toml", Some(&before), Some(&new.text)).await?;
+    guard_outside(&console, &caller, &before, &new.text).await?;
     Ok(Json(files.iter().map(|f| f.display().to_string()).collect()))
+}
+
+/// The edge follows the roles of the interfaces. One that gets its name with the next boot is left to whoever names it.
+async fn guard_outside(console: &Console, caller: &Caller, before: &str, after: &str) -> Answer<()> {
+    let (Ok(before), Ok(after)) = (Machine::parse(before), Machine::parse(after)) else { return Ok(()) };
+    let now = console.state().settings.settings().edge.interfaces.clone();
+    let is_there = |name: &String| Path::new("/sys/class/net").join(name).exists();
+    match after.guards(&before, &now) {
+        Some(wanted) if wanted.iter().all(is_there) => {
+            let change = OneSetting::new("edge.interfaces", wanted.into(), "roles of the interfaces");
+            settings::change(console, caller, &change, None).await.map(drop)
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Log and versions as text, without mails, keys and passwords.

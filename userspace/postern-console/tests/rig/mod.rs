@@ -153,6 +153,19 @@ pub struct Login {
     pub csrf: String,
 }
 
+/// Certificates are not ordered here.
+fn acme(settings: &SettingsHandle, data: &std::path::Path, stop: &CancellationToken) -> postern_acme::Keeper {
+    let parts = postern_acme::Parts {
+        settings: settings.subscribe(),
+        hostname: "rig.example".into(),
+        data: data.to_owned(),
+        inherited: Vec::new(),
+        open_door: Box::new(|| async {}.boxed()),
+        spread: Box::new(|_| async {}.boxed()),
+    };
+    postern_acme::Keeper::start(parts, stop.clone())
+}
+
 /// A node that can found a cluster of its own.
 async fn cluster(dir: &std::path::Path, settings: &SettingsHandle, database: &Database, spool: &Spool) -> Cluster {
     let bans = || tokio::sync::mpsc::channel(1).1;
@@ -209,6 +222,7 @@ impl Rig {
             outside: Vec::new(),
         };
         let state = State {
+            acme: acme(&settings, dir.path(), &stop),
             backups: Keeper::start(settings.subscribe(), node, stop.clone()),
             cluster,
             duty: Duty {

@@ -137,6 +137,7 @@ pub fn check(s: &Settings) -> Vec<Problem> {
     }
     steering(&s.edge, &mut say);
     super::backup::check(&s.backup, &mut say);
+    super::acme::check(&s.acme, !s.smtp.tls.certificate.as_os_str().is_empty(), &mut say);
     if s.edge.sample_every == 0 {
         say("edge.sample_every".into(), "0 is no rate: write 1 for every dropped packet".into());
     }

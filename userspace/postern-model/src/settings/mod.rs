@@ -4,6 +4,7 @@
 //! to write instead ([`parse`]). The reference in `docs/settings.md`, the API's schema and the
 //! sample are made from these structs, so their doc comments are the documentation.
 
+pub mod acme;
 pub mod backup;
 pub mod check;
 pub mod cluster;
@@ -28,6 +29,8 @@ pub struct Settings {
     pub node: node::NodeSettings,
     /// The console and API.
     pub console: node::ConsoleSettings,
+    /// The node's own certificate from an authority that speaks ACME.
+    pub acme: acme::AcmeSettings,
     /// Logs.
     pub log: node::LogSettings,
     /// Name resolution.

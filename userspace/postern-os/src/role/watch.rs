@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::updating::{self, conclude};
 use super::{DATA, MACHINE, SEED_LOOKED, SEED_PENDING, Shared, work};
+use crate::apply::NODE;
 use crate::boot_report::Medium;
 use crate::consoles::say;
 use crate::health;
@@ -161,12 +162,21 @@ fn ready_line(shared: &Shared, guarded: &[String], up: Option<f64>) -> String {
     if let Some(seconds) = up {
         let _ = write!(line, " up={seconds:.1}");
     }
+    if let Some(seconds) = greeting() {
+        let _ = write!(line, " smtp={seconds:.1}");
+    }
     if let Some(mebibytes) = health::memory_in_use(&read("/proc/meminfo")) {
         let _ = write!(line, " memory={mebibytes}");
     }
     let _ = write!(line, " roles={}", health::memory_of_roles(Path::new(health::SLICE)));
     let _ = write!(line, " machine={}", read("/etc/machine-id").trim());
     line
+}
+
+/// When the node said that it serves, in seconds since the kernel started.
+fn greeting() -> Option<f64> {
+    let said = systemctl(&["show", "--value", "--property=ActiveEnterTimestampMonotonic", NODE]).ok()?;
+    Some(said.trim().parse::<f64>().ok()? / 1e6)
 }
 
 fn uptime() -> Option<f64> {

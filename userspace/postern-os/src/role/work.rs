@@ -48,6 +48,7 @@ fn handle(shared: &Arc<Shared>, request: OsRequest) -> Result<OsReply, String> {
             return Ok(OsReply::Text { text: text.map_err(|e| format!("{MACHINE}: {e}"))? });
         }
         OsRequest::PutMachine { text } => return Ok(OsReply::Changed { files: put_machine(&text)? }),
+        OsRequest::OpenWebPort => systemctl(&["start", "postern-web-port.service"]).map(drop)?,
         OsRequest::SupportBundle => return Ok(OsReply::Text { text: support_bundle() }),
         OsRequest::Restore { backup, unlock } => {
             shared.boot_loader()?;

@@ -27,6 +27,9 @@ pub enum CommandError {
     Refused(Value),
     #[error("the node's answer was cut short or is not understood: {0}")]
     Answer(String),
+    /// What was begun did not succeed.
+    #[error("{0}")]
+    Failed(String),
     #[error("{0}")]
     Usage(String),
     #[error("{0}")]

@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod backup;
+pub mod certificate;
 pub mod client;
 pub mod cluster;
 pub mod edge;
@@ -80,6 +81,9 @@ pub enum Command {
     /// Tokens for programs that use the API
     #[command(subcommand)]
     Token(account::TokenVerb),
+    /// What SMTP and the console show: requested, installed, ordered by itself
+    #[command(subcommand)]
+    Certificate(certificate::Verb),
     /// What makes this node this node, encrypted: made, looked at, restored
     #[command(subcommand)]
     Backup(backup::Verb),
@@ -149,6 +153,7 @@ fn with_node(command: Command, globals: &Globals) -> Result<(), CommandError> {
             Command::Symbols(verb) => status::symbols(&node, verb).await,
             Command::Admin(verb) => account::admin(&node, verb).await,
             Command::Token(verb) => account::token(&node, verb).await,
+            Command::Certificate(verb) => certificate::run(&node, verb).await,
             Command::Backup(verb) => backup::run(&node, &verb).await,
             Command::Setup => setup::run(&node).await,
             Command::Os(os::Arguments { verb: Some(verb) }) => os::run(&node, verb).await,

@@ -139,7 +139,7 @@ pub async fn run(node: &Node, verb: Verb) -> Result<(), CommandError> {
             Ok(())
         }
         Verb::MarkGood => ask(&OsRequest::MarkGood).await.map(drop),
-        Verb::Apply { file } => apply_machine(&file).await,
+        Verb::Apply { file } => apply_machine(node, &file).await,
         Verb::SupportBundle => {
             output::text(&text(&OsRequest::SupportBundle).await?);
             Ok(())
@@ -179,9 +179,19 @@ fn machine(file: &Path) -> Result<Machine, CommandError> {
     Machine::parse(&text).map_err(failed)
 }
 
-async fn apply_machine(file: &Path) -> Result<(), CommandError> {
+/// By the node, which has the edge follow; by the role itself when there is no node.
+async fn apply_machine(node: &Node, file: &Path) -> Result<(), CommandError> {
     let text = fs::read_to_string(file).map_err(|e| failed(format!("{}: {e}", file.display())))?;
     let machine = Machine::parse(&text).map_err(failed)?;
+    match node.put("/system/machine", serde_json::json!({ "text": text })).await {
+        Ok(changed) => {
+            changed.as_array().into_iter().flatten().for_each(|path| output::text(&format!("changed {}", output::string(path))));
+            output::text("a card's new name comes with the next boot");
+            return Ok(());
+        }
+        Err(CommandError::NotRunning { .. }) => {}
+        Err(refused) => return Err(refused),
+    }
     if let OsReply::Changed { files } = ask(&OsRequest::PutMachine { text }).await? {
         files.iter().for_each(|path| output::text(&format!("changed {}", path.display())));
     }

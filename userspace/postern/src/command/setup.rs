@@ -11,6 +11,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use hyper::Method;
 use postern_model::os::OsRequest;
 use postern_mta::certificate::LONGEST;
 use postern_os::machine::Machine;
@@ -242,16 +243,19 @@ async fn order(request: OsRequest) -> Said<()> {
 /// What is shown now, a request for another, or the answer to one.
 async fn certificate(node: &Node) -> Result<Said<String>, Gone> {
     match node.get("/node/certificate").await {
-        Ok(now) => say(&format!(
-            "{} by {}, until {} ({})",
-            super::output::list(&now, "names").iter().map(text).collect::<Vec<_>>().join(" "),
-            text(&now["issuer"]),
-            super::output::when(&now["until"]),
-            text(&now["source"])
-        )),
+        Ok(now) => {
+            let names = super::output::list(&now, "names").iter().map(text).collect::<Vec<_>>().join(" ");
+            let (until, source) = (super::output::when(&now["until"]), text(&now["source"]));
+            say(&format!("{names} by {}, until {until} ({source})", text(&now["issuer"])));
+            if let Some(why) = now["automatic"]["trouble"].as_str() {
+                say(&format!("The last order failed: {why}"));
+            }
+        }
         Err(why) => say(&format!("There is none that can be shown: {why}")),
     }
-    let what = ask("1. Request one from an authority   2. Put in what it sent   3. Back to the self-signed one; Enter for nothing:")?;
+    let what = ask(
+        "1. Request one from an authority   2. Put in what it sent   3. Back to the self-signed one   4. Order and renew it by itself; Enter for nothing:",
+    )?;
     let asked = match what.trim() {
         "" => return Ok(Ok(String::new())),
         "1" => {
@@ -266,9 +270,33 @@ async fn certificate(node: &Node) -> Result<Said<String>, Gone> {
             put.map(|now| format!("In force within ten seconds, until {}.", super::output::when(&now["until"])))
         }
         "3" => node.delete("/node/certificate").await.map(|_| "Done.".to_owned()),
-        _ => return Ok(Err("type 1, 2 or 3".into())),
+        "4" => return automatic(node).await,
+        _ => return Ok(Err("type 1, 2, 3 or 4".into())),
     };
     Ok(asked.map_err(|e| e.to_string()))
+}
+
+/// By ACME, from the authority that the settings name.
+async fn automatic(node: &Node) -> Result<Said<String>, Gone> {
+    let settings = match node.get("/settings").await {
+        Ok(answer) => answer["settings"]["acme"].clone(),
+        Err(why) => return Ok(Err(why.to_string())),
+    };
+    say(&format!("The authority: {}. It looks at port 80 of this machine's name from the Internet.", text(&settings["directory"])));
+    let contact = ask("A mail address for the authority; Enter for none:")?;
+    if ask("Its terms of service are on its web pages. Type YES when you accept them:")? != "YES" {
+        return Ok(Err("nothing was changed".into()));
+    }
+    let contacts: Vec<&str> = contact.split_whitespace().collect();
+    for (path, value) in [("acme.contacts", json!(contacts)), ("acme.accept_terms", json!(true)), ("acme.enabled", json!(true))] {
+        if let Err(why) = node
+            .send(Method::PATCH, "/settings", Some(("application/json", json!({ "path": path, "value": value }).to_string().into())), &[])
+            .await
+        {
+            return Ok(Err(why.to_string()));
+        }
+    }
+    Ok(Ok("It is being ordered; this item shows it when it is there, and what fails.".into()))
 }
 
 /// Lines up to an empty one.

@@ -55,8 +55,7 @@ export function Search({ asked }: { asked: URLSearchParams }) {
     { name: w.recipient, kind: "text", show: (r) => (r.recipients.length > 1 ? w.others.replace("{first}", () => r.recipients[0] ?? "").replace("{n}", number(r.recipients.length - 1)) : r.recipients[0]) },
     { name: common.subject, kind: "text", show: (r) => r.subject },
     { name: w.score, kind: "number", show: (r) => number(r.score, 1) },
-    { name: w.reason, show: (r) => r.reason },
-    { name: w.state, show: (r) => <Mark word={r.state} /> },
+    { name: w.state, show: (r) => <><Mark word={r.state} /><div className="postern-soft postern-break">{r.reason}</div></> },
     ...(clustered ? [{ name: w.node, show: (r: QuarantineRow) => node(r.holder) ?? w.thisNode }] : []),
     { name: w.acts, kind: "acts", show: (r) => r.state === "held" && (
       <>

@@ -4,6 +4,7 @@ import { useState } from "react";
 
 import { api, type Schemas } from "../../api/client";
 import { useTongue, useWords } from "../../i18n";
+import { to } from "../../route";
 import { Ask, type Question } from "../../parts/Ask";
 import { Facts } from "../../parts/Facts";
 import { Failure } from "../../parts/Failure";
@@ -19,7 +20,7 @@ const SOON = 21 * DAY;
 export function Certificate() {
   const w = useWords(words);
   const { words: common } = useTongue();
-  const shown = useQuery({ queryKey: ["certificate"], queryFn: () => api<View>("GET", "/node/certificate"), refetchOnWindowFocus: false });
+  const shown = useQuery({ queryKey: ["certificate"], queryFn: () => api<View>("GET", "/node/certificate"), refetchOnWindowFocus: false, refetchInterval: (query) => (query.state.data?.automatic?.running ? 2_000 : false) });
   return (
     <Card>
       <CardTitle component="h2">{w.certificate}</CardTitle>
@@ -27,7 +28,8 @@ export function Certificate() {
         <Content component="p" className="postern-soft">{w.certificateText}</Content>
         {shown.isPending ? <Spinner aria-label={common.loading} /> : !shown.data ? <Failure error={shown.error ?? new Error()} again={() => void shown.refetch()} /> : <Shown view={shown.data} />}
       </CardBody>
-      {shown.data?.source !== "settings" && <CardBody><Requesting /><Installing installed={shown.data?.source === "installed"} /></CardBody>}
+      {shown.data && shown.data.source !== "settings" && <CardBody><Automatic view={shown.data} /></CardBody>}
+      {shown.data && shown.data.source !== "settings" && !shown.data.automatic && <CardBody><Requesting /><Installing installed={shown.data.source === "installed"} /></CardBody>}
     </Card>
   );
 }
@@ -44,6 +46,27 @@ function Shown({ view }: { view: View }) {
       <div className="postern-above">
         <Facts of={[[w.certNames, view.names.join(", ")], [w.certSource, sources[view.source]], [w.certIssuer, view.source === "self-signed" ? null : view.issuer], [w.certUntil, when(view.until)], [w.certPrint, <code key="print" className="postern-break">{view.fingerprint}</code>]]} />
       </div>
+    </>
+  );
+}
+
+/** Ordered from an authority and renewed, without anybody. */
+function Automatic({ view: { automatic } }: { view: View }) {
+  const w = useWords(words);
+  const { when } = useTongue();
+  const queries = useQueryClient();
+  const renew = useAct(() => api("POST", "/node/certificate/renew"), async () => {
+    await queries.invalidateQueries({ queryKey: ["certificate"] });
+    return w.certRenewSaid;
+  });
+  if (!automatic) return <Content component="p" className="postern-soft">{w.certAutoOff} <a href={to("settings", "acme")}>{w.certAutoSet}</a></Content>;
+  return (
+    <>
+      {automatic.trouble && <Alert component="p" isInline variant="danger" title={w.certAutoFailed}>{automatic.trouble}</Alert>}
+      <div className="postern-above">
+        <Facts of={[[w.certAuto, <span key="from" className="postern-break">{automatic.directory}</span>], [w.certAutoNext, automatic.running ? w.certAutoRunning : automatic.next ? when(automatic.next) : null], [w.certAutoTried, automatic.failed ? when(automatic.failed) : null]]} />
+      </div>
+      <ActionGroup className="postern-above"><Button variant="secondary" isDisabled={renew.isPending || Boolean(automatic.running)} isLoading={renew.isPending || Boolean(automatic.running)} onClick={() => renew.mutate(undefined)}>{w.certRenew}</Button></ActionGroup>
     </>
   );
 }

@@ -1,0 +1,81 @@
+//! A real authority that speaks ACME: Pebble, Let's Encrypt's own for tests. It signs whoever answers at port 80 of a name.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use serde_json::json;
+
+use crate::bench::process::Running;
+use crate::gateway::wait_until;
+
+const ADDRESS: &str = "127.0.0.1:14000";
+/// What the settings name it by.
+pub const DIRECTORY: &str = "https://localhost:14000/dir";
+/// An account of the authority's own, for those that ask for one.
+pub const EXTERNAL: (&str, &str) = ("kid-1", "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W");
+
+pub struct Pebble {
+    pub process: Running,
+    /// The certificate of its own server, in PEM.
+    pub root: String,
+}
+
+impl Pebble {
+    /// Starts it with this name server. `wants_external`: accounts must be bound to one that it knows.
+    ///
+    /// # Errors
+    /// When it is missing, or does not listen.
+    pub fn start(dir: &Path, name_server: SocketAddr, wants_external: bool) -> anyhow::Result<Self> {
+        fs::create_dir_all(dir)?;
+        let (certificate, key) = (dir.join("pebble.pem"), dir.join("pebble.key"));
+        let made = Command::new("openssl")
+            .args([
+                "req",
+                "-x509",
+                "-newkey",
+                "ec",
+                "-pkeyopt",
+                "ec_paramgen_curve:P-256",
+                "-nodes",
+                "-days",
+                "2",
+                "-subj",
+                "/CN=localhost",
+            ])
+            .args(["-addext", "subjectAltName=DNS:localhost", "-addext", "basicConstraints=critical,CA:FALSE", "-keyout"])
+            .arg(&key)
+            .arg("-out")
+            .arg(&certificate)
+            .output()
+            .context("openssl")?;
+        ensure!(made.status.success(), "openssl: {}", String::from_utf8_lossy(&made.stderr));
+        let config = json!({ "pebble": {
+            "listenAddress": ADDRESS, "managementListenAddress": "127.0.0.1:15000", "certificate": certificate, "privateKey": key,
+            "httpPort": 80, "tlsPort": 443, "ocspResponderURL": "",
+            "externalAccountBindingRequired": wants_external, "externalAccountMACKeys": { EXTERNAL.0: EXTERNAL.1 },
+        }});
+        let file = dir.join("pebble.json");
+        fs::write(&file, config.to_string())?;
+        let log = fs::File::create(dir.join("pebble.log"))?;
+        let child = Command::new("pebble")
+            .arg("-config")
+            .arg(&file)
+            .args(["-dnsserver", &name_server.to_string()])
+            // It looks at once, and refuses a nonce now and then, as real ones do.
+            .env("PEBBLE_VA_NOSLEEP", "1")
+            .env("PEBBLE_WFE_NONCEREJECT", "20")
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
+            .context("pebble (Debian package pebble)")?;
+        let pebble = Self { process: Running(child), root: fs::read_to_string(&certificate)? };
+        wait_until("Pebble", Duration::from_secs(20), || std::net::TcpStream::connect(ADDRESS).is_ok())
+            .with_context(|| fs::read_to_string(dir.join("pebble.log")).unwrap_or_default())?;
+        Ok(pebble)
+    }
+}
