@@ -56,3 +56,19 @@ test("a dropper's report is shown with its mail in the quarantine and in trackin
   await page.evaluate(() => localStorage.setItem("postern.language", "en"));
   browser.well();
 });
+
+test("a person has it opened again, and sees the new report beside the old one", async (t) => {
+  const { page } = browser;
+  const { body } = await gateway.api("GET", `/journeys/${held.mail}`);
+  if (!body.steps.some((s) => s.event === "taken-apart")) return t.skip("no cell can be had here");
+  await browser.go(`#/quarantine/${held.mail}`);
+  await page.getByRole("button", { name: "Open attachments again" }).click();
+  await browser.said("Opened again.");
+  await page.getByRole("heading", { name: /^Opened again/ }).waitFor();
+  assert.equal(await page.getByRole("grid", { name: /What its scripts did/ }).count(), 2, "the old report and the new one");
+  await browser.looks("opened-again");
+  await until("it in its journey", async () => (await gateway.api("GET", `/journeys/${held.mail}`)).body.steps.some((s) => s.event === "opened-again" && s.by === "admin"));
+  await browser.go(`#/tracking/${held.mail}`);
+  await page.getByText("Attachments opened again").waitFor();
+  browser.well();
+});

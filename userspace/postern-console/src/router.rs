@@ -64,6 +64,7 @@ fn closed_routes() -> OpenApiRouter<Console> {
         .routes(routes!(quarantine::search))
         .routes(routes!(quarantine::one, quarantine::delete))
         .routes(routes!(quarantine::release))
+        .routes(routes!(quarantine::open))
         .routes(routes!(queue::list))
         .routes(routes!(queue::why))
         .routes(routes!(queue::retry))

@@ -13,6 +13,7 @@ use postern_backup::schedule::Keeper;
 use postern_cluster::node::Cluster;
 use postern_model::address::Address;
 use postern_model::envelope::Direction;
+use postern_model::sandbox::Opened;
 use postern_model::time::Timestamp;
 use postern_model::verdict::Verdict;
 use postern_mta::feedback::Feedback;
@@ -59,6 +60,18 @@ pub struct PolicyExplained {
     pub outcome: String,
 }
 
+/// What the sandbox sees now in the attachments of a mail.
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
+pub struct OpenedAgain {
+    /// As in the step `taken-apart` of a journey: `report` (`parts`, `findings`, `timeline`), `left_out`, `seen`.
+    #[schema(value_type = Vec<Object>)]
+    pub attachments: Vec<Opened>,
+    /// Attachments that are too large or too many, and why.
+    pub left_out: Vec<String>,
+    /// Attachments that were not taken apart, and why.
+    pub unanswered: Vec<String>,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LearnKind {
     Spam,
@@ -69,6 +82,8 @@ pub enum LearnKind {
 pub type Explain = Arc<dyn Fn(ExplainRequest) -> BoxFuture<'static, Result<Verdict, String>> + Send + Sync>;
 /// Says what the rules would make of a mail. The error is for people.
 pub type ExplainPolicy = Arc<dyn Fn(PolicyRequest) -> BoxFuture<'static, Result<PolicyExplained, String>> + Send + Sync>;
+/// Has the attachments of a mail taken apart, whatever was seen of them before. The error is for people.
+pub type OpenAgain = Arc<dyn Fn(Bytes) -> BoxFuture<'static, Result<OpenedAgain, String>> + Send + Sync>;
 /// Trains the classifier with a mail. The error is for people.
 pub type Learn = Arc<dyn Fn(LearnKind, Bytes) -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
 
@@ -122,6 +137,7 @@ pub struct State {
     pub explain: Explain,
     pub explain_policy: ExplainPolicy,
     pub learn: Learn,
+    pub open_again: OpenAgain,
     /// The peers, when there are any.
     pub cluster: Cluster,
     /// Whether this node takes mail.
@@ -174,6 +190,8 @@ pub struct Inner {
     pub(crate) streams: Arc<tokio::sync::Semaphore>,
     /// Releases and deletions in the quarantine, one at a time: two releases of one mail would deliver it twice.
     pub(crate) releasing: tokio::sync::Mutex<()>,
+    /// Mails whose attachments are taken apart again, one at a time.
+    pub(crate) opening: tokio::sync::Mutex<()>,
     /// One update at a time comes in.
     pub(crate) incoming: Arc<tokio::sync::Mutex<()>>,
     pub(crate) fetching: Fetching,
@@ -190,6 +208,7 @@ impl Console {
             started: Instant::now(),
             streams: Arc::new(tokio::sync::Semaphore::new(STREAMS)),
             releasing: tokio::sync::Mutex::default(),
+            opening: tokio::sync::Mutex::default(),
             incoming: Arc::default(),
             fetching: Fetching::default(),
             rolling: Rolling::default(),

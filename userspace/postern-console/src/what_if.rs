@@ -280,6 +280,7 @@ impl<'j> Story<'j> {
             attachments: Told::Unknown(NOT_KEPT),
             size: summary.size,
             authentication: self.authentication.clone(),
+            is_unopened: self.verdict.hits.iter().any(|h| h.symbol == "SANDBOX_UNAVAILABLE"),
         }
     }
 }

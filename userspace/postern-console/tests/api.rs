@@ -325,6 +325,13 @@ async fn a_quarantined_mail_is_shown_as_text_released_once_or_deleted() {
     let list = ask("GET", "/api/v1/quarantine?text=R%C3%A4tsel").unix(&rig).await.ok();
     assert_eq!(list["mails"].as_array().unwrap().len(), 2);
     ask("GET", "/api/v1/quarantine?state=gone").unix(&rig).await.problem(400);
+    let again = ask("POST", format!("/api/v1/quarantine/{one}/open")).unix(&rig).await.ok();
+    assert_eq!(again["attachments"][0]["report"]["parts"][0]["size"], MAIL.len(), "{again}");
+    rig.state.database.flush().await;
+    let journey = ask("GET", format!("/api/v1/journeys/{one}")).unix(&rig).await.ok();
+    assert_eq!(journey["steps"][0]["event"], "opened-again", "{journey}");
+    assert_eq!(journey["steps"][0]["attachments"], again["attachments"]);
+    ask("POST", "/api/v1/quarantine/01jd7z0000000000000000000a/open").unix(&rig).await.problem(404);
     let view = ask("GET", format!("/api/v1/quarantine/{one}")).unix(&rig).await.ok();
     assert!(view["text"].as_str().unwrap().contains("Hello") && !view["text"].as_str().unwrap().contains("<h1>"), "{view}");
     assert_eq!(view["headers"][0], json!({ "name": "From", "value": "Shop <s@shop.example>" }));
@@ -346,7 +353,7 @@ async fn a_quarantined_mail_is_shown_as_text_released_once_or_deleted() {
         "{journey}"
     );
     let trail = ask("GET", "/api/v1/audit?action=quarantine.").unix(&rig).await.ok();
-    assert_eq!(trail["entries"].as_array().unwrap().len(), 3);
+    assert_eq!(trail["entries"].as_array().unwrap().len(), 4);
 }
 
 #[tokio::test]

@@ -26,6 +26,8 @@ pub const LOCAL: &[&str] = &[
     "delivery.spool",
     // What a machine can bear.
     "sandbox.at_once",
+    "sandbox.hold.max_mails",
+    "sandbox.hold.max_size",
     "sandbox.memory",
     "edge.interfaces",
     "edge.mode",

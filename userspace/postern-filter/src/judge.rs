@@ -28,6 +28,18 @@ pub struct Judgement {
     pub floor: Floor,
 }
 
+impl Judgement {
+    /// What is done with the mail when nobody waits for attachments that were not taken apart.
+    pub fn unheld(&self, policy: &Policy) -> (Action, Reason) {
+        match self.floor {
+            Floor::Beside { sender, unchecked: Some(Action::Hold) } => {
+                Floor::Beside { sender, unchecked: None }.decide(self.verdict.score, &policy.thresholds)
+            }
+            _ => (self.verdict.action, self.verdict.reason),
+        }
+    }
+}
+
 /// The judgement. Pure: the same facts and policy give the same verdict.
 pub fn judge(facts: &Facts, policy: &Policy) -> Verdict {
     judge_fully(facts, policy).verdict
@@ -70,6 +82,7 @@ fn by_what_was_not_opened(view: &View<'_>) -> Option<Action> {
     match view.policy.when_not_opened {
         _ if view.facts.sandbox.unanswered.is_empty() => None,
         WhenNotOpened::Pass => None,
+        WhenNotOpened::Hold => Some(Action::Hold),
         WhenNotOpened::Quarantine => Some(Action::Quarantine),
         WhenNotOpened::Defer => Some(Action::Defer),
     }
@@ -166,9 +179,10 @@ mod tests {
             (verdict.action, verdict.reason)
         };
         assert_eq!(verdict(WhenNotOpened::Pass, 90.0), (Action::Tag, Reason::ScoreTag));
+        assert_eq!(verdict(WhenNotOpened::Hold, 90.0), (Action::Hold, Reason::CheckUnavailable));
         assert_eq!(verdict(WhenNotOpened::Quarantine, 90.0), (Action::Quarantine, Reason::CheckUnavailable));
         assert_eq!(verdict(WhenNotOpened::Defer, 90.0), (Action::Defer, Reason::CheckUnavailable));
-        for when in [WhenNotOpened::Quarantine, WhenNotOpened::Defer] {
+        for when in [WhenNotOpened::Hold, WhenNotOpened::Quarantine, WhenNotOpened::Defer] {
             assert_eq!(verdict(when, -100.0), (Action::Reject, Reason::ScoreReject), "refused anyhow");
         }
     }

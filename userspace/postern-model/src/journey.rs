@@ -37,8 +37,14 @@ pub enum Step {
     Accepted { size: u64 },
     /// Answered with 4xx or 5xx after the data.
     Refused { reason: Reason, reply: Cow<'static, str> },
+    /// Accepted and held until the sandbox has looked at these attachments, at the latest until then.
+    Held { why: Vec<String>, until: Timestamp },
+    /// It waits no more, and what is done with it: `deliver` or `quarantine`.
+    HoldEnded { action: Cow<'static, str>, why: Cow<'static, str> },
     /// Put into quarantine.
     Quarantined { reason: Reason },
+    /// Its attachments were taken apart again, because somebody asked.
+    OpenedAgain { by: String, attachments: Vec<Opened>, unanswered: Vec<String> },
     /// Released from quarantine, or deleted there, by somebody.
     QuarantineAction { action: Cow<'static, str>, by: String },
     /// A delivery attempt that did not end it.
@@ -98,7 +104,7 @@ pub struct JourneySummary {
     pub subject: Option<String>,
     pub message_id: Option<String>,
     pub size: u64,
-    /// `accept`, `tag`, `quarantine`, `defer`, `reject`, `discard`.
+    /// `accept`, `tag`, `hold`, `quarantine`, `defer`, `reject`, `discard`.
     pub action: Cow<'static, str>,
     pub reason: Reason,
     pub score: f64,

@@ -15,7 +15,7 @@ use crate::time::Timestamp;
 pub enum Disposition {
     /// To be delivered.
     Deliver,
-    /// Held in the queue until somebody says otherwise.
+    /// Held in the queue until somebody says otherwise, or until the sandbox has looked at it ([`QueuedMail::waits_for_sandbox`]).
     Hold,
     /// Kept in the quarantine.
     Quarantine,
@@ -111,6 +111,9 @@ pub enum QueueChange {
     Reroute(Option<String>),
     /// Nothing is left to do: body and entry may be freed.
     Done,
+    /// The header is changed in another way than it was to be when the mail was accepted. A version that does not know it delivers with
+    /// the older header.
+    Edits(HeaderEdits),
 }
 
 impl QueuedMail {
@@ -127,6 +130,7 @@ impl QueuedMail {
                 self.reason = *reason;
             }
             QueueChange::Reroute(to) => self.reroute.clone_from(to),
+            QueueChange::Edits(edits) => self.edits.clone_from(edits),
             QueueChange::Done => {
                 for r in &mut self.recipients {
                     if !r.is_done() {
@@ -139,6 +143,11 @@ impl QueuedMail {
 
     pub fn is_done(&self) -> bool {
         self.recipients.iter().all(QueuedRecipient::is_done)
+    }
+
+    /// Held because an attachment could not be taken apart in time: tried again, and given free when that is over.
+    pub fn waits_for_sandbox(&self) -> bool {
+        self.disposition == Disposition::Hold && self.reason == Reason::CheckUnavailable
     }
 
     /// Recipients still to be served.

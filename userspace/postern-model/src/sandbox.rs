@@ -309,6 +309,22 @@ findings! {
     CommandEncoded = "COMMAND_ENCODED",
     /// A command line loads something from the network.
     CommandLoads = "COMMAND_LOADS",
+    /// A program or script of Linux, run in a cell, starts another program.
+    NativeStarts = "NATIVE_STARTS",
+    /// A program, run in a cell, speaks to the network.
+    NativeLoads = "NATIVE_LOADS",
+    /// A program, run in a cell, writes a file.
+    NativeWrites = "NATIVE_WRITES",
+    /// A program, run in a cell, writes a file and starts it.
+    NativeDropper = "NATIVE_DROPPER",
+    /// A program, run in a cell, arranges to be started again, or to be let in.
+    NativePersists = "NATIVE_PERSISTS",
+    /// A program, run in a cell, removes itself.
+    NativeRemovesItself = "NATIVE_REMOVES_ITSELF",
+    /// A program, run in a cell, made a call that only who wants out of it makes.
+    NativeEscape = "NATIVE_ESCAPE",
+    /// A program was ended before its end: it took more time, memory or processes than it may.
+    NativeStopped = "NATIVE_STOPPED",
     /// The worker broke a rule of its cell and was killed.
     CellBroken = "CELL_BROKEN",
     /// The worker crashed or ended without a report.

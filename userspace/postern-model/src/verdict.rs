@@ -15,6 +15,8 @@ pub enum Action {
     Accept,
     /// Delivered with a mark in the subject or a header.
     Tag,
+    /// Answered with 250, delivered or kept when the sandbox has looked at its attachments.
+    Hold,
     /// Answered with 250, kept here until somebody releases or deletes it.
     Quarantine,
     /// Answered with 4xx: the sender tries again.
@@ -30,6 +32,7 @@ impl Action {
         match self {
             Self::Accept => "accept",
             Self::Tag => "tag",
+            Self::Hold => "hold",
             Self::Quarantine => "quarantine",
             Self::Defer => "defer",
             Self::Reject => "reject",

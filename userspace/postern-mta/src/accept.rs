@@ -9,6 +9,7 @@ use postern_mail::message::Message;
 use postern_model::envelope::{Direction, Envelope};
 use postern_model::id::MailId;
 use postern_model::queue::{Disposition, QueuedMail, QueuedRecipient};
+use postern_model::reason::Reason;
 use postern_model::time::Timestamp;
 use postern_model::verdict::{Action, Verdict};
 use postern_policy::split::Part;
@@ -50,15 +51,22 @@ pub(crate) fn queued_mail(
     heading: &Heading,
     judged: &Verdict,
     part: &Part,
+    unheld: (Action, Reason),
     authentication: &Asked<Authentication>,
 ) -> QueuedMail {
+    // A mail that is held has the header it needs if somebody releases it.
+    let (action, reason) = if part.action == Action::Hold { unheld } else { (part.action, part.reason) };
     // Mostly it is what the filter said, and its hits need no copy.
-    let verdict = match (part.action, part.reason) == (judged.action, judged.reason) {
+    let verdict = match (action, reason) == (judged.action, judged.reason) {
         true => Cow::Borrowed(judged),
-        false => Cow::Owned(Verdict { action: part.action, reason: part.reason, ..judged.clone() }),
+        false => Cow::Owned(Verdict { action, reason, ..judged.clone() }),
     };
-    let disposition = if part.action == Action::Quarantine { Disposition::Quarantine } else { Disposition::Deliver };
-    let tag = (part.action == Action::Tag).then_some(&live.settings.delivery.subject_tag).filter(|t| !t.is_empty());
+    let disposition = match part.action {
+        Action::Quarantine => Disposition::Quarantine,
+        Action::Hold => Disposition::Hold,
+        _ => Disposition::Deliver,
+    };
+    let tag = (action == Action::Tag).then_some(&live.settings.delivery.subject_tag).filter(|t| !t.is_empty());
     let marks: Vec<&str> = tag.into_iter().chain(&part.subject_prefixes).map(String::as_str).collect();
     let marks = marks.join(" ");
     let results = match authentication {
@@ -83,7 +91,8 @@ pub(crate) fn queued_mail(
         size: body.size(),
         hash: body.hash(),
         disposition,
-        reason: verdict.reason,
+        // That is how the queue knows what it waits for.
+        reason: if part.action == Action::Hold { Reason::CheckUnavailable } else { reason },
         recipients: envelope.recipients.iter().map(|r| QueuedRecipient::new(r.clone(), at)).collect(),
         envelope,
         edits,

@@ -13,14 +13,15 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use postern_edge::offences::Act;
 use postern_filter::bayes::Classifier;
 use postern_filter::bayes::features::Client;
-use postern_filter::facts::{Asked, BayesFact};
+use postern_filter::facts::{Asked, BayesFact, Sandboxed};
 use postern_filter::judge::{Judgement, judge_fully};
 use postern_mail::dns::Answer;
 use postern_mail::message::Message;
-use postern_model::address::Address;
+use postern_model::address::{Address, Domain};
 use postern_model::envelope::{Direction, Envelope};
 use postern_model::id::MailId;
 use postern_model::journey::{JourneyEvent, Step};
@@ -41,20 +42,21 @@ use crate::dns_lists;
 use crate::events::Events;
 use crate::facts;
 use crate::feedback::Feedback;
+use crate::holding;
 use crate::live::Live;
 use crate::panics::contained;
 use crate::policy::{self, Plan};
 use crate::quarantine::QuarantineKeeper;
-use crate::queue::Queue;
+use crate::queue::{Places, Queue};
 use crate::recipients::{self, Recipients};
-use crate::sandbox::Prepared;
+use crate::sandbox::{Look, Prepared};
 use crate::tracked::{Known, Outcome};
 use crate::visit::ClientAnswers;
 pub use crate::visit::Visit;
 
 /// Bodies above this many octets are taken apart on a thread of their own, so that one large mail
 /// does not hold up the sessions that share its core.
-const LARGE: u64 = 256 * 1024;
+const LARGE: usize = 256 * 1024;
 
 /// Everything the journey needs of the node; shared by all sessions.
 pub struct Journey {
@@ -156,9 +158,7 @@ impl Journey {
             return Ok(());
         }
         let name = visit.client.helo.trim_end_matches('.').to_owned();
-        let lookup = (!live.resolver.is_off() && name.contains('.') && !name.starts_with('['))
-            .then(|| tokio::spawn(leads_to(Arc::clone(&live), name.clone(), visit.client.ip())));
-        visit.expect_helo(lookup);
+        ask_about_helo(&live, visit);
         if !live.settings.smtp.refuse_bad_helo {
             return Ok(());
         }
@@ -178,12 +178,9 @@ impl Journey {
     /// A sender that could never be answered.
     pub async fn mail_from(self: &Arc<Self>, visit: &mut Visit, envelope: &Envelope) -> Result<(), Refusal> {
         let live = self.live.load_full();
-        let asks = visit.is_judged && visit.direction == Direction::Inbound && !live.resolver.is_off();
-        let Some(domain) = envelope.mail_from.domain().filter(|d| asks && !d.is_literal()) else { return Ok(()) };
-        let (mx, exists) = tokio::join!(live.resolver.mx(domain.as_str()), live.resolver.exists(domain.as_str()));
-        visit.sender_null_mx = matches!(&mx, Answer::Found(list) if list.len() == 1 && list[0].exchange.is_empty());
-        visit.sender_domain_exists = facts::existence(&exists);
-        if live.settings.smtp.refuse_unknown_sender_domain && (visit.sender_null_mx || exists.is_absent()) {
+        let Some(domain) = ask_about_sender(&live, visit, envelope).await else { return Ok(()) };
+        let is_absent = visit.sender_domain_exists == Asked::Yes(false);
+        if live.settings.smtp.refuse_unknown_sender_domain && (visit.sender_null_mx || is_absent) {
             self.feedback.record(visit.client.ip(), Act::ProtocolError);
             let text = format!("the sender's domain {domain} takes no mail, so it could never be answered");
             return Err(Refusal::of(Reason::SenderDomainUnknown).with_text(text));
@@ -262,23 +259,24 @@ impl Journey {
         let live = self.live.load_full();
         let at = now();
         self.note_arrival(visit, id, at);
-        let (body, TakenApart { message, bayes, attachments }) = match self.take_apart(&live, visit, body).await {
+        let (body, TakenApart { message, bayes, attachments }) = match self.take_apart(&live, visit, body, Look::InSession).await {
             Ok(parts) => parts,
             Err(refusal) => return self.refuse(id, at, refusal),
         };
         let heading = accept::Heading::of(&message);
         let size = body.size();
-        let mut opened = Vec::new();
+        let (mut opened, mut unanswered) = (Vec::new(), Vec::new());
         let (judgement, authentication, message) = if visit.is_judged {
             let content = facts::Content { raw: body.bytes(), message, bayes, attachments };
             let facts = facts::gather(&live, &self.database, visit, &envelope, content, at).await;
             let judgement = judge_fully(&facts, &live.policy);
-            opened = facts.sandbox.opened;
+            (opened, unanswered) = (facts.sandbox.opened, facts.sandbox.unanswered);
             (judgement, facts.authentication, facts.message)
         } else {
             // Waits for nothing, but takes a name that is already known into Received.
             (unjudged(), Asked::No, message)
         };
+        let unheld = judgement.unheld(&live.policy);
         let Judgement { verdict, floor } = judgement;
         let judged = policy::Judged {
             at,
@@ -291,8 +289,10 @@ impl Journey {
             verdict: &verdict,
             floor,
             authentication: &authentication,
+            is_unopened: !unanswered.is_empty(),
         };
-        let plan = Plan::new(&live.rules, &judged, &envelope.recipients);
+        let mut plan = Plan::new(&live.rules, &judged, &envelope.recipients);
+        let places = self.make_room(&live, &mut plan, unheld, size);
         let known =
             Known { at, envelope: &envelope, heading: &heading, size, verdict: &verdict, authentication: &authentication, opened: &opened };
         let parts = match &plan.resolution {
@@ -322,7 +322,7 @@ impl Journey {
         let ids: Vec<MailId> = parts.iter().enumerate().map(|(n, _)| if n == 0 { id } else { MailId::generate(at) }).collect();
         let mail = |(part, id): (&Part, &MailId)| {
             let envelope = Envelope { recipients: part.recipients.clone(), ..envelope.clone() };
-            accept::queued_mail(&live, visit, *id, at, envelope, &body, &heading, &verdict, part, &authentication)
+            accept::queued_mail(&live, visit, *id, at, envelope, &body, &heading, &verdict, part, unheld, &authentication)
         };
         let mails: Vec<QueuedMail> = parts.iter().zip(&ids).map(mail).collect();
         let accepted = match self.spool.accept_all(mails, body).await {
@@ -343,6 +343,11 @@ impl Journey {
                 self.events.send(JourneyEvent { mail: *own, at, step: Step::Split { parts } });
             }
             self.events.send(JourneyEvent { mail: *own, at: now(), step: Step::Accepted { size } });
+            if part.action == Action::Hold {
+                let until = at + live.settings.sandbox.hold.time.0;
+                self.events.step(*own, Step::Held { why: unanswered.clone(), until });
+                self.database.counters().add("hold-begun", 1, at);
+            }
         }
         let is_welcome = parts.iter().any(|p| p.action == Action::Accept);
         if let (Some(author), true, Direction::Inbound) = (&heading.from, is_welcome, visit.direction) {
@@ -359,10 +364,33 @@ impl Journey {
             }
             first.get_or_insert(accepted);
         }
+        // They are counted in the queue from here on.
+        drop(places);
         match first {
             Some(first) => DataOutcome::Accepted(first),
             // A resolution that accepts has a part; without one nothing is durable, and nothing may be answered with 250.
             None => self.refuse(id, at, Refusal::of(Reason::StorageError)),
+        }
+    }
+
+    /// Room for what is to be held. Where there is none, what comes when the waiting is over comes at once.
+    fn make_room(&self, live: &Live, plan: &mut Plan, unheld: (Action, Reason), size: u64) -> Option<Places> {
+        let Resolution::Accept(parts) = &mut plan.resolution else { return None };
+        let held = parts.iter().filter(|p| p.action == Action::Hold).count();
+        let bounds = &live.settings.sandbox.hold;
+        if held == 0 {
+            return None;
+        }
+        match self.queue.places(bounds, held, size) {
+            Ok(places) => Some(places),
+            Err(why) => {
+                tracing::warn!(%why, "a mail is not held: it is delivered or kept as sandbox.hold.then says");
+                self.database.counters().add("hold-no-room", held as u64, now());
+                for part in parts.iter_mut().filter(|p| p.action == Action::Hold) {
+                    (part.action, part.reason) = holding::when_over(bounds.then, unheld);
+                }
+                None
+            }
         }
     }
 
@@ -420,21 +448,27 @@ impl Journey {
         }
     }
 
-    async fn take_apart(self: &Arc<Self>, live: &Arc<Live>, visit: &Visit, body: Body) -> Result<(Body, TakenApart), Refusal> {
+    pub(crate) async fn take_apart<B: AsRef<[u8]> + Send + 'static>(
+        self: &Arc<Self>,
+        live: &Arc<Live>,
+        visit: &Visit,
+        body: B,
+        look: Look,
+    ) -> Result<(B, TakenApart), Refusal> {
         let journey = Arc::clone(self);
         let live = Arc::clone(live);
-        let large = body.size() > LARGE;
+        let large = body.as_ref().len() > LARGE;
         let limits = live.extraction.clone();
         let uses_bayes = live.settings.filter.bayes.enabled;
         let is_judged = visit.is_judged;
         let reads_whole = is_judged || live.rules.needs_parts();
         let (ip, helo) = (visit.client.ip(), visit.client.helo.clone());
         let work = move || {
-            let message =
-                if reads_whole { postern_mail::read(body.bytes(), &limits) } else { postern_mail::read_header(body.bytes(), &limits) };
+            let mail = body.as_ref();
+            let message = if reads_whole { postern_mail::read(mail, &limits) } else { postern_mail::read_header(mail, &limits) };
             let bayes =
                 if is_judged && uses_bayes { journey.classifier.load().fact(&message, Some(Client { ip, helo: &helo })) } else { None };
-            let attachments = if is_judged { live.sandbox.prepare(body.bytes(), &message) } else { Prepared::default() };
+            let attachments = if is_judged { live.sandbox.prepare(mail, &message, look) } else { Prepared::default() };
             (body, TakenApart { message, bayes, attachments })
         };
         if !large {
@@ -448,6 +482,22 @@ impl Journey {
             Ok(parts) => parts.map_err(|e| unavailable(&e)),
             Err(e) => Err(unavailable(&e)),
         }
+    }
+
+    /// What is in a mail's attachments, by cells of now and not by what was seen before.
+    ///
+    /// # Errors
+    /// For people: why nobody can say.
+    pub async fn open_again(self: &Arc<Self>, mail: Bytes) -> Result<Sandboxed, String> {
+        let live = self.live.load_full();
+        if !live.settings.sandbox.enabled {
+            return Err("the sandbox is switched off (sandbox.enabled)".to_owned());
+        }
+        let preparing = Arc::clone(&live);
+        let read = move || preparing.sandbox.prepare(&mail, &postern_mail::read(&mail, &preparing.extraction), Look::Anew);
+        let prepared = tokio::task::spawn_blocking(|| contained(read)).await.map_err(|e| e.to_string())?;
+        let prepared = prepared.map_err(|_| "the mail cannot be read: a fault of the program, told in the log".to_owned())?;
+        Ok(live.sandbox.ask(prepared).await)
     }
 
     fn refuse(&self, mail: MailId, at: Timestamp, refusal: Refusal) -> DataOutcome {
@@ -464,10 +514,10 @@ fn unjudged() -> Judgement {
 }
 
 /// What is in a body.
-struct TakenApart {
-    message: Message,
-    bayes: Option<BayesFact>,
-    attachments: Prepared,
+pub(crate) struct TakenApart {
+    pub message: Message,
+    pub bayes: Option<BayesFact>,
+    pub attachments: Prepared,
 }
 
 fn storage_reason(error: &SpoolError) -> Reason {
@@ -476,6 +526,24 @@ fn storage_reason(error: &SpoolError) -> Reason {
         SpoolError::NoCopy => Reason::NoPeer,
         _ => Reason::StorageError,
     }
+}
+
+/// Sends off the question whether the name in HELO leads to the client.
+pub(crate) fn ask_about_helo(live: &Arc<Live>, visit: &mut Visit) {
+    let name = visit.client.helo.trim_end_matches('.').to_owned();
+    let lookup = (!live.resolver.is_off() && name.contains('.') && !name.starts_with('['))
+        .then(|| tokio::spawn(leads_to(Arc::clone(live), name, visit.client.ip())));
+    visit.expect_helo(lookup);
+}
+
+/// Whether the sender's domain takes mail. `None`: nobody asked.
+pub(crate) async fn ask_about_sender<'e>(live: &Live, visit: &mut Visit, envelope: &'e Envelope) -> Option<&'e Domain> {
+    let asks = visit.is_judged && visit.direction == Direction::Inbound && !live.resolver.is_off();
+    let domain = envelope.mail_from.domain().filter(|d| asks && !d.is_literal())?;
+    let (mx, exists) = tokio::join!(live.resolver.mx(domain.as_str()), live.resolver.exists(domain.as_str()));
+    visit.sender_null_mx = matches!(&mx, Answer::Found(list) if list.len() == 1 && list[0].exchange.is_empty());
+    visit.sender_domain_exists = facts::existence(&exists);
+    Some(domain)
 }
 
 /// Whether a name resolves to an address.
@@ -491,7 +559,7 @@ async fn leads_to(live: Arc<Live>, name: String, ip: IpAddr) -> Asked<bool> {
 }
 
 /// The reverse name and the DNS lists, side by side.
-async fn ask_about_client(live: Arc<Live>, ip: IpAddr) -> ClientAnswers {
+pub(crate) async fn ask_about_client(live: Arc<Live>, ip: IpAddr) -> ClientAnswers {
     let limit = live.settings.dns.timeout.0.max(Duration::from_millis(1));
     let reverse = async {
         match tokio::time::timeout(limit, live.resolver.ptr(ip)).await {

@@ -11,6 +11,7 @@ mod dsn;
 pub mod events;
 mod facts;
 pub mod feedback;
+pub mod holding;
 pub mod inherited;
 pub mod journey;
 pub mod listen;

@@ -35,6 +35,8 @@ pub struct Judged<'m> {
     pub verdict: &'m Verdict,
     pub floor: Floor,
     pub authentication: &'m Asked<Authentication>,
+    /// The sandbox has not looked at an attachment that it was asked about.
+    pub is_unopened: bool,
 }
 
 impl<'m> Judged<'m> {
@@ -56,6 +58,7 @@ impl<'m> Judged<'m> {
             attachments: Told::Known(message.parts.iter().filter(|p| is_attachment(p)).map(attachment).collect()),
             size: self.size,
             authentication: Told::Known(results(self.authentication)),
+            is_unopened: self.is_unopened,
         }
     }
 }

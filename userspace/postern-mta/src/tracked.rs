@@ -6,8 +6,10 @@ use postern_model::address::Address;
 use postern_model::envelope::{Envelope, Recipient};
 use postern_model::id::MailId;
 use postern_model::journey::{JourneyEvent, JourneySummary, PolicyDecision, Step};
+use postern_model::queue::{QueuedMail, QueuedRecipient};
 use postern_model::reason::Reason;
 use postern_model::sandbox::Opened;
+use postern_model::score::Score;
 use postern_model::time::Timestamp;
 use postern_model::verdict::{Action, Verdict};
 use postern_policy::split::Part;
@@ -68,6 +70,44 @@ impl Journey {
             action: action.name().into(),
             reason,
             score: verdict.score.get(),
+        });
+    }
+
+    /// A mail that was held was judged again.
+    pub(crate) fn note_second_verdict(&self, mail: &QueuedMail, verdict: &Verdict, opened: Vec<Opened>, decisions: Vec<PolicyDecision>) {
+        if !opened.is_empty() {
+            self.events.step(mail.id, Step::TakenApart { attachments: opened });
+        }
+        self.events.step(mail.id, Step::Judged { verdict: verdict.clone() });
+        if !decisions.is_empty() {
+            self.events.step(mail.id, Step::Policy { decisions });
+        }
+    }
+
+    /// What is done with a mail that was held, and why it waits no more.
+    pub(crate) fn note_hold_ended(&self, mail: &QueuedMail, action: Action, reason: Reason, score: Score, why: &str) {
+        let word = if action == Action::Quarantine { "quarantine" } else { "deliver" };
+        tracing::info!(mail = %mail.id, action = action.name(), %reason, why, "held no more");
+        self.events.step(mail.id, Step::HoldEnded { action: word.into(), why: why.to_owned().into() });
+        // A search for whom it was sent to finds it, wherever a rule sent it.
+        let original = |r: &QueuedRecipient| r.recipient.original.as_deref()?.strip_prefix("rfc822;")?.parse::<Address>().ok();
+        let mut recipients: Vec<Address> = mail.addresses().cloned().collect();
+        recipients.extend(mail.recipients.iter().filter_map(original));
+        recipients.dedup();
+        self.database.journeys().decide(JourneySummary {
+            mail: mail.id,
+            at: mail.accepted,
+            direction: mail.envelope.direction,
+            client: mail.envelope.client.ip(),
+            mail_from: mail.envelope.mail_from.clone(),
+            recipients,
+            from_header: mail.from_header.clone(),
+            subject: mail.subject.clone(),
+            message_id: mail.message_id.clone(),
+            size: mail.size,
+            action: action.name().into(),
+            reason,
+            score: score.get(),
         });
     }
 }

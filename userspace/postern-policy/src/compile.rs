@@ -167,7 +167,10 @@ impl Reader<'_> {
         if rule.name.trim().is_empty() || rule.name.chars().count() > MAX_NAME || rule.name.chars().any(char::is_control) {
             self.at(&place, "name", format!("write a name of 1 to {MAX_NAME} characters"));
         }
-        let conditions = self.conditions(&place, &rule.who, &rule.what, &rule.when);
+        let mut conditions = self.conditions(&place, &rule.who, &rule.what, &rule.when);
+        if rule.action.decide == Some(Decide::Hold) {
+            conditions.insert(0, Condition::Unopened);
+        }
         let inner = Place { rule: &rule.name, path: format!("{}unless.", place.path) };
         let exceptions = self.conditions(&inner, &rule.unless.who, &rule.unless.what, &rule.unless.when);
         let action = self.effects(&place, &rule.action);

@@ -68,6 +68,8 @@ pub enum Condition {
     AttachmentNames(Texts),
     AttachmentTypes(Texts),
     Text(Texts),
+    /// Of a rule that decides `hold`: there is something to wait for.
+    Unopened,
 }
 
 impl Condition {
@@ -97,6 +99,7 @@ impl Condition {
             Self::AttachmentNames(_) => "what.attachment_names",
             Self::AttachmentTypes(_) => "what.attachment_types",
             Self::Text(_) => "what.text",
+            Self::Unopened => "action.decide",
         }
     }
 
@@ -115,6 +118,8 @@ impl Condition {
 
     fn look(&self, mail: &Mail<'_>, recipient: &Address) -> (Outcome, String) {
         match self {
+            Self::Unopened if mail.is_unopened => said(true, "the sandbox has not looked at an attachment yet".to_owned()),
+            Self::Unopened => said(false, "the sandbox has nothing left to look at".to_owned()),
             Self::Direction(wanted) => said(mail.direction == *wanted, direction(mail.direction)),
             Self::Ports(ports) => match &mail.port {
                 Told::Known(port) => said(ports.contains(port), format!("it came in by port {port}")),

@@ -41,6 +41,8 @@ pub struct Mail<'m> {
     /// Octets.
     pub size: u64,
     pub authentication: Told<Results>,
+    /// The sandbox has not looked at an attachment that it was asked about.
+    pub is_unopened: bool,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -18,7 +18,7 @@ use crate::decide::Decision;
 /// Recipients that get the same mail.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Part {
-    /// `Accept`, `Tag` or `Quarantine`.
+    /// `Accept`, `Tag`, `Hold` or `Quarantine`.
     pub action: Action,
     pub reason: Reason,
     pub subject_prefixes: Vec<String>,
@@ -52,6 +52,7 @@ impl fmt::Display for Resolution {
                     let to: Vec<String> = part.recipients.iter().map(|r| r.address.to_string()).collect();
                     let words = match part.action {
                         Action::Quarantine => "kept in the quarantine",
+                        Action::Hold => "held for the sandbox",
                         Action::Tag => "delivered with a mark",
                         _ => "delivered",
                     };
@@ -66,7 +67,7 @@ impl fmt::Display for Resolution {
 /// Without rules: the filter's verdict, for all.
 pub fn undivided(verdict: &Verdict, recipients: &[Recipient]) -> Resolution {
     match verdict.action {
-        Action::Accept | Action::Tag | Action::Quarantine => Resolution::Accept(vec![Part {
+        Action::Accept | Action::Tag | Action::Hold | Action::Quarantine => Resolution::Accept(vec![Part {
             action: verdict.action,
             reason: verdict.reason,
             subject_prefixes: Vec::new(),
@@ -88,7 +89,7 @@ pub fn resolve(decisions: &[Decision], recipients: &[Recipient], when_mixed: Whe
     if let Some(put_off) = refusal(Action::Defer) {
         return put_off;
     }
-    let is_taken = decisions.iter().any(|d| matches!(d.action, Action::Accept | Action::Tag | Action::Quarantine));
+    let is_taken = decisions.iter().any(|d| matches!(d.action, Action::Accept | Action::Tag | Action::Hold | Action::Quarantine));
     if let Some(refused) = refusal(Action::Reject).filter(|_| !is_taken || when_mixed == WhenMixed::Reject) {
         return refused;
     }
@@ -96,7 +97,7 @@ pub fn resolve(decisions: &[Decision], recipients: &[Recipient], when_mixed: Whe
     for (index, (decision, recipient)) in decisions.iter().zip(recipients).enumerate() {
         let action = match decision.action {
             Action::Discard => continue,
-            Action::Accept | Action::Tag | Action::Quarantine => decision.action,
+            Action::Accept | Action::Tag | Action::Hold | Action::Quarantine => decision.action,
             // Not deferred, as seen above.
             Action::Reject | Action::Defer => Action::Quarantine,
         };

@@ -56,6 +56,7 @@ fn mail<'m>(sender: &'m ReversePath, verdict: &'m Verdict, members: &'m [String]
             confirmed: vec!["example.org".parse().unwrap()],
             ..Results::default()
         }),
+        is_unopened: false,
     }
 }
 
@@ -241,6 +242,19 @@ fn rules_run_in_order_until_one_stops() {
         assert_eq!(decision.subject_prefixes, prefixes, "{first} / {second}");
         let last = decision.tried.last().unwrap().outcome;
         assert_eq!(last == RuleOutcome::Matched, reached, "{first} / {second}: {last:?}");
+    }
+}
+
+#[test]
+fn hold_waits_only_where_there_is_something_to_wait_for() {
+    let rules = policy(
+        "[[policy.rules]]\nname = \"r\"\naction.decide = \"hold\"\n[[policy.rules]]\nname = \"later\"\naction.decide = \"quarantine\"\n",
+    );
+    let house = House::new();
+    for (is_unopened, action, reason) in [(true, Action::Hold, Reason::Policy), (false, Action::Quarantine, Reason::Policy)] {
+        let mail = Mail { is_unopened, ..house.mail() };
+        let decision = Trial::new(&rules, &mail, Depth::Decide).decide(&"erika@example.net".parse().unwrap());
+        assert_eq!((decision.action, decision.reason), (action, reason), "unopened: {is_unopened}");
     }
 }
 

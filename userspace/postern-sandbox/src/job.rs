@@ -10,6 +10,7 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use serde::{Deserialize, Serialize};
 
 use crate::limits::Limits;
+use crate::native::Language;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
@@ -19,6 +20,8 @@ pub struct Job {
     pub content_type: String,
     /// Words of the mail that may be a password.
     pub passwords: Vec<String>,
+    /// Of a native cell: what runs the content. Nobody outside of the supervisor gives it.
+    pub program: Option<Language>,
     pub limits: Limits,
 }
 

@@ -4,6 +4,8 @@
 //! program `postern-cell`), which walls itself in ([`cell::walls`]) before it reads the first octet, takes the content apart
 //! ([`dissect`]), runs the scripts in it among objects that only write down ([`detonate`]), and writes a report ([`postern_model::sandbox::Report`]), which is data and nothing else.
 //!
+//! Programs and scripts of Linux among the parts are run for real, each in a cell of another kind ([`native`]).
+//!
 //! The caller gives the content as a sealed memfd; the worker has that, a pipe for the report, and nothing more.
 //!
 //! [`role`] is the process that starts cells for the node, so many at a time, and [`client`] how it is asked.
@@ -14,5 +16,6 @@ pub mod detonate;
 pub mod dissect;
 pub mod job;
 pub mod limits;
+pub mod native;
 pub mod role;
 pub mod wire;

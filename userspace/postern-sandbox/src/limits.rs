@@ -21,6 +21,8 @@ pub struct Limits {
     pub time: Duration,
     /// Time for all scripts of a job together; none are run when it is zero.
     pub scripts: Duration,
+    /// The same for its programs, which run in cells of their own.
+    pub programs: Duration,
     /// Octets of a report.
     pub report: usize,
 }
@@ -36,6 +38,7 @@ impl Default for Limits {
             cpu: Duration::from_secs(20),
             time: Duration::from_secs(60),
             scripts: Duration::from_secs(4),
+            programs: Duration::from_secs(4),
             report: 4 << 20,
         }
     }
@@ -52,6 +55,7 @@ impl Limits {
             time: Duration::from_secs(300),
             cpu: Duration::from_secs(300),
             scripts: Duration::from_secs(300),
+            programs: Duration::from_secs(300),
             ratio: 1_000_000,
             ..Self::default()
         };
@@ -64,6 +68,7 @@ impl Limits {
             (self.cpu <= most.cpu, "CPU time"),
             (self.time <= most.time, "time"),
             (self.scripts <= most.scripts, "time for scripts"),
+            (self.programs <= most.programs, "time for programs"),
             (self.report <= most.report, "octets of a report"),
         ]
         .into_iter()

@@ -7,11 +7,15 @@ use postern_model::sandbox::{Event, Report};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
+use crate::native::Program;
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Word {
     /// Before a script is run.
     SoFar(Report),
     Event(Event),
+    /// A part that is to be run in a cell for programs.
+    Program(Program),
     /// At the end.
     Whole(Report),
 }
@@ -20,6 +24,7 @@ pub enum Word {
 pub enum WordRef<'a> {
     SoFar(&'a Report),
     Event(&'a Event),
+    Program(&'a Program),
     Whole(&'a Report),
 }
 

@@ -109,6 +109,7 @@ fn mails_and_changes_are_read_as_they_were_written() {
     pinned("change-disposition.hex", &QueueChange::Disposition(Disposition::Hold, Reason::Undeliverable));
     pinned("change-reroute.hex", &QueueChange::Reroute(Some("192.0.2.1:25".into())));
     pinned("change-done.hex", &QueueChange::Done);
+    pinned("change-edits.hex", &QueueChange::Edits(full().edits));
     pinned("dispositions.hex", &[Disposition::Deliver, Disposition::Hold, Disposition::Quarantine].to_vec());
     let statuses = [RecipientStatus::Pending, RecipientStatus::Delivered, RecipientStatus::Failed, RecipientStatus::Removed];
     pinned("recipient-statuses.hex", &statuses.to_vec());

@@ -12,7 +12,8 @@ use futures_util::FutureExt;
 use postern_backup::schedule::Keeper;
 use postern_cluster::node::Cluster;
 use postern_console::listen::{bind_unix, serve_https, serve_unix};
-use postern_console::{Console, Duty, ExplainRequest, LearnKind, PolicyRequest, SettingsHandle, State};
+use postern_console::{Console, Duty, ExplainRequest, LearnKind, OpenedAgain, PolicyRequest, SettingsHandle, State};
+use postern_filter::facts::Sandboxed;
 use postern_model::settings::smtp::TlsSettings;
 use postern_mta::journey::Journey;
 use postern_mta::tls::Tls;
@@ -39,7 +40,7 @@ pub async fn start(
     let now = settings.settings();
     let data = &now.node.data_dir;
     let ready = Arc::new(AtomicBool::new(false));
-    let (explaining, ruling, teaching) = (Arc::clone(journey), Arc::clone(journey), Arc::clone(journey));
+    let (explaining, ruling, teaching, opening) = (Arc::clone(journey), Arc::clone(journey), Arc::clone(journey), Arc::clone(journey));
     tokio::spawn(learning::keep_current(Arc::clone(journey), Arc::clone(&learned)));
     let state = State {
         database: journey.database.clone(),
@@ -51,6 +52,14 @@ pub async fn start(
         explain_policy: Arc::new(move |request: PolicyRequest| learning::explain_policy(Arc::clone(&ruling), request).boxed()),
         learn: Arc::new(move |kind: LearnKind, mail: Bytes| {
             learning::learn(Arc::clone(&teaching), Arc::clone(&learned), kind, mail).boxed()
+        }),
+        open_again: Arc::new(move |mail: Bytes| {
+            let journey = Arc::clone(&opening);
+            async move {
+                let Sandboxed { opened, left_out, unanswered, .. } = journey.open_again(mail).await?;
+                Ok(OpenedAgain { attachments: opened, left_out, unanswered })
+            }
+            .boxed()
         }),
         cluster: cluster.clone(),
         duty,

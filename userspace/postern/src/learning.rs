@@ -108,6 +108,7 @@ pub async fn explain_policy(journey: Arc<Journey>, request: PolicyRequest) -> Re
             verdict: &verdict,
             floor,
             authentication: &facts.authentication,
+            is_unopened: !facts.sandbox.unanswered.is_empty(),
         };
         let authentication = Told::Unknown("SPF, DKIM, DMARC and ARC are asked about when a mail comes, and this one did not");
         let mail = Mail { authentication, ..judged.mail() };

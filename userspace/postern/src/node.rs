@@ -18,6 +18,7 @@ use postern_model::settings::Settings;
 use postern_mta::door::Door;
 use postern_mta::events::Events;
 use postern_mta::feedback::Feedback;
+use postern_mta::holding;
 use postern_mta::inherited::Inherited;
 use postern_mta::journey::Journey;
 use postern_mta::listen;
@@ -123,9 +124,10 @@ async fn serve(settings: Settings, file: &Path, mut inherited: Inherited, genera
         quarantine,
     });
 
+    let stop = CancellationToken::new();
+    tokio::spawn(holding::keep(Arc::clone(&journey), stop.clone()));
     let door = Door::new(&settings, &hostname, Arc::clone(&journey), spool, tls)?;
     let serving = listen::serve(&door, ports)?;
-    let stop = CancellationToken::new();
     let steering = Steering::new();
     let duty = DutyKeeper::new(serving, Arc::clone(&door), &journey, cluster.clone(), steering.clone());
     tokio::spawn(steering.keep(steering::Parts {

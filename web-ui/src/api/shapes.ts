@@ -34,7 +34,7 @@ export interface Conflict { path: string; values: { value: unknown; author: stri
 
 export interface Reply { at: number; host: string; reply: string }
 export interface QueueRow {
-  id: string; status: string; accepted: number; size: number; direction: string; sender: string; subject: string | null; message_id: string | null; reason: string; reroute: string | null;
+  id: string; status: string; accepted: number; size: number; direction: string; sender: string; subject: string | null; message_id: string | null; reason: string; held_until: number | null; reroute: string | null;
   recipients: { address: string; status: string; attempts: number; next_attempt: number | null; last: Reply | null }[];
 }
 export interface Why {

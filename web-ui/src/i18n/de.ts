@@ -20,7 +20,7 @@ export const de: Words = {
   search: "Suchen", clear: "Leeren", moreFilters: "Mehr Filter", lessFilters: "Weniger Filter", older: "Ältere zeigen", selectAll: "Alle gezeigten auswählen", selectRow: "Zeile auswählen",
   close: "Schließen", cancel: "Abbrechen", save: "Speichern", refresh: "Neu laden", typeToConfirm: "Schreiben Sie {word} zur Bestätigung", subject: "Betreff", mishap: "Diese Seite ist gescheitert", reload: "Konsole neu laden",
   marks: {
-    accept: "angenommen", tag: "markiert", quarantine: "in Quarantäne", defer: "aufgeschoben", reject: "abgewiesen", discard: "verworfen", held: "gehalten", released: "freigegeben", deleted: "gelöscht",
+    accept: "angenommen", tag: "markiert", hold: "wartet auf die Sandbox", quarantine: "in Quarantäne", defer: "aufgeschoben", reject: "abgewiesen", discard: "verworfen", held: "gehalten", released: "freigegeben", deleted: "gelöscht",
     pending: "offen", delivered: "zugestellt", failed: "gescheitert", removed: "entfernt",
     active: "wird gesendet", ready: "bereit", waiting: "wartet", serving: "im Dienst", draining: "wird geleert", drained: "geleert", unknown: "unbekannt",
   },

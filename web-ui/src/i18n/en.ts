@@ -18,7 +18,7 @@ export const en = {
   search: "Search", clear: "Clear", moreFilters: "More filters", lessFilters: "Fewer filters", older: "Show older", selectAll: "Select all that are shown", selectRow: "Select row",
   close: "Close", cancel: "Cancel", save: "Save", refresh: "Load again", typeToConfirm: "Write {word} to confirm", subject: "Subject", mishap: "This page failed", reload: "Load the console again",
   marks: {
-    accept: "accepted", tag: "tagged", quarantine: "quarantined", defer: "deferred", reject: "rejected", discard: "discarded", held: "held", released: "released", deleted: "deleted",
+    accept: "accepted", tag: "tagged", hold: "held for the sandbox", quarantine: "quarantined", defer: "deferred", reject: "rejected", discard: "discarded", held: "held", released: "released", deleted: "deleted",
     pending: "pending", delivered: "delivered", failed: "failed", removed: "removed",
     active: "being sent", ready: "ready", waiting: "waiting", serving: "serving", draining: "draining", drained: "drained", unknown: "unknown",
   },

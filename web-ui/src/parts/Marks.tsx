@@ -3,7 +3,7 @@ import { Label, type LabelProps } from "@patternfly/react-core";
 import { useTongue } from "../i18n";
 
 const COLOURS: Record<string, NonNullable<LabelProps["color"]>> = {
-  accept: "green", tag: "teal", quarantine: "yellow", defer: "blue", reject: "red", discard: "grey",
+  accept: "green", tag: "teal", hold: "orange", quarantine: "yellow", defer: "blue", reject: "red", discard: "grey",
   held: "yellow", released: "green", deleted: "grey",
   pending: "blue", delivered: "green", failed: "red", removed: "grey",
   active: "green", ready: "blue", waiting: "orange",

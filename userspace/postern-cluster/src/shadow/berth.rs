@@ -252,7 +252,7 @@ impl Recent {
         let is_final = match change {
             QueueChange::Done => true,
             QueueChange::Recipient { state, .. } => state.is_done(),
-            QueueChange::Disposition(..) | QueueChange::Reroute(_) => false,
+            QueueChange::Disposition(..) | QueueChange::Reroute(_) | QueueChange::Edits(_) => false,
         };
         if !is_final {
             return;

@@ -10,7 +10,7 @@ use futures_util::future::join_all;
 use postern_link::stream::Stream;
 use postern_model::id::MailId;
 use postern_model::node::NodeId;
-use postern_model::queue::{Disposition, QueueChange, QueuedMail};
+use postern_model::queue::{QueueChange, QueuedMail};
 use postern_model::settings::cluster::WithoutPeer;
 use postern_store::spool::{Companion, CopyOutcome, Copying, Position};
 use tokio::sync::mpsc;
@@ -311,9 +311,8 @@ impl Inner {
                 .filter(|(_, r)| r.is_done())
                 .map(|(index, state)| QueueChange::Recipient { index, state: state.clone() })
                 .collect();
-            if mail.disposition != Disposition::Deliver {
-                changes.push(QueueChange::Disposition(mail.disposition, mail.reason));
-            }
+            // One that is to be delivered may have been held when its holder was last told.
+            changes.push(QueueChange::Disposition(mail.disposition, mail.reason));
             if mail.reroute.is_some() {
                 changes.push(QueueChange::Reroute(mail.reroute));
             }

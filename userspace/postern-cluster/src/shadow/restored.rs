@@ -89,7 +89,7 @@ impl Gate {
                 }
                 is_news
             }
-            QueueChange::Disposition(..) | QueueChange::Reroute(_) => false,
+            QueueChange::Disposition(..) | QueueChange::Reroute(_) | QueueChange::Edits(_) => false,
         }
     }
 }

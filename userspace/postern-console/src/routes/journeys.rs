@@ -32,7 +32,7 @@ pub struct Search {
     mail: Option<String>,
     /// The client's address.
     client: Option<String>,
-    /// `accept`, `tag`, `quarantine`, `defer`, `reject`, `discard`.
+    /// `accept`, `tag`, `hold`, `quarantine`, `defer`, `reject`, `discard`.
     action: Option<String>,
     /// As in `score-reject`.
     reason: Option<String>,

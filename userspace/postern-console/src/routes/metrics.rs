@@ -59,22 +59,39 @@ async fn gather(console: &Console) -> Answer<Registry> {
     let mails = Counts::default();
     let reasons = Counts::default();
     let others = Counts::default();
+    let holds = Counts::default();
     for (name, count) in state.database.counters().since_start() {
         let (family, name) = match name.split_once(':') {
             Some(("action", action)) => (&mails, action),
             Some(("reason", reason)) => (&reasons, reason),
-            _ => (&others, name.as_ref()),
+            _ => match name.strip_prefix("hold-") {
+                Some(what) => (&holds, what),
+                None => (&others, name.as_ref()),
+            },
         };
         family.get_or_create(&Name { name: name.to_owned() }).inc_by(count);
     }
     registry.register("mails", "Mails by what was done with them", mails);
     registry.register("mail_reasons", "Mails by the reason that decided", reasons);
+    registry.register("sandbox_holds", "Mails that waited for the sandbox: begun, and how it ended", holds);
     registry.register("counted", "Other things counted since the start", others);
     counter(&mut registry, "lost_notes", "Tracking notes dropped because the database did not keep up", state.database.lost_notes());
 
     let queue = state.queue.status();
     gauge(&mut registry, "queue_mails", "Mails that are not done", queue.mails as u64);
     gauge(&mut registry, "queue_held", "Mails that are held", queue.held as u64);
+    gauge(
+        &mut registry,
+        "queue_waiting_for_sandbox",
+        "Mails that are held until the sandbox has looked at them",
+        queue.waiting_for_sandbox as u64,
+    );
+    registry.register_with_unit(
+        "queue_waiting_for_sandbox",
+        "Octets of the mails that wait for the sandbox",
+        Unit::Bytes,
+        set(queue.waiting_for_sandbox_octets),
+    );
     gauge(&mut registry, "queue_connections", "Connections to next hops", queue.connections as u64);
     gauge(&mut registry, "queue_destinations", "Destinations with mails", queue.destinations as u64);
     gauge(&mut registry, "queue_unreachable", "Destinations that cannot be reached", queue.unreachable as u64);

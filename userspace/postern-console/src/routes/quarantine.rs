@@ -3,7 +3,9 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use bytes::Bytes;
 use postern_mail::message::{Limits, Message};
+use postern_model::journey::{JourneyEvent, Step};
 use postern_model::reason::Reason;
 use postern_model::time::Timestamp;
 use postern_store::database::quarantine::{QuarantineEntry, QuarantineSearch, QuarantineState};
@@ -17,7 +19,7 @@ use crate::peers;
 use crate::problem::{Answer, Problem};
 use crate::quarantine::{Ended, end_here, read_here};
 use crate::routes::journeys::mail_id;
-use crate::state::Console;
+use crate::state::{Console, OpenedAgain, now};
 
 /// Characters of text in a preview.
 const PREVIEW: usize = 20_000;
@@ -182,13 +184,8 @@ pub async fn one(State(console): State<Console>, caller: Caller, Named(mail): Na
     let id = mail_id(&mail)?;
     let entry = console.state().database.quarantine().one(id).await?;
     let Some(entry) = entry else { return Err(Problem::not_found(format!("mail {id} is not in the quarantine"))) };
-    let (holder, is_held) = (entry.holder, entry.state == QuarantineState::Held);
+    let octets = octets(&console, &entry).await?;
     let mut view = QuarantineView { mail: entry.into(), headers: Vec::new(), parts: Vec::new(), text: String::new(), urls: Vec::new() };
-    let octets = match (read_here(&console, id).await?, holder) {
-        (Some(octets), _) => Some(octets),
-        (None, Some(holder)) if is_held => Some(peers::quarantined_mail(&console, id, Some(holder)).await?),
-        (None, _) => None,
-    };
     if let Some(octets) = octets {
         let read = tokio::task::spawn_blocking(move || postern_mail::read(&octets, &Limits::default()));
         fill(&mut view, read.await.map_err(|e| Problem::internal(e.to_string()))?);
@@ -196,6 +193,41 @@ pub async fn one(State(console): State<Console>, caller: Caller, Named(mail): Na
     // Somebody read somebody's mail: that is an act.
     caller.audit(&console, "quarantine.look", &mail, None, None).await?;
     Ok(Json(view))
+}
+
+/// The mail itself, from wherever it lies.
+async fn octets(console: &Console, entry: &QuarantineEntry) -> Answer<Option<Bytes>> {
+    Ok(match (read_here(console, entry.mail).await?, entry.holder) {
+        (Some(octets), _) => Some(octets),
+        (None, Some(holder)) if entry.state == QuarantineState::Held => {
+            Some(peers::quarantined_mail(console, entry.mail, Some(holder)).await?)
+        }
+        (None, _) => None,
+    })
+}
+
+/// Take its attachments apart again, by this node's sandbox, whatever was seen of them before. What is seen is a step of its journey, too.
+#[utoipa::path(post, path = "/quarantine/{mail}/open", tag = "quarantine", params(("mail" = String, Path)), responses(
+    (status = 200, body = OpenedAgain), (status = 404, body = Problem), (status = 503, body = Problem)))]
+pub async fn open(State(console): State<Console>, caller: Caller, Named(mail): Named<String>) -> Answer<Json<OpenedAgain>> {
+    let id = mail_id(&mail)?;
+    let entry = console.state().database.quarantine().one(id).await?;
+    let not_here = || Problem::not_found(format!("mail {id} is not in the quarantine"));
+    let octets = octets(&console, &entry.ok_or_else(not_here)?).await?.ok_or_else(not_here)?;
+    // People who click must not keep the cells from mails whose clients wait.
+    let _turn = console.opening.lock().await;
+    let opened = (console.state().open_again)(octets).await.map_err(Problem::unavailable)?;
+    if opened.attachments.is_empty()
+        && let [first, ..] = opened.unanswered.as_slice()
+    {
+        return Err(Problem::unavailable(format!("the sandbox did not look at it: {first}"))
+            .advise("`postern sandbox status` says how it is; try again when it is there."));
+    }
+    let (attachments, unanswered) = (opened.attachments.clone(), opened.unanswered.clone());
+    let step = Step::OpenedAgain { by: caller.name.clone(), attachments, unanswered };
+    console.state().database.journeys().record(JourneyEvent { mail: id, at: now(), step });
+    caller.audit(&console, "quarantine.open", &mail, None, None).await?;
+    Ok(Json(opened))
 }
 
 fn fill(view: &mut QuarantineView, message: Message) {

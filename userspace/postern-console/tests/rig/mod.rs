@@ -19,10 +19,11 @@ use postern_cluster::kinds::Probe;
 use postern_cluster::node::generation::Generation;
 use postern_cluster::node::{Cluster, ClusterParts};
 use postern_console::listen::{bind_unix, serve_https, serve_unix};
-use postern_console::{Console, Duty, DutyView, LearnKind, PolicyExplained, SettingsHandle, State};
+use postern_console::{Console, Duty, DutyView, LearnKind, OpenedAgain, PolicyExplained, SettingsHandle, State};
 use postern_edge::client::EdgeClient;
 use postern_mail::dns::Resolver;
 use postern_model::reason::Reason;
+use postern_model::sandbox::{Kind, Opened, Part, Report, Seen};
 use postern_model::score::Score;
 use postern_model::settings::Settings;
 use postern_model::settings::edge::EdgeSettings;
@@ -256,6 +257,14 @@ impl Rig {
                         evidence: text.chars().take(20).collect(),
                     };
                     Ok(Verdict { action: Action::Tag, reason: Reason::ScoreTag, score: Score::new(6.0), hits: vec![hit] })
+                }
+                .boxed()
+            }),
+            open_again: Arc::new(|mail| {
+                async move {
+                    let part = Part { inside: None, name: "invoice.zip".into(), kind: Kind::Zip, size: mail.len() as u64, hash: [0; 32] };
+                    let report = Report { parts: vec![part], ..Report::default() };
+                    Ok(OpenedAgain { attachments: vec![Opened { report, left_out: 0, seen: Seen::Now }], ..OpenedAgain::default() })
                 }
                 .boxed()
             }),

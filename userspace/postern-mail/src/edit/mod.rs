@@ -16,6 +16,8 @@ use postern_model::queue::HeaderEdits;
 use postern_model::time::Timestamp;
 use postern_model::verdict::Verdict;
 
+use crate::read::header::Field;
+
 /// Everything the edits are made from.
 pub struct Input<'x> {
     /// The mail as it came, at least its header.
@@ -68,6 +70,36 @@ pub fn edits(input: &Input<'_>) -> HeaderEdits {
         let is_replaced = input.added.iter().any(|(name, _)| field.is(input.mail, name));
         if is_old_subject || is_replaced || forged::is_forged(input.mail, field, input.hostname) {
             remove.push((field.start as u64, field.end as u64));
+        }
+    }
+    HeaderEdits { prepend, remove }
+}
+
+/// The same edits with another verdict, of a mail that was held and is judged again. A mark is put before the subject; none is taken away.
+pub fn judged_again(edits: &HeaderEdits, mail: &[u8], verdict: &Verdict, subject_tag: Option<&str>) -> HeaderEdits {
+    let ours = forged::fields(&edits.prepend);
+    let is_subject = |field: &Field| field.is(&edits.prepend, "subject");
+    let mut prepend = Vec::with_capacity(edits.prepend.len() + 256);
+    for field in &ours {
+        let tagged = || subject::tagged(&edits.prepend, &ours, subject_tag?);
+        if field.is(&edits.prepend, "x-postern-result") {
+            prepend.extend_from_slice(result::field(verdict).as_bytes());
+        } else if let Some(line) = is_subject(field).then(tagged).flatten() {
+            prepend.extend_from_slice(&line);
+        } else {
+            prepend.extend_from_slice(edits.prepend.get(field.start..field.end).unwrap_or_default());
+        }
+    }
+    let mut remove = edits.remove.clone();
+    if !ours.iter().any(is_subject)
+        && let Some(tag) = subject_tag
+    {
+        let fields = forged::fields(mail);
+        if let Some(line) = subject::tagged(mail, &fields, tag) {
+            prepend.extend_from_slice(&line);
+            let old = fields.iter().filter(|f| f.is(mail, "subject")).map(|f| (f.start as u64, f.end as u64));
+            remove.extend(old.filter(|range| !edits.remove.contains(range)));
+            remove.sort_unstable();
         }
     }
     HeaderEdits { prepend, remove }

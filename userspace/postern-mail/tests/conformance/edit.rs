@@ -1,7 +1,7 @@
 //! What stands before a mail when it leaves.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use postern_mail::edit::{Input, edits};
+use postern_mail::edit::{Input, edits, judged_again};
 use postern_model::envelope::{BodyType, Client, Direction, Envelope, Recipient, TlsInfo};
 use postern_model::id::MailId;
 use postern_model::queue::HeaderEdits;
@@ -176,4 +176,23 @@ fn a_subject_keeps_its_folds_and_words_and_is_marked_once() {
         let left = edits.remove.len();
         assert_eq!(left, if expected.is_some() { mail.matches("Subject:").count() } else { 0 }, "{mail:?}");
     }
+}
+
+#[test]
+fn a_mail_that_is_judged_again_leaves_as_if_it_had_been_judged_so_at_once() {
+    let mail = b"X-Postern-Result: accept\r\nSubject: an invoice\r\nFrom: a@sender.example\r\n\r\ntext\r\n";
+    let (client, first) = (client(), Verdict { action: Action::Accept, reason: Reason::Clean, score: Score::ZERO, hits: Vec::new() });
+    let envelope = envelope(&client);
+    let second = verdict(7);
+    for (before, after) in [(None, None), (None, Some("[SPAM]")), (Some("[SPAM]"), Some("[SPAM]"))] {
+        let again = judged_again(&run(mail, &client, &envelope, Some(&first), before), mail, &second, after);
+        assert_eq!(again, run(mail, &client, &envelope, Some(&second), after), "{before:?} {after:?}");
+    }
+    // What a rule put before the subject stays.
+    let marked = run(mail, &client, &envelope, Some(&first), Some("[outside]"));
+    let again = applied(mail, &judged_again(&marked, mail, &second, Some("[SPAM]")));
+    assert!(again.contains("Subject: [SPAM] [outside] an invoice\r\n") && again.matches("Subject:").count() == 1, "{again}");
+    // Nothing is said of a mail of ours.
+    let plain = run(mail, &client, &envelope, None, None);
+    assert_eq!(judged_again(&plain, mail, &second, None), plain);
 }

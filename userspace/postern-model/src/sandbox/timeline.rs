@@ -86,6 +86,12 @@ actions! {
     Stopped = "stopped",
     /// It ended.
     End = "end",
+    /// A program asked for the address of a name.
+    Resolve = "resolve",
+    /// A program connected to an address, or sent something there.
+    Connect = "connect",
+    /// A program made a call that is refused in a cell.
+    Refused = "refused",
 }
 
 impl Event {

@@ -146,6 +146,9 @@ pub fn check(s: &Settings) -> Vec<Problem> {
         say("antivirus.clamd".into(), format!("`{clamd}`: write \"unix:/run/clamav/clamd.ctl\" or \"tcp:host:3310\""));
     }
     sandbox(&s.sandbox, &mut say);
+    if s.sandbox.hold.time > q.lifetime {
+        say("sandbox.hold.time".into(), format!("{} is longer than delivery.lifetime ({})", s.sandbox.hold.time, q.lifetime));
+    }
     if !s.dns.enabled && !s.dns_lists.lists.is_empty() {
         say("dns_lists.lists".into(), "lists need name resolution but dns.enabled is false".into());
     }
@@ -157,7 +160,12 @@ fn sandbox(s: &SandboxSettings, say: &mut impl FnMut(String, String)) {
         // RFC 5321 §4.5.3.2.6: a client waits ten minutes for the reply to its data.
         say("sandbox.timeout".into(), format!("{}: write \"1s\" to \"5m\"", s.timeout));
     }
+    if s.hold.time.0 < Duration::from_secs(5) || s.hold.time.0 > Duration::from_secs(24 * 3600) {
+        say("sandbox.hold.time".into(), format!("{}: write \"5s\" to \"1d\"", s.hold.time));
+    }
     for (name, value, least, most) in [
+        ("hold.max_mails", s.hold.max_mails as u64, 1, 100_000),
+        ("hold.max_size", s.hold.max_size, 1 << 20, 1 << 40),
         ("max_attachments", s.max_attachments as u64, 1, 1000),
         ("max_size", s.max_size, 1, 256 << 20),
         ("at_once", s.at_once as u64, 1, 64),

@@ -266,6 +266,8 @@ pub enum Decide {
     Accept,
     /// Delivered with a mark.
     Tag,
+    /// Where the sandbox has not looked at an attachment yet: taken, and delivered or kept when it has. Otherwise the rule decides nothing.
+    Hold,
     /// Kept until somebody releases or deletes it.
     Quarantine,
     /// Answered with 550.
@@ -279,6 +281,7 @@ impl Decide {
         match self {
             Self::Accept => Action::Accept,
             Self::Tag => Action::Tag,
+            Self::Hold => Action::Hold,
             Self::Quarantine => Action::Quarantine,
             Self::Reject => Action::Reject,
             Self::Discard => Action::Discard,

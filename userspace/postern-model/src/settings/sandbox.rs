@@ -12,11 +12,16 @@ pub struct SandboxSettings {
     pub enabled: bool,
     /// What becomes of a mail with an attachment that could not be taken apart because the role is away, has no free place or is too slow.
     pub when_unavailable: WhenNotOpened,
+    /// Mails that wait for the sandbox behind their 250: by `when_unavailable = "hold"`, or by a rule that decides `hold`.
+    pub hold: HoldSettings,
     /// How long all attachments of a mail together may take, waiting for a place included. A single one that works for half of it is
     /// ended, and that is a finding.
     pub timeout: Span,
     /// Run the scripts in attachments and pages, among objects that only write down what is done with them.
     pub run_scripts: bool,
+    /// Run programs and scripts of Linux (ELF, shell, Python, Perl) in a cell of their own with a network that leads nowhere, where this machine
+    /// has what runs them.
+    pub run_programs: bool,
     /// Kinds of attachments that are not taken apart. What a thing is, its content says and not its name.
     pub skip: Vec<Skipped>,
     /// Attachments above this many octets are not taken apart; the mail gets SANDBOX_LEFT_OUT, whatever `when_unavailable` says.
@@ -36,8 +41,10 @@ impl Default for SandboxSettings {
         Self {
             enabled: true,
             when_unavailable: WhenNotOpened::Pass,
+            hold: HoldSettings::default(),
             timeout: Span::seconds(20),
             run_scripts: true,
+            run_programs: true,
             skip: vec![Skipped::Text, Skipped::Image, Skipped::Media],
             max_size: 25 * 1024 * 1024,
             max_attachments: 20,
@@ -48,12 +55,43 @@ impl Default for SandboxSettings {
     }
 }
 
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct HoldSettings {
+    /// How long after its 250 a mail is held at most.
+    pub time: Span,
+    /// Mails that are held at a time; of one more `then` decides at once. Node-local.
+    pub max_mails: usize,
+    /// Octets of all mails that are held at a time. Node-local.
+    pub max_size: u64,
+    /// What becomes of a mail whose time is over, or for which there is no room.
+    pub then: AfterHold,
+}
+
+impl Default for HoldSettings {
+    fn default() -> Self {
+        Self { time: Span::seconds(15 * 60), max_mails: 1000, max_size: 1 << 30, then: AfterHold::Quarantine }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum AfterHold {
+    /// Delivered with SANDBOX_UNAVAILABLE.
+    Deliver,
+    /// Kept in the quarantine.
+    #[default]
+    Quarantine,
+}
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum WhenNotOpened {
     /// The mail passes with SANDBOX_UNAVAILABLE.
     #[default]
     Pass,
+    /// The mail is taken and held; the sandbox is asked again, and the mail is delivered or kept in the quarantine by what it then says.
+    Hold,
     /// The mail is taken and kept in the quarantine.
     Quarantine,
     /// The mail gets 451.

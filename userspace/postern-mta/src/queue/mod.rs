@@ -11,6 +11,7 @@
 mod backoff;
 mod filter;
 mod give_out;
+mod held;
 mod notify;
 mod operator;
 mod rows;
@@ -42,6 +43,7 @@ use crate::relay::{Connector, worker};
 use crate::route::{Destination, Router};
 pub use backoff::backoff;
 pub use filter::{Filter, Status};
+pub(crate) use held::Places;
 pub use operator::{Changed, OperatorError};
 pub use rows::{Attempted, Hop, RecipientRow, Row, Why};
 use schedule::{LaneId, Limits, Order, Schedule};
@@ -80,6 +82,7 @@ pub(crate) struct Inner {
     stop: CancellationToken,
     keepers: Mutex<Vec<JoinHandle<()>>>,
     quiet: Notify,
+    reserved: Mutex<held::Reserved>,
     pub(crate) counters: Counters,
 }
 
@@ -97,6 +100,9 @@ pub(crate) struct Counters {
 pub struct QueueStatus {
     pub mails: usize,
     pub held: usize,
+    /// Of those that are held, the ones that wait for the sandbox, and their octets.
+    pub waiting_for_sandbox: usize,
+    pub waiting_for_sandbox_octets: u64,
     pub connections: usize,
     pub destinations: usize,
     /// Destinations that cannot be reached now.
@@ -144,6 +150,7 @@ impl Queue {
             stop: CancellationToken::new(),
             keepers: Mutex::default(),
             quiet: Notify::new(),
+            reserved: Mutex::default(),
             counters: Counters::default(),
         }));
         for mail in restored {
@@ -221,6 +228,8 @@ impl Queue {
         QueueStatus {
             mails: schedule.len(),
             held: schedule.entries().filter(|(_, e)| filter::is_held(&e.mail)).count(),
+            waiting_for_sandbox: schedule.waiting().len(),
+            waiting_for_sandbox_octets: schedule.waiting().values().sum(),
             connections: schedule.workers(),
             destinations: schedule.lanes().count(),
             unreachable: schedule

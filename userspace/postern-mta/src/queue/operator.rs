@@ -22,7 +22,7 @@ use crate::route::{RerouteError, parse_reroute};
 const MAX_MAILS: usize = 100_000;
 
 /// Changes to be made durable.
-type Log = Vec<(MailId, QueueChange)>;
+pub(super) type Log = Vec<(MailId, QueueChange)>;
 
 /// What a command did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -48,9 +48,10 @@ impl Queue {
     /// Mails that match, oldest first, from behind `after`.
     pub fn list(&self, filter: &Filter, after: Option<MailId>, limit: usize) -> Vec<Row> {
         let at = now();
+        let hold = self.0.settings.load().sandbox.hold.time.0;
         let schedule = self.0.schedule.lock();
         let entries = schedule.entries().filter(|(id, _)| after.is_none_or(|a| **id > a)).map(|(_, e)| e);
-        entries.filter(|e| filter.matches(&e.mail, status(e), at)).take(limit).map(|e| row(e, &schedule)).collect()
+        entries.filter(|e| filter.matches(&e.mail, status(e), at)).take(limit).map(|e| row(e, &schedule, hold)).collect()
     }
 
     pub fn count(&self, filter: &Filter) -> usize {
@@ -262,7 +263,7 @@ impl Queue {
     }
 
     /// Makes the changes durable: the log of the spool is in order, so the sync of the last one covers all.
-    async fn write(&self, mut log: Log) -> Result<(), OperatorError> {
+    pub(super) async fn write(&self, mut log: Log) -> Result<(), OperatorError> {
         let Some((last, change)) = log.pop() else { return Ok(()) };
         for (id, change) in log {
             self.ignore_unknown(self.0.spool.note(id, change))?;

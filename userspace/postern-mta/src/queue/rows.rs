@@ -1,5 +1,7 @@
 //! The queue as operators see it.
 
+use std::time::Duration;
+
 use postern_model::address::Address;
 use postern_model::envelope::Direction;
 use postern_model::id::MailId;
@@ -26,6 +28,8 @@ pub struct Row {
     pub subject: Option<String>,
     pub message_id: Option<String>,
     pub reason: Reason,
+    /// It waits for the sandbox, at most until then.
+    pub held_until: Option<Timestamp>,
     pub reroute: Option<String>,
 }
 
@@ -90,7 +94,8 @@ pub(super) fn status(entry: &Entry) -> Status {
     }
 }
 
-pub(super) fn row(entry: &Entry, schedule: &Schedule) -> Row {
+/// `hold`: how long mails wait for the sandbox.
+pub(super) fn row(entry: &Entry, schedule: &Schedule, hold: Duration) -> Row {
     let mail: &QueuedMail = &entry.mail;
     let status = status(entry);
     let recipients = (0u32..).zip(&mail.recipients).map(|(index, r)| {
@@ -122,6 +127,7 @@ pub(super) fn row(entry: &Entry, schedule: &Schedule) -> Row {
         subject: mail.subject.clone(),
         message_id: mail.message_id.clone(),
         reason: mail.reason,
+        held_until: mail.waits_for_sandbox().then(|| mail.accepted + hold),
         reroute: mail.reroute.clone(),
     }
 }
@@ -129,6 +135,7 @@ pub(super) fn row(entry: &Entry, schedule: &Schedule) -> Row {
 impl Queue {
     /// What the queue knows about one mail, and what it would do next. Asks the DNS for MX destinations.
     pub async fn why(&self, id: MailId) -> Option<Why> {
+        let hold = self.0.settings.load().sandbox.hold.time.0;
         let (mail, mut destinations, routes) = {
             let schedule = self.0.schedule.lock();
             let entry = schedule.get(id)?;
@@ -156,7 +163,7 @@ impl Queue {
                 });
                 routes.push(lane.destination.clone());
             }
-            (row(entry, &schedule), destinations, routes)
+            (row(entry, &schedule, hold), destinations, routes)
         };
         for (attempted, destination) in destinations.iter_mut().zip(routes) {
             match self.0.connector.plan(&destination).await {

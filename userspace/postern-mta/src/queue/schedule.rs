@@ -165,6 +165,8 @@ pub enum Requeue {
 pub struct Schedule {
     limits: Limits,
     entries: BTreeMap<MailId, Entry>,
+    /// Mails that wait for the sandbox, with their octets: few, and looked at more often than the whole queue could be.
+    waiting: BTreeMap<MailId, u64>,
     lanes: HashMap<LaneId, Lane, ahash::RandomState>,
     by_destination: HashMap<Destination, LaneId, ahash::RandomState>,
     next_lane: LaneId,
@@ -182,6 +184,7 @@ impl Schedule {
         Self {
             limits,
             entries: BTreeMap::new(),
+            waiting: BTreeMap::new(),
             lanes: HashMap::default(),
             by_destination: HashMap::default(),
             next_lane: 0,
@@ -225,6 +228,18 @@ impl Schedule {
 
     pub fn entries_until(&self, last: MailId) -> impl Iterator<Item = &Entry> {
         self.entries.range(..=last).map(|(_, e)| e)
+    }
+
+    /// Mails that wait for the sandbox, oldest first, and the octets of each.
+    pub fn waiting(&self) -> &BTreeMap<MailId, u64> {
+        &self.waiting
+    }
+
+    fn note_waiting(&mut self, id: MailId) {
+        match self.entries.get(&id).filter(|e| e.mail.waits_for_sandbox()) {
+            Some(entry) => drop(self.waiting.insert(id, entry.mail.size)),
+            None => drop(self.waiting.remove(&id)),
+        }
     }
 
     pub fn lane(&self, id: LaneId) -> Option<&Lane> {
@@ -272,6 +287,7 @@ impl Schedule {
         let id = mail.id;
         self.remove(id);
         self.entries.insert(id, Entry { mail, jobs: Vec::with_capacity(jobs.len()) });
+        self.note_waiting(id);
         for (lane, recipients, due) in jobs {
             self.add_job(id, lane, recipients, due, now);
         }
@@ -293,6 +309,7 @@ impl Schedule {
     /// Takes a mail out. A lease of it that is still held comes to nothing.
     pub fn remove(&mut self, id: MailId) -> Option<Arc<QueuedMail>> {
         let entry = self.entries.remove(&id)?;
+        self.waiting.remove(&id);
         for job in &entry.jobs {
             self.drop_job(id, job);
         }
@@ -328,6 +345,7 @@ impl Schedule {
         if let Some(entry) = self.entries.get_mut(&id) {
             let mail = Arc::make_mut(&mut entry.mail);
             changes.iter().for_each(|c| mail.apply(c));
+            self.note_waiting(id);
         }
     }
 

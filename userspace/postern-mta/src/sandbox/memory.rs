@@ -62,7 +62,7 @@ impl Memory {
             hasher.update(text.as_bytes());
         }
         hasher.update(&FINDINGS_VERSION.to_le_bytes());
-        hasher.update(&[u8::from(settings.run_scripts)]);
+        hasher.update(&[u8::from(settings.run_scripts), u8::from(settings.run_programs)]);
         *hasher.finalize().as_bytes()
     }
 
@@ -146,6 +146,7 @@ fn is_lasting(name: FindingName) -> bool {
             | FindingName::CellFailed
             | FindingName::CellTimeout
             | FindingName::ScriptStopped
+            | FindingName::NativeStopped
     )
 }
 

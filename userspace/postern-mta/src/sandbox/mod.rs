@@ -16,8 +16,8 @@ use futures_util::future::join_all;
 use postern_filter::facts::{SandboxFinding, Sandboxed};
 use postern_mail::message::Message;
 use postern_model::patience::Patience;
-use postern_model::sandbox::{Finding, Opened, Places, Report, Room, Seen};
-use postern_model::settings::sandbox::SandboxSettings;
+use postern_model::sandbox::{Finding, FindingName, Opened, Places, Report, Room, Seen};
+use postern_model::settings::sandbox::{SandboxSettings, WhenNotOpened};
 use postern_sandbox::client::{self, SandboxError};
 use postern_sandbox::job::Job;
 use postern_sandbox::limits::Limits;
@@ -33,6 +33,8 @@ pub const SOCKET: &str = "sandbox.sock";
 const FAILURES: u32 = 5;
 const TRY_EVERY: Duration = Duration::from_secs(5);
 const ALIVE_WITHIN: Duration = Duration::from_secs(2);
+/// Of a person who asks; the API answers within a minute.
+const PATIENCE: Duration = Duration::from_secs(45);
 
 pub struct Sandbox {
     settings: SandboxSettings,
@@ -43,9 +45,33 @@ pub struct Sandbox {
     memory: Arc<Memory>,
 }
 
+/// For whom attachments are looked at: what it may take, and whether what was seen before counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Look {
+    /// A client waits for the reply to its data.
+    #[default]
+    InSession,
+    /// Nobody waits: twice the time.
+    Held,
+    /// A person asks what is in them: twice the time, and what was seen before does not count.
+    Anew,
+}
+
+impl Look {
+    /// What all attachments of a mail may take together.
+    fn whole(self, settings: &SandboxSettings) -> Duration {
+        match self {
+            Self::InSession => settings.timeout.0,
+            Self::Held => settings.timeout.0 * 2,
+            Self::Anew => (settings.timeout.0 * 2).min(PATIENCE),
+        }
+    }
+}
+
 /// The attachments of one mail, ready to be asked about.
 #[derive(Default)]
 pub(crate) struct Prepared {
+    look: Look,
     enclosed: Vec<Enclosed>,
     known: Vec<(Arc<Report>, Seen)>,
     left_out: Vec<String>,
@@ -59,13 +85,20 @@ struct Enclosed {
 }
 
 /// The order for one attachment.
-pub fn job(settings: &SandboxSettings, attachment: &Attachment<'_>, passwords: &[String]) -> Job {
+pub fn job(settings: &SandboxSettings, attachment: &Attachment<'_>, passwords: &[String], look: Look) -> Job {
     // Half of what the mail may take: who is slow is told on by the role before the mail stops waiting.
-    let time = settings.timeout.0 / 2;
+    let time = look.whole(settings) / 2;
     let usual = Limits::default();
     let scripts = if settings.run_scripts { usual.scripts.min(time / 3) } else { Duration::ZERO };
-    let limits = Limits { memory: settings.memory, time, cpu: time.min(usual.cpu), scripts, ..usual };
-    Job { name: attachment.name.clone(), content_type: attachment.content_type.to_owned(), passwords: passwords.to_vec(), limits }
+    let programs = if settings.run_programs { usual.programs.min(time / 3) } else { Duration::ZERO };
+    let limits = Limits { memory: settings.memory, time, cpu: time.min(usual.cpu), scripts, programs, ..usual };
+    Job {
+        name: attachment.name.clone(),
+        content_type: attachment.content_type.to_owned(),
+        passwords: passwords.to_vec(),
+        program: None,
+        limits,
+    }
 }
 
 /// A report as the judgement takes it.
@@ -99,20 +132,20 @@ impl Sandbox {
     }
 
     /// Finds the attachments and encloses those whose findings are not known. Takes as long as decoding them does.
-    pub(crate) fn prepare(&self, mail: &[u8], message: &Message) -> Prepared {
+    pub(crate) fn prepare(&self, mail: &[u8], message: &Message, look: Look) -> Prepared {
         if !self.settings.enabled {
             return Prepared::default();
         }
         let (attachments, left_out) = attachments::of(&self.settings, mail, message);
-        let mut prepared = Prepared { left_out, ..Prepared::default() };
+        let mut prepared = Prepared { look, left_out, ..Prepared::default() };
         let passwords = if attachments.is_empty() { Vec::new() } else { passwords::of(message) };
         for attachment in attachments {
             let key = Memory::key(&attachment, &self.settings);
-            if let Some(known) = self.memory.recall(&key) {
+            if let Some(known) = self.memory.recall(&key).filter(|_| look != Look::Anew) {
                 prepared.known.push(known);
                 continue;
             }
-            match job(&self.settings, &attachment, &passwords).seal(&attachment.content) {
+            match job(&self.settings, &attachment, &passwords, look).seal(&attachment.content) {
                 Ok(sealed) => prepared.enclosed.push(Enclosed { name: attachment.name, key, sealed }),
                 Err(e) => prepared.unsealed.push(format!("{}: it cannot be enclosed: {e}", attachment.name)),
             }
@@ -122,7 +155,7 @@ impl Sandbox {
 
     /// What taking them apart comes to, within the time limit of a mail.
     pub(crate) async fn ask(&self, prepared: Prepared) -> Sandboxed {
-        let Prepared { enclosed, known, left_out, unsealed } = prepared;
+        let Prepared { look, enclosed, known, left_out, unsealed } = prepared;
         let mut found = Sandboxed { left_out, unanswered: unsealed, ..Sandboxed::default() };
         let mut room = Room::MAIL;
         for (report, seen) in known {
@@ -136,11 +169,15 @@ impl Sandbox {
             found.unanswered.extend(enclosed.into_iter().map(|one| format!("{}: the role sandbox keeps silent", one.name)));
             return found;
         }
-        let until = tokio::time::Instant::now() + self.settings.timeout.0;
-        let answers = join_all(enclosed.into_iter().map(|one| async move { (self.open(&one, until).await, one) })).await;
+        let limit = look.whole(&self.settings);
+        let until = tokio::time::Instant::now() + limit;
+        let answers = join_all(enclosed.into_iter().map(|one| async move { (self.open(&one, until, limit).await, one) })).await;
         let mut is_silent = false;
         for (answer, one) in answers {
             match answer {
+                Ok(report) if self.is_looked_at_again(&report, look) => {
+                    found.unanswered.push(format!("{}: it takes longer than a client waits", one.name));
+                }
                 Ok(report) => {
                     self.memory.keep(one.key, &report);
                     found.findings.extend(findings(&report));
@@ -171,12 +208,24 @@ impl Sandbox {
         found
     }
 
-    async fn open(&self, one: &Enclosed, until: tokio::time::Instant) -> Result<Report, Trouble> {
+    /// What did not end in time may with more of it, when its mail can wait.
+    fn is_looked_at_again(&self, report: &Report, look: Look) -> bool {
+        look == Look::InSession
+            && self.settings.when_unavailable == WhenNotOpened::Hold
+            && report.findings.iter().any(|f| f.name == FindingName::CellTimeout)
+    }
+
+    async fn open(&self, one: &Enclosed, until: tokio::time::Instant, limit: Duration) -> Result<Report, Trouble> {
         let places = Places { at_once: self.settings.at_once, waiting: self.settings.waiting };
         match tokio::time::timeout_at(until, client::open(&self.socket, places, &one.sealed)).await {
             Ok(answer) => answer.map_err(Trouble::Answer),
-            Err(_) => Err(Trouble::Late(self.settings.timeout.0)),
+            Err(_) => Err(Trouble::Late(limit)),
         }
+    }
+
+    /// Whether there is anything to be had by asking now.
+    pub(crate) async fn is_worth_asking(&self) -> bool {
+        !self.settings.enabled || self.is_alive().await
     }
 
     async fn is_alive(&self) -> bool {

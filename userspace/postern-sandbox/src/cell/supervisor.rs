@@ -8,7 +8,7 @@ use std::pin::pin;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use postern_model::sandbox::{EVENTS_MOST, Event, Finding, FindingName, Part, Report};
+use postern_model::sandbox::{Action, EVENTS_MOST, Event, Finding, FindingName, Part, Report};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
 use tokio::time::Instant;
@@ -17,12 +17,16 @@ use super::walls::NO_WALLS;
 use crate::detonate;
 use crate::dissect::{self, kind};
 use crate::job::Job;
+use crate::limits::Limits;
+use crate::native::{self, Program};
 use crate::wire::{self, Word};
 
 /// Octets of what a worker says to the log.
 const WORDS_MOST: u64 = 4096;
 /// Beyond the time of its scripts, for a machine that is busy otherwise.
 const GRACE: Duration = Duration::from_secs(1);
+/// A program that has less is not begun.
+const SHORTEST: Duration = Duration::from_millis(100);
 
 #[derive(Debug, thiserror::Error)]
 pub enum CellError {
@@ -35,6 +39,14 @@ pub enum CellError {
     /// Nothing of the content was looked at.
     #[error("{0}")]
     Walls(String),
+}
+
+/// What a cell is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Profile {
+    Reading,
+    /// A program is run in it.
+    Native,
 }
 
 /// Starts cells. How many at a time is up to the caller ([`super::Admission`]).
@@ -64,11 +76,58 @@ impl Cells {
     /// # Errors
     /// As [`Self::run`].
     pub async fn run_sealed(&self, job: &Job, sealed: &File) -> Result<Report, CellError> {
+        let until = Instant::now() + job.limits.time;
+        let (mut report, programs) = self.cell(job, sealed, Profile::Reading).await?;
+        let mut left = job.limits.programs;
+        for program in programs {
+            let time = native::share(until.saturating_duration_since(Instant::now()), left);
+            let began = Instant::now();
+            self.run_program(&mut report, &program, job, time).await;
+            left = left.saturating_sub(began.elapsed());
+        }
+        Ok(report)
+    }
+
+    /// Runs a program of the job in a cell of its own, and puts what it did into the report. That it cannot be run here is said there, too.
+    async fn run_program(&self, report: &mut Report, program: &Program, job: &Job, time: Duration) {
+        if report.parts.get(program.part as usize).is_none() {
+            return;
+        }
+        let mut not_run = |why: &str| {
+            if report.timeline.len() < EVENTS_MOST {
+                report.timeline.push(Event::new(0, program.part, Action::Error, "not run", why));
+            }
+        };
+        if time < SHORTEST {
+            return not_run("the time for programs is used up");
+        }
+        if !program.language.is_here() {
+            return not_run(&format!("this machine has nothing that runs {:?}", program.language));
+        }
+        let limits = Limits { scripts: time, cpu: time, time: time + GRACE, ..job.limits.clone() };
+        let order = Job { name: program.name.clone(), program: Some(program.language), limits, ..Job::default() };
+        let ran = match order.seal(&program.content) {
+            Ok(sealed) => self.cell(&order, &sealed, Profile::Native).await,
+            Err(source) => Err(CellError::Start { path: self.worker.clone(), source }),
+        };
+        match ran {
+            Ok((ran, _)) => native::merge(report, program.part, ran, EVENTS_MOST),
+            Err(why) => {
+                tracing::warn!(attachment = job.name, %why, "a program is not run");
+                not_run(&why.to_string());
+            }
+        }
+    }
+
+    async fn cell(&self, job: &Job, sealed: &File, profile: Profile) -> Result<(Report, Vec<Program>), CellError> {
         let failed = |source| CellError::Start { path: self.worker.clone(), source };
         // The worker reads from where the descriptor stands, and whoever sealed it holds it too.
         let mut whole = sealed;
         whole.rewind().map_err(failed)?;
         let mut command = Command::new(&self.worker);
+        if profile == Profile::Native {
+            command.arg(native::NATIVE);
+        }
         command.env_clear().stdin(sealed.try_clone().map_err(failed)?).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().map_err(failed)?;
         let (Some(out), Some(err)) = (child.stdout.take(), child.stderr.take()) else {
@@ -99,17 +158,22 @@ impl Cells {
             Some(Err(source)) => return Err(failed(source)),
             Some(Ok(status)) if status.code() == Some(NO_WALLS) => return Err(CellError::Walls(words)),
             Some(Ok(status)) if status.success() => match heard.whole.take() {
-                Some(report) if report.is_sound() && heard.is_sound => return Ok(report),
+                Some(report) if report.is_sound() && heard.is_sound => return Ok((report, heard.programs)),
                 _ => (FindingName::CellFailed, "its report cannot be read".to_owned()),
             },
             Some(Ok(status)) => end_of(status, &words),
         };
         tracing::warn!(attachment = job.name, finding = name.name(), evidence, words, "a cell ended without a report");
         if let Some(report) = heard.until_then(name, &evidence) {
-            return Ok(report);
+            return Ok((report, Vec::new()));
         }
         let content = Job::content(sealed).map_err(failed)?;
-        Ok(without_report(job, &content, name, evidence))
+        let mut report = without_report(job, &content, name, evidence);
+        if native::findings::are_native(&heard.events) {
+            report.findings.extend(native::findings::of(&heard.events).into_iter().map(|(name, evidence)| Finding::new(name, 0, evidence)));
+            report.timeline = heard.events;
+        }
+        Ok((report, Vec::new()))
     }
 }
 
@@ -118,6 +182,7 @@ struct Heard {
     so_far: Option<Report>,
     /// Of the script that runs.
     events: Vec<Event>,
+    programs: Vec<Program>,
     whole: Option<Report>,
     is_sound: bool,
     until: Instant,
@@ -125,7 +190,7 @@ struct Heard {
 
 impl Default for Heard {
     fn default() -> Self {
-        Self { so_far: None, events: Vec::new(), whole: None, is_sound: true, until: Instant::now() }
+        Self { so_far: None, events: Vec::new(), programs: Vec::new(), whole: None, is_sound: true, until: Instant::now() }
     }
 }
 
@@ -145,8 +210,11 @@ impl Heard {
                     self.events.clear();
                 }
                 Ok(Ok(Some(Word::Event(event)))) if self.events.len() < EVENTS_MOST => self.events.push(event),
+                Ok(Ok(Some(Word::Program(program)))) if self.programs.len() < native::MOST && program.content.len() <= native::LARGEST => {
+                    self.programs.push(program);
+                }
                 // What is no word, or one too many: nothing is believed any more, and what comes is thrown away.
-                Ok(Ok(Some(Word::Event(_))) | Err(_)) => {
+                Ok(Ok(Some(Word::Event(_) | Word::Program(_))) | Err(_)) => {
                     self.is_sound = false;
                     let mut nowhere = tokio::io::sink();
                     let rest = tokio::io::copy(&mut out, &mut nowhere);

@@ -48,6 +48,16 @@ fn wall<E: std::fmt::Display>(wall: &'static str) -> impl FnOnce(E) -> WallError
 /// # Errors
 /// The wall that could not be put up.
 pub fn enclose() -> Result<(), WallError> {
+    part()?;
+    empty_root().map_err(wall("root"))?;
+    sethostname("cell").map_err(wall("host name"))
+}
+
+/// The first of them: namespaces of its own, in which this process is the first. Its root is still the machine's.
+///
+/// # Errors
+/// As [`enclose`].
+pub fn part() -> Result<(), WallError> {
     die_with_parent().map_err(wall("tie to the supervisor"))?;
     // When memory is short for all, the kernel takes a cell first. Where it cannot be told so, the limits below still hold.
     let _ = fs::write("/proc/self/oom_score_adj", "1000");
@@ -77,9 +87,7 @@ pub fn enclose() -> Result<(), WallError> {
         },
         ForkResult::Child => {}
     }
-    die_with_parent().map_err(wall("tie to the supervisor"))?;
-    empty_root().map_err(wall("root"))?;
-    sethostname("cell").map_err(wall("host name"))
+    die_with_parent().map_err(wall("tie to the supervisor"))
 }
 
 /// Puts up the walls after which nothing can be arranged any more.
@@ -121,7 +129,9 @@ fn empty_root() -> nix::Result<()> {
     mount(none, "/", none, flags | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY | MsFlags::MS_BIND, none)
 }
 
-fn no_capabilities() -> io::Result<()> {
+/// # Errors
+/// When the kernel refuses.
+pub(crate) fn no_capabilities() -> io::Result<()> {
     // SAFETY: plain numbers.
     let dropped = |code: libc::c_int, argument: libc::c_ulong| unsafe { libc::prctl(code, argument, 0, 0, 0) };
     // Bounding set: until the kernel knows no further one.

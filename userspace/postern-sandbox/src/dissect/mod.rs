@@ -17,15 +17,17 @@ pub(crate) mod text;
 mod tnef;
 mod uuencode;
 
+use std::collections::HashSet;
 use std::io::Read;
 use std::rc::Rc;
 
 use postern_model::sandbox::{Event, Finding, FindingName, Kind, Part, Report};
 
 use crate::job::Job;
+use crate::native::{self, Program};
 
 /// Raised when the same file comes to other findings than before: what was seen by an earlier version is not known to a later one.
-pub const FINDINGS_VERSION: u32 = 2;
+pub const FINDINGS_VERSION: u32 = 3;
 /// What a stream may unpack to, whatever went in.
 const ALWAYS: u64 = 1 << 20;
 /// Evidence of what is larger than a cell.
@@ -39,6 +41,8 @@ pub enum Said<'a> {
     SoFar(&'a Report),
     /// What a script did.
     Event(&'a Event),
+    /// A part that a cell for programs can run.
+    Program(&'a Program),
 }
 
 /// Takes the content apart, and runs what is script in it.
@@ -57,6 +61,7 @@ pub fn run_telling(job: &Job, content: Vec<u8>, tell: &Rc<dyn Fn(Said<'_>)>) -> 
         waiting: Vec::new(),
         is_full: false,
         scripts: scripts::Queue::new(job.limits.scripts),
+        programs: HashSet::new(),
     };
     walk.add(None, &job.name, content);
     if let Some((name, evidence)) = walk.report.parts.first().and_then(|part| names::check_type(&job.content_type, part.kind)) {
@@ -65,6 +70,9 @@ pub fn run_telling(job: &Job, content: Vec<u8>, tell: &Rc<dyn Fn(Said<'_>)>) -> 
     loop {
         while let Some(waiting) = walk.waiting.pop() {
             walk.open(&waiting);
+            if let Some(program) = walk.program(&waiting) {
+                tell(Said::Program(&program));
+            }
             scripts::note(&mut walk, waiting);
         }
         if !scripts::run_next(&mut walk, tell) {
@@ -90,6 +98,8 @@ struct Walk<'a> {
     waiting: Vec<Waiting>,
     is_full: bool,
     scripts: scripts::Queue,
+    /// Contents of programs that are to be run, each once.
+    programs: HashSet<[u8; 32]>,
 }
 
 impl Walk<'_> {
@@ -155,6 +165,17 @@ impl Walk<'_> {
             Kind::Rar => self.find(FindingName::NotOpened, part.number, format!("{:?}", part.kind)),
             _ => {}
         }
+    }
+
+    /// The part as a program, when it is one that can be run, and is not yet.
+    fn program(&mut self, part: &Waiting) -> Option<Program> {
+        if self.job.limits.programs.is_zero() || self.programs.len() >= native::MOST {
+            return None;
+        }
+        let seen = self.report.parts.get(part.number as usize)?;
+        let language = native::language(&seen.name, part.kind, &part.content)?;
+        let (name, hash) = (seen.name.clone(), seen.hash);
+        self.programs.insert(hash).then(|| Program { part: part.number, name, language, content: part.content.clone() })
     }
 
     /// Octets that `packed` octets may become.

@@ -29,6 +29,7 @@ pub(super) fn of_action(action: &str) -> Cow<'static, str> {
     Cow::Borrowed(match action {
         "accept" => "action:accept",
         "tag" => "action:tag",
+        "hold" => "action:hold",
         "quarantine" => "action:quarantine",
         "defer" => "action:defer",
         "reject" => "action:reject",

@@ -35,7 +35,7 @@ pub struct JourneySearch {
     pub subject: Option<String>,
     pub message_id: Option<String>,
     pub client: Option<IpAddr>,
-    /// `accept`, `tag`, `quarantine`, `defer`, `reject`, `discard`.
+    /// `accept`, `tag`, `hold`, `quarantine`, `defer`, `reject`, `discard`.
     pub action: Option<String>,
     pub reason: Option<Reason>,
     /// `inbound`, `outbound`.
@@ -89,6 +89,11 @@ impl Journeys<'_> {
     /// Notes what the search will look at; never waits.
     pub fn summarise(&self, summary: JourneySummary) {
         self.0.note(Note::Summary(Box::new(summary)));
+    }
+
+    /// Notes what was decided later about a mail that was held; never waits.
+    pub fn decide(&self, summary: JourneySummary) {
+        self.0.note(Note::Decided(Box::new(summary)));
     }
 
     /// One mail with all its steps, oldest first.

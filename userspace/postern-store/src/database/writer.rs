@@ -36,6 +36,8 @@ const TRIES: u32 = 3;
 pub enum Note {
     Event(JourneyEvent),
     Summary(Box<JourneySummary>),
+    /// Another decision about a mail that was counted when it came.
+    Decided(Box<JourneySummary>),
     /// A mail from this address (lower case) was accepted.
     Sender {
         address: String,
@@ -344,6 +346,14 @@ impl Batch {
         *self.counters.entry((at.0.div_euclid(3_600_000), name)).or_default() += n;
     }
 
+    fn summarise(&mut self, summary: Box<JourneySummary>) {
+        self.count(super::counters::of_action(&summary.action), 1, summary.at);
+        self.count(Cow::Owned(format!("reason:{}", summary.reason)), 1, summary.at);
+        if let Some(notes) = self.mail(summary.mail) {
+            notes.summary = Some(summary);
+        }
+    }
+
     fn take(&mut self, note: Note) {
         match note {
             Note::Event(event) => {
@@ -355,13 +365,10 @@ impl Batch {
                 }
             }
             Note::Summary(summary) => {
-                self.count(super::counters::of_action(&summary.action), 1, summary.at);
-                self.count(Cow::Owned(format!("reason:{}", summary.reason)), 1, summary.at);
                 self.count(Cow::Borrowed("octets"), i64::try_from(summary.size).unwrap_or(0), summary.at);
-                if let Some(notes) = self.mail(summary.mail) {
-                    notes.summary = Some(summary);
-                }
+                self.summarise(summary);
             }
+            Note::Decided(summary) => self.summarise(summary),
             Note::Sender { address, at } => {
                 let slot = self.senders.entry(address).or_insert((0, at.0));
                 slot.0 += 1;

@@ -354,6 +354,12 @@ impl StoredBody {
     }
 }
 
+impl AsRef<[u8]> for Body {
+    fn as_ref(&self) -> &[u8] {
+        self.bytes()
+    }
+}
+
 impl AsRef<[u8]> for StoredBody {
     fn as_ref(&self) -> &[u8] {
         self.bytes()

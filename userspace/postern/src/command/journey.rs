@@ -40,7 +40,7 @@ pub struct Search {
     /// The client's address
     #[arg(long)]
     client: Option<String>,
-    /// accept, tag, quarantine, defer, reject, discard
+    /// accept, tag, hold, quarantine, defer, reject, discard
     #[arg(long)]
     action: Option<String>,
     /// As in score-reject
@@ -177,7 +177,7 @@ fn show_step(step: &Value) {
     }
 }
 
-fn show_attachment(attachment: &Value) {
+pub fn show_attachment(attachment: &Value) {
     // Another version's report may have words that are not known here.
     let Ok(opened) = serde_json::from_value::<Opened>(attachment.clone()) else {
         return output::text("    an attachment, as another version of this program describes it (--json shows it)");

@@ -5,7 +5,7 @@ use postern_model::time::Span;
 use serde_json::{Value, json};
 
 use super::client::{CommandError, Node, escape, query};
-use super::journey::{ago, summary};
+use super::journey::{ago, show_attachment, summary};
 use super::output::{self, list, octets, score, string, when};
 
 #[derive(Subcommand, Debug)]
@@ -34,6 +34,8 @@ pub enum Verb {
     },
     /// One mail: header, parts and text
     Show { mail: String },
+    /// Take its attachments apart again, whatever was seen of them before
+    Open { mail: String },
     /// Deliver it
     Release {
         #[arg(required = true)]
@@ -83,6 +85,7 @@ pub async fn run(node: &Node, verb: Verb) -> Result<(), CommandError> {
             Ok(())
         }
         Verb::Show { mail } => show(node, &mail).await,
+        Verb::Open { mail } => open(node, &mail).await,
         Verb::Release { mails } => each(node, mails, "released").await,
         Verb::Delete { mails } => each(node, mails, "deleted").await,
     }
@@ -107,6 +110,22 @@ async fn show(node: &Node, mail: &str) -> Result<(), CommandError> {
     output::table(&["PART", "DECLARED", "LOOKS LIKE", "SIZE", "NAME"], &list(&answer, "parts").iter().map(row).collect::<Vec<_>>());
     output::text("");
     output::text(&output::plain(answer["text"].as_str().unwrap_or_default(), true));
+    Ok(())
+}
+
+async fn open(node: &Node, mail: &str) -> Result<(), CommandError> {
+    let answer = node.post(&format!("/quarantine/{}/open", escape(mail)), json!({})).await?;
+    if node.json {
+        output::json(&answer);
+        return Ok(());
+    }
+    let attachments = list(&answer, "attachments");
+    attachments.iter().for_each(show_attachment);
+    let others = list(&answer, "left_out").iter().chain(list(&answer, "unanswered"));
+    others.for_each(|why| output::text(&output::plain(&format!("not taken apart: {}", string(why)), false)));
+    if attachments.is_empty() && list(&answer, "left_out").is_empty() {
+        output::text("It has no attachment that is taken apart.");
+    }
     Ok(())
 }
 

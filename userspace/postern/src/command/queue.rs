@@ -158,7 +158,7 @@ async fn show_list(node: &Node, f: Filter, limit: usize, after: Option<String>) 
         let last = recipients.iter().rev().find_map(|r| r["last"].as_object());
         vec![
             string(&m["id"]),
-            string(&m["status"]),
+            if m["held_until"].is_null() { string(&m["status"]) } else { "held (sandbox)".into() },
             when(&m["accepted"]),
             octets(&m["size"]),
             if m["sender"] == "" { "<>".into() } else { string(&m["sender"]) },
@@ -193,6 +193,7 @@ async fn why(node: &Node, mail: &str) -> Result<(), CommandError> {
         ("from", string(&m["sender"])),
         ("subject", string(&m["subject"])),
         ("reason", string(&m["reason"])),
+        ("for the sandbox, until", if m["held_until"].is_null() { String::new() } else { when(&m["held_until"]) }),
         ("rerouted to", string(&m["reroute"])),
     ]);
     for r in list(m, "recipients") {

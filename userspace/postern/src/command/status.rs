@@ -28,7 +28,7 @@ pub async fn status(node: &Node) -> Result<(), CommandError> {
         return Ok(());
     }
     let count = |name: &str| list(&s, "counters").iter().find(|c| c["name"] == name).map_or(0, |c| c["count"].as_u64().unwrap_or(0));
-    let actions = ["accept", "tag", "quarantine", "defer", "reject", "discard"];
+    let actions = ["accept", "tag", "hold", "quarantine", "defer", "reject", "discard"];
     let mails = actions.iter().map(|a| (a, count(&format!("action:{a}")))).filter(|(_, n)| *n > 0);
     let mails: Vec<String> = mails.map(|(a, n)| format!("{a} {n}")).collect();
     let q = &s["queue"];

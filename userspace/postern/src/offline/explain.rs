@@ -109,7 +109,7 @@ fn taken_apart(settings: &Settings, file: &Path, message: &Message) -> anyhow::R
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut found = Sandboxed { left_out, ..Sandboxed::default() };
     for attachment in attachments {
-        let job = sandbox::job(&settings.sandbox, &attachment, &passwords);
+        let job = sandbox::job(&settings.sandbox, &attachment, &passwords, sandbox::Look::InSession);
         match runtime.block_on(cells.run(&job, &attachment.content)) {
             Ok(report) => found.findings.extend(sandbox::findings(&report)),
             Err(e) => found.unanswered.push(format!("{}: {e}", attachment.name)),

@@ -1,10 +1,10 @@
-import { Alert, Button, Card, CardBody, CardTitle, Content, ExpandableSection, List, ListItem, PageSection, Spinner } from "@patternfly/react-core";
+import { Alert, Button, Card, CardBody, CardTitle, Content, ExpandableSection, Grid, GridItem, List, ListItem, PageSection, Spinner } from "@patternfly/react-core";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 
 import { api, part, Refused, type Schemas } from "../../api/client";
 import { useNodeNames } from "../../api/nodes";
-import type { JourneyView } from "../../api/shapes";
+import type { JourneyView, Opened } from "../../api/shapes";
 import { useTongue, useWords } from "../../i18n";
 import { Ask, type Question } from "../../parts/Ask";
 import { Attachments } from "../../parts/attachments";
@@ -18,6 +18,8 @@ import { go, to } from "../../route";
 import { useEnding, type End } from "./ending";
 import { words } from "./words";
 
+/** A report that somebody asked for. */
+interface Again { at: number; by: string; attachments: Opened[] }
 const THERE = { isPending: false, isError: false, error: null, refetch: () => undefined };
 
 export function HeldMail({ id }: { id: string }) {
@@ -30,7 +32,14 @@ export function HeldMail({ id }: { id: string }) {
   const found = useQuery({ queryKey: ["quarantined", id], queryFn: () => api<Schemas["QuarantineView"]>("GET", `/quarantine/${part(id)}`), refetchOnWindowFocus: false, staleTime: Infinity, gcTime: 0 });
   // What was seen in its attachments is told with its journey. A mail without one has none to show.
   const journey = useQuery({ queryKey: ["journey", id], queryFn: () => api<JourneyView>("GET", `/journeys/${part(id)}`), staleTime: Infinity, retry: false });
-  const attachments = journey.data?.steps.flatMap((s) => s.attachments ?? []) ?? [];
+  const steps = journey.data?.steps ?? [];
+  const attachments = steps.flatMap((s) => (s.event === "taken-apart" ? s.attachments ?? [] : []));
+  const [fresh, setFresh] = useState<Again | null>(null);
+  const again = [...steps.flatMap((s): Again[] => (s.event === "opened-again" ? [{ at: s.at, by: String(s.by), attachments: s.attachments ?? [] }] : [])), ...(fresh ? [fresh] : [])];
+  const opening = useAct(() => api<Schemas["OpenedAgain"]>("POST", `/quarantine/${part(id)}/open`), (opened) => {
+    setFresh({ at: Date.now(), by: "", attachments: opened.attachments as unknown as Opened[] });
+    return opened.attachments.length > 0 ? w.openedSaid : w.nothingToOpen;
+  });
   const ending = useAct(async (how: End) => {
     const { failed } = await end(how, [id]);
     if (failed[0]) throw new Refused(409, failed[0]);
@@ -51,6 +60,7 @@ export function HeldMail({ id }: { id: string }) {
     <>
       <Head title={mail.subject || w.mail} above={above}>
         <Button component="a" variant="link" href={to("tracking", id)}>{w.journey}</Button>
+        {mail.state === "held" && <Button variant="secondary" isLoading={opening.isPending} isDisabled={opening.isPending} onClick={() => opening.mutate()}>{w.open}</Button>}
         {mail.state === "held" && <Button isDisabled={ending.isPending} onClick={() => ask("release")}>{w.release}</Button>}
         {mail.state === "held" && <Button variant="danger" isDisabled={ending.isPending} onClick={() => ask("delete")}>{w.delete}</Button>}
       </Head>
@@ -62,7 +72,14 @@ export function HeldMail({ id }: { id: string }) {
           </CardBody>
         </Card>
       </PageSection>
-      {attachments.length > 0 && <PageSection><Attachments of={attachments} /></PageSection>}
+      {attachments.length + again.length > 0 && (
+        <PageSection>
+          <Grid hasGutter>
+            {attachments.length > 0 && <GridItem xl2={again.length > 0 ? 6 : 12}><Attachments of={attachments} /></GridItem>}
+            {again.map((one) => <GridItem key={one.at} xl2={6}><Attachments of={one.attachments} title={`${w.openedAgain} ${when(one.at)}${one.by && `, ${one.by}`}`} /></GridItem>)}
+          </Grid>
+        </PageSection>
+      )}
       {!isThere ? <PageSection><Alert component="p" isInline variant="info" title={w.gone} /></PageSection> : (
         <>
           <PageSection>

@@ -39,6 +39,7 @@ export function List({ asked }: { asked: URLSearchParams }) {
     { name: w.lastReply, kind: "text", show: (r) => r.recipients.find((x) => x.last)?.last?.reply },
     { name: w.next, kind: "time", show: (r) => {
       const next = Math.min(...r.recipients.flatMap((x) => (x.next_attempt === null ? [] : [x.next_attempt])));
+      if (r.held_until) return <span title={w.sandbox}>{w.untilLatest} {moment(r.held_until)}</span>;
       return Number.isFinite(next) ? moment(next) : "–";
     } },
   ];

@@ -39,7 +39,7 @@ export function Waiting({ id }: { id: string }) {
       <PageSection><Orders filter={{ ids: [id] }} count={1} done={() => undefined} /></PageSection>
       <PageSection>
         <Card><CardBody>
-          <Facts of={[[w.status, <Mark key="status" word={mail.status} />], [w.sender, mail.sender || w.nullPath], [w.messageId, mail.message_id], [w.size, octets(mail.size)], [w.accepted, when(mail.accepted)], [w.reroutedTo, mail.reroute], [w.mail, <code key="id">{id}</code>]]} />
+          <Facts of={[[w.status, <Mark key="status" word={mail.status} />], [w.sandbox, mail.held_until && `${w.untilLatest} ${when(mail.held_until)}`], [w.sender, mail.sender || w.nullPath], [w.messageId, mail.message_id], [w.size, octets(mail.size)], [w.accepted, when(mail.accepted)], [w.reroutedTo, mail.reroute], [w.mail, <code key="id">{id}</code>]]} />
         </CardBody></Card>
       </PageSection>
       <PageSection>

@@ -7,6 +7,7 @@ const en = {
   returnAsk: "Return {n} to the sender?", returnText: "The sender is told that it could not be delivered; the mail leaves the queue.", deleteAsk: "Delete {n}?", deleteText: "Nobody is told. It is gone for good.", rerouteAsk: "Send {n} to another next hop", hop: "Next hop", hopHint: "host:port or lmtp:host:port; empty: by the routing table again",
   one: "this mail", many: "{n} mails", done: "{n} changed.", busy: "{n} left alone: being sent at that moment.", unfit: "{n} left alone: it cannot be done with them.",
   mail: "Mail", journey: "Its journey", gone: "It is not in this node's queue: delivered, handed over, or never here.", size: "Size", subject: "Subject", messageId: "Message-ID", reroutedTo: "Sent by hand to", recipients: "Recipients", destinations: "Where it would go", destination: "Destination", health: "Health", hosts: "Hosts, in order", inLine: "In line there", connections: "Connections", trouble: "Trouble", avoided: "failed a short while ago", noHosts: "none", noDestinations: "Nothing is left to be sent.", nextProbe: "tried again",
+  sandbox: "Waits for the sandbox", untilLatest: "until",
 };
 const de: typeof en = {
   title: "Warteschlange", text: "Mails, die dieser Knoten angenommen und noch nicht zugestellt hat, älteste zuerst.",
@@ -17,5 +18,6 @@ const de: typeof en = {
   returnAsk: "{n} an den Absender zurück?", returnText: "Der Absender erfährt, dass sie nicht zustellbar war; die Mail verlässt die Warteschlange.", deleteAsk: "{n} löschen?", deleteText: "Niemand erfährt es. Endgültig.", rerouteAsk: "{n} an einen anderen nächsten Host senden", hop: "Nächster Host", hopHint: "host:port oder lmtp:host:port; leer: wieder nach der Routing-Tabelle",
   one: "Diese Mail", many: "{n} Mails", done: "{n} geändert.", busy: "{n} ausgelassen: wurden gerade gesendet.", unfit: "{n} ausgelassen: mit ihnen geht es nicht.",
   mail: "Mail", journey: "Ihr Weg", gone: "Sie ist nicht in der Warteschlange dieses Knotens: zugestellt, weitergegeben oder nie hier.", size: "Größe", subject: "Betreff", messageId: "Message-ID", reroutedTo: "Von Hand geleitet an", recipients: "Empfänger", destinations: "Wohin sie ginge", destination: "Ziel", health: "Zustand", hosts: "Hosts der Reihe nach", inLine: "Dort in der Reihe", connections: "Verbindungen", trouble: "Störung", avoided: "scheiterte vor kurzem", noHosts: "keine", noDestinations: "Nichts ist mehr zu senden.", nextProbe: "neuer Versuch",
+  sandbox: "Wartet auf die Sandbox", untilLatest: "bis",
 };
 export const words = { en, de };

@@ -17,7 +17,7 @@ import { words } from "./words";
 const EVERY = 10_000;
 const GOOD = ["accepted", "delivered"];
 const BAD = ["refused", "recipient-refused", "failed"];
-const MIDDLING = ["deferred", "quarantined"];
+const MIDDLING = ["deferred", "held", "quarantined"];
 
 export function Mail({ id }: { id: string }) {
   const w = useWords(words);
@@ -28,8 +28,9 @@ export function Mail({ id }: { id: string }) {
   if (found.isPending) return <><Head title={title} above={above} /><PageSection><Spinner aria-label={common.loading} /></PageSection></>;
   if (!found.data) return <><Head title={title} above={above} /><PageSection><Failure error={found.error ?? new Error()} again={() => void found.refetch()} /></PageSection></>;
   const { summary, steps, silent } = found.data;
-  const verdict = steps.find((s) => s.verdict)?.verdict;
-  const attachments = steps.flatMap((s) => s.attachments ?? []);
+  // A mail that was held is judged twice.
+  const verdict = [...steps].reverse().find((s) => s.verdict)?.verdict;
+  const attachments = steps.flatMap((s) => (s.event === "taken-apart" ? s.attachments ?? [] : []));
   const isQuarantined = steps.some((s) => s.event === "quarantined");
   return (
     <>
@@ -74,7 +75,8 @@ function Happened({ step }: { step: Step }) {
   const w = useWords(words);
   const { number, octets, when } = useTongue();
   const value = (name: string, of: unknown): string => {
-    if (name === "next" && typeof of === "number") return when(of);
+    if ((name === "next" || name === "until") && typeof of === "number") return when(of);
+    if (Array.isArray(of) && of.every((one) => typeof one === "string")) return of.join("; ");
     if (name === "size" && typeof of === "number") return octets(of);
     if (name === "milliseconds" && typeof of === "number") return `${number(of)} ms`;
     return typeof of === "string" ? of : typeof of === "number" ? number(of) : JSON.stringify(of);

@@ -11,7 +11,7 @@ import { Mark } from "../../parts/Marks";
 import { go, to } from "../../route";
 import { words } from "./words";
 
-export const ACTIONS = ["accept", "tag", "quarantine", "defer", "reject", "discard"] as const;
+export const ACTIONS = ["accept", "tag", "hold", "quarantine", "defer", "reject", "discard"] as const;
 
 export function Search({ asked }: { asked: URLSearchParams }) {
   const w = useWords(words);

@@ -8,12 +8,12 @@ const en = {
   symbol: "Symbol", group: "Group", seen: "Seen", noSymbol: "No symbol fired.", steps: "What happened", noSummary: "It was never judged: the session ended before.",
   inQuarantine: "In quarantine", inQueue: "In the queue", score2: "score {n}",
   events: {
-    received: "Received", "recipient-refused": "Recipient refused", authenticated: "Authenticated", "taken-apart": "Attachments taken apart", judged: "Judged", policy: "Rules applied", split: "Taken in parts", accepted: "Accepted", refused: "Refused", quarantined: "Put into quarantine",
+    received: "Received", "recipient-refused": "Recipient refused", authenticated: "Authenticated", "taken-apart": "Attachments taken apart", judged: "Judged", policy: "Rules applied", split: "Taken in parts", accepted: "Accepted", refused: "Refused", held: "Held for the sandbox", "hold-ended": "Held no more", "opened-again": "Attachments opened again", quarantined: "Put into quarantine",
     "quarantine-action": "Done in the quarantine", deferred: "Put off", delivered: "Delivered", failed: "Failed for good", notified: "Notification sent", "queue-action": "Done in the queue", "taken-over": "Taken over by another node",
   } as Record<string, string>,
   fields: {
     client: "client", helo: "HELO", tls: "TLS", reverse: "name of the address", recipient: "recipient", reason: "reason", results: "results", size: "size", reply: "reply", action: "action", by: "by", host: "host", next: "next attempt",
-    milliseconds: "took", kind: "kind", mail: "mail", from: "from", parts: "the other parts",
+    milliseconds: "took", kind: "kind", mail: "mail", from: "from", parts: "the other parts", why: "why", until: "at the latest until",
   } as Record<string, string>,
 };
 const de: typeof en = {
@@ -26,12 +26,12 @@ const de: typeof en = {
   symbol: "Symbol", group: "Gruppe", seen: "Gesehen", noSymbol: "Kein Symbol schlug an.", steps: "Was geschah", noSummary: "Sie wurde nie beurteilt: die Sitzung endete vorher.",
   inQuarantine: "In der Quarantäne", inQueue: "In der Warteschlange", score2: "{n} Punkte",
   events: {
-    received: "Empfangen", "recipient-refused": "Empfänger abgewiesen", authenticated: "Authentifiziert", "taken-apart": "Anhänge zerlegt", judged: "Beurteilt", policy: "Regeln angewandt", split: "In Teilen angenommen", accepted: "Angenommen", refused: "Abgewiesen", quarantined: "In Quarantäne gelegt",
+    received: "Empfangen", "recipient-refused": "Empfänger abgewiesen", authenticated: "Authentifiziert", "taken-apart": "Anhänge zerlegt", judged: "Beurteilt", policy: "Regeln angewandt", split: "In Teilen angenommen", accepted: "Angenommen", refused: "Abgewiesen", held: "Für die Sandbox angehalten", "hold-ended": "Nicht mehr angehalten", "opened-again": "Anhänge neu geöffnet", quarantined: "In Quarantäne gelegt",
     "quarantine-action": "In der Quarantäne behandelt", deferred: "Aufgeschoben", delivered: "Zugestellt", failed: "Endgültig gescheitert", notified: "Benachrichtigung gesendet", "queue-action": "In der Warteschlange behandelt", "taken-over": "Von einem anderen Knoten übernommen",
   },
   fields: {
     client: "Client", helo: "HELO", tls: "TLS", reverse: "Name der Adresse", recipient: "Empfänger", reason: "Grund", results: "Ergebnisse", size: "Größe", reply: "Antwort", action: "Handlung", by: "von", host: "Host", next: "nächster Versuch",
-    milliseconds: "Dauer", kind: "Art", mail: "Mail", from: "von", parts: "die anderen Teile",
+    milliseconds: "Dauer", kind: "Art", mail: "Mail", from: "von", parts: "die anderen Teile", why: "warum", until: "längstens bis",
   },
 };
 export const words = { en, de };

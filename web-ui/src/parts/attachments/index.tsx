@@ -12,11 +12,11 @@ import { words } from "./words";
 const THERE = { isPending: false, isError: false, error: null, refetch: () => undefined };
 
 /** What came of a mail's attachments: parts, findings and what scripts did. Every text is the sender's, and stays text. */
-export function Attachments({ of }: { of: Opened[] }) {
+export function Attachments({ of, title }: { of: Opened[]; title?: string }) {
   const w = useWords(words);
   return (
     <Card>
-      <CardTitle component="h2">{w.title}</CardTitle>
+      <CardTitle component="h2">{title ?? w.title}</CardTitle>
       <CardBody><Content component="p" className="postern-soft">{w.text}</Content></CardBody>
       {of.map((opened, at) => <One key={at} opened={opened} />)}
     </Card>

