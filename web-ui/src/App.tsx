@@ -4,7 +4,8 @@ import MoonIcon from "@patternfly/react-icons/dist/esm/icons/moon-icon";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { lazy, Suspense, useEffect, useLayoutEffect, useState, type ComponentType } from "react";
 
-import { api, session, type Session } from "./api/client";
+import { api, become, session, type Session } from "./api/client";
+import { useMay, type Operation } from "./api/may";
 import { useTongue } from "./i18n";
 import { FirstPassword, Login } from "./pages/Login";
 import { SetUp } from "./pages/SetUp";
@@ -15,20 +16,20 @@ import { to, usePlace } from "./route";
 
 export interface PageProps { dark: boolean; who: Session }
 
-/** In the order of the menu. */
+/** In the order of the menu, each with what it asks first: who may not ask that has no use for the page. */
 const PAGES = {
-  overview: lazy(() => import("./pages/Overview")),
-  tracking: lazy(() => import("./pages/tracking")),
-  quarantine: lazy(() => import("./pages/quarantine")),
-  queue: lazy(() => import("./pages/queue")),
-  policy: lazy(() => import("./pages/policy")),
-  edge: lazy(() => import("./pages/edge")),
-  cluster: lazy(() => import("./pages/cluster")),
-  system: lazy(() => import("./pages/system")),
-  settings: lazy(() => import("./pages/settings")),
-  access: lazy(() => import("./pages/access")),
-  audit: lazy(() => import("./pages/Audit")),
-} satisfies Record<string, ComponentType<PageProps>>;
+  overview: [lazy(() => import("./pages/Overview")), "GET /counters"],
+  tracking: [lazy(() => import("./pages/tracking")), "GET /journeys"],
+  quarantine: [lazy(() => import("./pages/quarantine")), "GET /quarantine"],
+  queue: [lazy(() => import("./pages/queue")), "GET /queue"],
+  policy: [lazy(() => import("./pages/policy")), "GET /policy"],
+  edge: [lazy(() => import("./pages/edge")), "GET /edge"],
+  cluster: [lazy(() => import("./pages/cluster")), "GET /cluster"],
+  system: [lazy(() => import("./pages/system")), "GET /system"],
+  settings: [lazy(() => import("./pages/settings")), "GET /settings"],
+  access: [lazy(() => import("./pages/access")), "GET /session"],
+  audit: [lazy(() => import("./pages/Audit")), "GET /audit"],
+} satisfies Record<string, [ComponentType<PageProps>, Operation]>;
 type PageName = keyof typeof PAGES;
 const NAMES = Object.keys(PAGES) as PageName[];
 /** Below this PatternFly lays the menu over the page. */
@@ -58,11 +59,13 @@ function useMenu(): [boolean, (open: boolean) => void] {
   return [open, setOpen];
 }
 
+/** What the people who receive mail see; it comes with nothing of the administrators' pages. */
+const Own = lazy(() => import("./pages/own"));
+
 export function App() {
   const { words, language, change } = useTongue();
   const [dark, setDark] = useDark();
-  const who = useQuery({ queryKey: ["session"], queryFn: session });
-  const [later, setLater] = useState(false);
+  const { page } = usePlace();
   const other = language === "de" ? "en" : "de";
   const looks = (
     <>
@@ -70,6 +73,14 @@ export function App() {
       <Button variant="plain" lang={other} onClick={() => change(other)}>{words.language}</Button>
     </>
   );
+  if (page === "own") return <SaidProvider><Suspense fallback={<Spinner aria-label={words.loading} />}><Own looks={looks} /></Suspense></SaidProvider>;
+  return <Administration dark={dark} looks={looks} />;
+}
+
+function Administration({ dark, looks }: { dark: boolean; looks: React.ReactNode }) {
+  const { words } = useTongue();
+  const who = useQuery({ queryKey: ["session"], queryFn: session });
+  const [later, setLater] = useState(false);
   if (who.isPending) return <Spinner aria-label={words.loading} />;
   if (who.isError) return <Failure error={who.error} again={() => void who.refetch()} />;
   if (!who.data) return <Login aside={looks} />;
@@ -83,12 +94,11 @@ function Console({ who, dark, looks }: { who: Session; dark: boolean; looks: Rea
   const [open, setOpen] = useMenu();
   const queries = useQueryClient();
   const { page } = usePlace();
-  const name = NAMES.find((n) => n === page) ?? "overview";
-  const Shown: ComponentType<PageProps> = PAGES[name];
-  const logout = useAct(() => api("DELETE", "/session"), () => {
-    queries.clear();
-    queries.setQueryData(["session"], null);
-  });
+  const may = useMay();
+  const names = NAMES.filter((n) => may(PAGES[n][1]));
+  const name = names.find((n) => n === page) ?? "overview";
+  const Shown: ComponentType<PageProps> = PAGES[name][0];
+  const logout = useAct(() => api("DELETE", "/session"), () => become(queries, "session", null));
   const masthead = (
     <Masthead>
       <MastheadMain>
@@ -113,7 +123,7 @@ function Console({ who, dark, looks }: { who: Session; dark: boolean; looks: Rea
       <PageSidebarBody>
         <Nav aria-label={words.pages} onSelect={() => setOpen(matchMedia(WIDE).matches)}>
           <NavList>
-            {NAMES.map((n) => <NavItem key={n} itemId={n} isActive={n === name} to={to(n)}>{words[n]}</NavItem>)}
+            {names.map((n) => <NavItem key={n} itemId={n} isActive={n === name} to={to(n)}>{words[n]}</NavItem>)}
           </NavList>
         </Nav>
       </PageSidebarBody>

@@ -62,6 +62,8 @@ test("a person has it opened again, and sees the new report beside the old one",
   const { body } = await gateway.api("GET", `/journeys/${held.mail}`);
   if (!body.steps.some((s) => s.event === "taken-apart")) return t.skip("no cell can be had here");
   await browser.go(`#/quarantine/${held.mail}`);
+  // In the language that the test before chose again.
+  await page.reload();
   await page.getByRole("button", { name: "Open attachments again" }).click();
   await browser.said("Opened again.");
   await page.getByRole("heading", { name: /^Opened again/ }).waitFor();

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
-import { Browser, Gateway, hostile, plain, until } from "./rig.mjs";
+import { Browser, codeOf, Gateway, hostile, nextMinute, PASSWORD, plain, timeOfDay, until } from "./rig.mjs";
 
 let first, second, browser;
 before(async () => {
@@ -55,6 +55,48 @@ test("a mail that the other node took is tracked, shown and released from here",
   await browser.said("Released: on its way.");
   await until("the other to have released it", async () => (await second.api("GET", "/quarantine?state=released")).body.mails.length === 1);
   browser.well();
+});
+
+test("an authenticator that is set up at one node is asked for at the other, and a code is good once for both", async () => {
+  assert.equal((await first.api("POST", "/admins", { name: "totty", password: PASSWORD, role: "auditor" })).status, 201);
+  const { login } = await first.web("POST", "/session", { name: "totty", password: PASSWORD });
+  const { secret } = (await first.web("POST", "/session/totp/offer", undefined, login)).body;
+  const made = await first.web("PUT", "/session/totp", { secret, code: codeOf(secret), password: PASSWORD }, login);
+  assert.equal(made.status, 200, JSON.stringify(made.body));
+  const attempt = (node, code) => node.web("POST", "/session", { name: "totty", password: PASSWORD, code });
+  await until("the second node to ask for a code", async () => (await attempt(second)).body.type === "urn:postern:problem:code-needed");
+  const code = codeOf(secret, 1);
+  assert.equal((await attempt(second, code)).status, 200);
+  assert.equal((await attempt(first, code)).body.detail, "the code is wrong, or was used already");
+  const recovery = made.body.recovery_codes[0];
+  assert.equal((await attempt(first, recovery)).status, 200);
+  assert.equal((await attempt(second, recovery)).status, 401);
+  assert.equal((await second.api("DELETE", "/admins/totty/totp")).status, 204);
+  await until("the first node to ask for none", async () => (await attempt(first)).status === 200);
+});
+
+test("a digest comes once to each, whichever node sends it, and a link of one node is good at the other", async () => {
+  const users = ["d1", "d2", "d3", "d4", "d5", "d6"].map((name) => `${name}@example.net`);
+  const set = async (path, value, further = []) => assert.equal((await first.api("PATCH", "/settings", { path, value, further, message: "digests" })).status, 200);
+  await set("users.url", first.base, [{ path: "users.enabled", value: true }, { path: "users.digest_at", value: [] }]);
+  await until("the second node to have it", async () => (await second.api("GET", "/settings")).body.settings.users.enabled);
+  assert.match(await second.send(hostile().replace("hostile@", "digested@"), { from: "evil@client.example", to: users, port: second.smtp }), /^250/);
+  await until("a mail for each of them", async () => {
+    const held = (await first.api("GET", "/quarantine")).body.mails.map((m) => m.recipients.join());
+    return users.every((user) => held.includes(user));
+  });
+  const slot = nextMinute();
+  await set("users.digest_at", [timeOfDay(slot)]);
+  await until("a digest for each", () => users.every((user) => first.letters(user).length > 0), 150_000);
+  // Both nodes have looked twice by then.
+  await until("the time at which none could come any more", () => Date.now() > slot.getTime() + 50_000);
+  assert.deepEqual(users.map((user) => first.letters(user).length), users.map(() => 1));
+  const sent = [first, second].map((node) => node.log.match(/a digest is on its way/g)?.length ?? 0);
+  assert.equal(sent[0] + sent[1], users.length, `sent by each: ${sent}`);
+  const link = first.letters(users[0])[0].match(/#\/own\/([a-z2-7]+)/)[1];
+  const open = (node) => node.web("POST", "/user/session", { link });
+  const [one, other] = [await open(second), await open(first)];
+  assert.deepEqual([one.status, one.body.address, other.status], [200, users[0], 401]);
 });
 
 test("what the other node changed is in the history, is shown, and is taken back", async () => {

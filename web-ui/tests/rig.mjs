@@ -1,9 +1,11 @@
 // A real gateway (`postern run`), a real browser, no mocks. POSTERN names the program; screenshots go to OUT.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { createHmac } from "node:crypto";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
+import { request as requestTls } from "node:https";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -122,6 +124,30 @@ ${extra}`);
     });
   }
 
+  /** HTTPS, as anybody on the network: with a login's cookie and CSRF token, or without. */
+  web(method, path, body, login = {}) {
+    return new Promise((done, failed) => {
+      const headers = { ...(body === undefined ? {} : { "content-type": "application/json" }), ...(login.cookie ? { cookie: login.cookie, "x-postern-csrf": login.csrf } : {}) };
+      const asked = requestTls(`${this.base}/api/v1${path}`, { method, headers, rejectUnauthorized: false }, (answer) => {
+        let text = "";
+        answer.setEncoding("utf8").on("data", (piece) => (text += piece)).on("end", () => {
+          const json = text && answer.headers["content-type"]?.includes("json") ? JSON.parse(text) : text;
+          done({ status: answer.statusCode, body: json, login: { cookie: answer.headers["set-cookie"]?.[0].split(";")[0], csrf: json?.csrf } });
+        });
+      });
+      asked.on("error", failed);
+      asked.end(body === undefined ? undefined : JSON.stringify(body));
+    });
+  }
+
+  /** What the node itself wrote to an address and the built-in sink has, undone from quoted-printable. */
+  letters(to) {
+    const folder = join(this.data, "sink");
+    const files = existsSync(folder) ? readdirSync(folder, { recursive: true, withFileTypes: true }).filter((f) => f.isFile()) : [];
+    const texts = files.map((f) => readFileSync(join(f.parentPath ?? f.path, f.name), "latin1").replace(/=\r?\n/g, "").replaceAll("=3D", "="));
+    return texts.filter((text) => text.includes(`<${to}>`) && /^From: .*postern@/im.test(text));
+  }
+
   /** Says SMTP; resolves with the reply to the data. */
   async send(mail, { from = "a@client.example", to = ["b@example.net"], port = this.trusted } = {}) {
     const socket = connect(port, "127.0.0.1").setEncoding("utf8");
@@ -143,6 +169,19 @@ ${extra}`);
     return reply;
   }
 }
+
+/** The code of an authenticator (RFC 6238), so many steps from now. */
+export const codeOf = (secret, steps = 0) => {
+  const bits = [...secret].map((c) => "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".indexOf(c).toString(2).padStart(5, "0")).join("");
+  const step = Buffer.alloc(8);
+  step.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30_000) + steps));
+  const mac = createHmac("sha1", Buffer.from(bits.match(/.{8}/g).map((b) => parseInt(b, 2)))).update(step).digest();
+  return String((mac.readUInt32BE(mac[19] & 15) & 0x7fffffff) % 1_000_000).padStart(6, "0");
+};
+
+/** A time of day as `users.digest_at` has it: the next full minute. */
+export const nextMinute = () => new Date(Math.ceil((Date.now() + 1) / 60_000) * 60_000);
+export const timeOfDay = (date) => date.toISOString().slice(11, 16);
 
 export const plain = (subject, to = "b@example.net") =>
   `From: Anna <a@client.example>\r\nTo: ${to}\r\nSubject: ${subject}\r\nMessage-ID: <${encodeURIComponent(subject)}@client.example>\r\nDate: Fri, 27 Nov 2026 08:00:00 +0000\r\n\r\nShall we meet at noon?`;
@@ -172,12 +211,12 @@ export class Browser {
     return browser;
   }
 
-  /** Logs in as `admin`, whose password the test has set. */
-  static async logIn(gateway, options) {
-    assert.equal((await gateway.api("PUT", "/admins/admin/password", { password: PASSWORD })).status, 200);
+  /** Logs in, with a password that is set before. */
+  static async logIn(gateway, options, name = "admin") {
+    assert.equal((await gateway.api("PUT", `/admins/${name}/password`, { password: PASSWORD })).status, 200);
     const browser = await Browser.open(gateway, options);
     await browser.page.goto(`${gateway.base}/ui/`);
-    await browser.page.getByRole("textbox", { name: "Name" }).fill("admin");
+    await browser.page.getByRole("textbox", { name: "Name" }).fill(name);
     await browser.page.getByLabel("Password").fill(PASSWORD);
     await browser.page.keyboard.press("Enter");
     await browser.page.getByRole("navigation", { name: "Pages" }).waitFor({ state: "attached" });

@@ -18,9 +18,13 @@ fn settings_reach_all_and_edits_on_both_sides_of_a_cut_survive() {
     assert_eq!(own, "node2.example", "a node's own settings stay its own");
     said("a setting changed on node1 is in force on all; names stayed their own");
 
-    cluster.ask(1, &["admin", "add", "anna"]).unwrap();
-    let knows = |n: usize| cluster.ask(n, &["admin", "list"]).is_ok_and(|a| a["admins"].to_string().contains("anna"));
-    wait_until("a login on all nodes", LIMIT, || (0..3).all(knows)).unwrap();
+    cluster.ask(1, &["admin", "add", "anna", "--role", "helpdesk", "--domains", "example.org"]).unwrap();
+    let anna = |n: usize| cluster.ask(n, &["admin", "list"]).ok()?["admins"].as_array()?.iter().find(|a| a["name"] == "anna").cloned();
+    let knows = |n: usize| anna(n).is_some();
+    let may = |n: usize, role: &str, domain: Option<&str>| anna(n).is_some_and(|a| a["role"] == role && a["domains"][0].as_str() == domain);
+    wait_until("a login with its role on all nodes", LIMIT, || (0..3).all(|n| may(n, "helpdesk", Some("example.org")))).unwrap();
+    cluster.ask(0, &["admin", "role", "anna", "--role", "auditor"]).unwrap();
+    wait_until("another role on all nodes", LIMIT, || (0..3).all(|n| may(n, "auditor", None))).unwrap();
     cluster.ask(2, &["admin", "remove", "anna"]).unwrap();
     wait_until("the login gone everywhere", LIMIT, || !(0..3).any(knows)).unwrap();
     said("a login made on node1 is known on all, and removed on node2 it is gone everywhere");

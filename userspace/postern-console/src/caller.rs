@@ -1,4 +1,4 @@
-//! Who calls: the local socket, a token, or a login; and what each may do.
+//! Who calls: the local socket, a token, or a login; and with which rights ([`crate::rights`] says what they are good for).
 //!
 //! Thinking: the unix socket's file mode decides who may connect to it; who can is an admin already.
 //! A cookie is sent by the browser whoever wrote the page, so a request that changes something must
@@ -12,6 +12,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
 use axum::response::Response;
+use postern_model::role::Rights;
 use postern_model::time::Timestamp;
 use postern_store::database::audit::Act;
 
@@ -71,6 +72,7 @@ pub struct Caller {
     pub name: String,
     pub address: String,
     pub scope: Scope,
+    pub rights: Rights,
     /// Digest of the cookie and the CSRF token, when it is a login.
     pub session: Option<([u8; 32], String)>,
 }
@@ -90,6 +92,24 @@ impl Caller {
         console.state().database.audit().append(act, now()).await?;
         tracing::info!(who = %self.name, address = %self.address, action, subject, "an admin acted");
         Ok(())
+    }
+
+    /// Writes down what this caller may not do, and says so.
+    ///
+    /// # Errors
+    /// When the audit trail cannot be written.
+    pub async fn refuse(&self, console: &Console, what: &str, why: String) -> Answer<Problem> {
+        self.audit(console, "refused", what, None, Some(&why)).await?;
+        Ok(Problem::forbidden(why).advise("An admin can give another role: `postern admin role`."))
+    }
+
+    /// The digest of the login's cookie; a token or the local socket has neither a password nor sessions.
+    ///
+    /// # Errors
+    /// When it is no login; `instead` is what to do then.
+    pub fn login(&self, instead: &str) -> Answer<&[u8; 32]> {
+        let session = self.session.as_ref().map(|(digest, _)| digest);
+        session.ok_or_else(|| Problem::forbidden("only a login of the web console has this").advise(instead))
     }
 }
 
@@ -112,6 +132,7 @@ pub async fn authenticate(State(console): State<Console>, mut request: Request, 
         check_csrf(request.headers(), csrf)?;
     }
     request.extensions_mut().insert(caller);
+    request.extensions_mut().insert(console);
     Ok(next.run(request).await)
 }
 
@@ -119,7 +140,7 @@ pub async fn identify(console: &Console, peer: Peer, headers: &HeaderMap) -> Ans
     let address = peer.address();
     if let Peer::Unix { uid } = peer {
         let name = if uid == 0 { "root".to_owned() } else { format!("unix:{uid}") };
-        return Ok(Caller { name, address, scope: Scope::Full, session: None });
+        return Ok(Caller { name, address, scope: Scope::Full, rights: Rights::ALL, session: None });
     }
     let database = &console.state().database;
     let at = now();
@@ -129,7 +150,7 @@ pub async fn identify(console: &Console, peer: Peer, headers: &HeaderMap) -> Ans
         let found = database.api_tokens().find(blake3::hash(token.as_bytes()).as_bytes(), at).await?;
         let Some(found) = found else { return Err(Problem::unauthenticated("this token is not known, or its time is over")) };
         let scope = Scope::parse(&found.scope).unwrap_or(Scope::Read);
-        return Ok(Caller { name: found.admin, address, scope, session: None });
+        return Ok(Caller { rights: found.rights(), name: found.admin, address, scope, session: None });
     }
     let Some(cookie) = cookie(headers) else { return Err(Problem::unauthenticated("nobody is logged in")) };
     let digest = *blake3::hash(cookie.as_bytes()).as_bytes();
@@ -138,15 +159,19 @@ pub async fn identify(console: &Console, peer: Peer, headers: &HeaderMap) -> Ans
     let Some(session) = database.sessions().find(&digest, since, at).await? else {
         return Err(Problem::unauthenticated("the login has ended"));
     };
-    Ok(Caller { name: session.admin, address, scope: Scope::Full, session: Some((digest, session.csrf)) })
+    Ok(Caller { rights: session.rights(), name: session.admin, address, scope: Scope::Full, session: Some((digest, session.csrf)) })
 }
 
 pub fn cookie(headers: &HeaderMap) -> Option<&str> {
-    let pairs = headers.get_all(header::COOKIE).iter().filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(';'));
-    pairs.filter_map(|p| p.trim().split_once('=')).find(|(name, _)| *name == COOKIE).map(|(_, value)| value)
+    cookie_named(headers, COOKIE)
 }
 
-fn check_csrf(headers: &HeaderMap, expected: &str) -> Answer<()> {
+pub fn cookie_named<'a>(headers: &'a HeaderMap, wanted: &str) -> Option<&'a str> {
+    let pairs = headers.get_all(header::COOKIE).iter().filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(';'));
+    pairs.filter_map(|p| p.trim().split_once('=')).find(|(name, _)| *name == wanted).map(|(_, value)| value)
+}
+
+pub fn check_csrf(headers: &HeaderMap, expected: &str) -> Answer<()> {
     // Browsers say which page a request comes from (Fetch Metadata); another site's is refused whatever it carries.
     if let Some(site) = headers.get("sec-fetch-site").and_then(|v| v.to_str().ok())
         && !matches!(site, "same-origin" | "none")

@@ -4,10 +4,10 @@
 //! belongs to the parts whose handles it was given ([`state::State`]).
 //!
 //! Invariants: every route but login, health and the page's files needs a caller
-//! ([`caller`]); every change is written into the audit trail; no answer holds a secret of the
+//! ([`caller`]) whose role may ask it ([`rights`]); every change is written into the audit trail; no answer holds a secret of the
 //! settings; what a sender wrote is only ever text; every error is a problem of RFC 9457.
 //!
-//! Read first: [`state`], then [`router`], then [`caller`].
+//! Read first: [`state`], then [`router`], then [`caller`] and [`rights`].
 
 #![allow(clippy::result_large_err, reason = "an error is the answer to a request, made once and written out")]
 
@@ -23,13 +23,17 @@ pub mod problem;
 pub mod quarantine;
 pub mod render;
 mod restoring;
+pub mod rights;
 mod rolling;
 pub mod router;
 pub mod routes;
+pub mod second_factor;
 pub mod secrets;
 pub mod setting_path;
 pub mod settings_file;
 pub mod state;
+pub mod tally;
+pub mod users;
 mod what_if;
 
 pub use router::openapi;

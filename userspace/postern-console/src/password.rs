@@ -1,14 +1,13 @@
 //! Passwords: argon2id, one at a time, and a wait for addresses that guess.
 
-use std::net::{IpAddr, Ipv6Addr};
-use std::num::NonZeroUsize;
-use std::time::{Duration, Instant};
+use std::net::IpAddr;
+use std::time::Duration;
 
 use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
 use argon2::{Algorithm, Argon2, Params};
-use lru::LruCache;
-use parking_lot::Mutex;
 use tokio::sync::Semaphore;
+
+use crate::tally::{Tally, source};
 
 /// Shortest password an admin may choose (NIST SP 800-63B asks for 8; this one opens a mail gateway).
 pub const SHORTEST: usize = 10;
@@ -18,8 +17,9 @@ pub const LONGEST: usize = 1024;
 const AT_A_TIME: usize = 2;
 /// How long an address waits after too many failures.
 const WAIT: Duration = Duration::from_secs(60);
-/// Addresses whose failures are remembered.
-const ADDRESSES: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
+/// How long a login waits after too many wrong codes, each by somebody who knows its password: ten tries in this time find one of the
+/// three codes that are good within a year with a chance of two thirds, and every one of them is in the audit trail.
+const WAIT_FOR_CODES: Duration = Duration::from_secs(15 * 60);
 /// Argon2id of nothing in particular: verified when the name is unknown, so that the time taken tells nothing.
 const DECOY: &str = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRmb3Jub2JvZHk$RIIdPoMSR6tKjSnp6CQvsGG3xJSY0+FAIhHQwa7x0Hs";
 
@@ -34,43 +34,42 @@ pub enum PasswordError {
 /// Guards logins: bounded hashing, failures by address.
 pub struct Gate {
     hashing: Semaphore,
-    failures: Mutex<LruCache<IpAddr, Failures>>,
-}
-
-struct Failures {
-    count: u32,
-    last: Instant,
+    failures: Tally<IpAddr>,
+    /// Wrong codes by login, each after the right password.
+    codes: Tally<String>,
 }
 
 impl Default for Gate {
     fn default() -> Self {
-        Self { hashing: Semaphore::new(AT_A_TIME), failures: Mutex::new(LruCache::new(ADDRESSES)) }
+        Self { hashing: Semaphore::new(AT_A_TIME), failures: Tally::new(WAIT), codes: Tally::new(WAIT_FOR_CODES) }
     }
 }
 
 impl Gate {
     /// How long this address still has to wait, if it has.
     pub fn wait(&self, address: IpAddr, tries: u32) -> Option<Duration> {
-        let mut failures = self.failures.lock();
-        let key = source(address);
-        let entry = failures.get(&key)?;
-        let since = entry.last.elapsed();
-        if since >= WAIT {
-            failures.pop(&key);
-            return None;
-        }
-        (entry.count >= tries.max(1)).then(|| WAIT - since)
+        self.failures.wait(&source(address), tries)
+    }
+
+    /// The same for a login whose codes were wrong.
+    pub fn wait_for_code(&self, login: &str, tries: u32) -> Option<Duration> {
+        self.codes.wait(login, tries)
     }
 
     pub fn failed(&self, address: IpAddr) {
-        let mut failures = self.failures.lock();
-        let entry = failures.get_or_insert_mut(source(address), || Failures { count: 0, last: Instant::now() });
-        entry.count += 1;
-        entry.last = Instant::now();
+        self.failures.count(source(address));
+    }
+
+    pub fn failed_code(&self, login: &str) {
+        self.codes.count(login.to_owned());
+    }
+
+    pub fn succeeded_code(&self, login: &str) {
+        self.codes.forget(login);
     }
 
     pub fn succeeded(&self, address: IpAddr) {
-        self.failures.lock().pop(&source(address));
+        self.failures.forget(&source(address));
     }
 
     /// Verifies a password; with no hash it takes as long and is false.
@@ -119,17 +118,6 @@ pub fn is_usable_hash(text: &str) -> bool {
 /// A secret of 160 bits that can be typed: lower-case base 32.
 pub fn random_secret() -> String {
     data_encoding::BASE32_NOPAD.encode(&rand::random::<[u8; 20]>()).to_lowercase()
-}
-
-/// Guesses come from a whole IPv6 /64 as easily as from one address.
-fn source(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(a) => {
-            let s = a.segments();
-            IpAddr::V6(Ipv6Addr::new(s[0], s[1], s[2], s[3], 0, 0, 0, 0))
-        }
-        v4 => v4,
-    }
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use postern_cluster::node::view::MemberView;
 use postern_model::id::MailId;
 use postern_model::journey::JourneySummary;
 use postern_model::node::NodeId;
+use postern_model::time::Timestamp;
 use postern_store::database::journeys::{Journey, JourneyPage, JourneySearch, JourneyStep};
 use postern_store::database::quarantine::QuarantineState;
 use serde::de::DeserializeOwned;
@@ -22,7 +23,8 @@ use serde::{Deserialize, Serialize};
 use crate::problem::{Answer, Problem};
 use crate::quarantine;
 use crate::rolling::{self, Machine, Order};
-use crate::state::Console;
+use crate::state::{Console, now};
+use crate::users;
 
 /// A search shows what came until then.
 const SEARCH: Duration = Duration::from_secs(3);
@@ -49,6 +51,14 @@ pub enum Question {
         token: String,
         text: String,
     },
+    /// Something that can be had once is taken from now on, unless it was already (`NotHere`).
+    Claim {
+        name: String,
+        what: String,
+        until: Timestamp,
+    },
+    /// Whose a link was, that somebody has followed here; from now on nobody's. Its digest, in hex.
+    SpendLink(String),
     /// How the machine and its last update are.
     Machine,
     Order(Order),
@@ -73,6 +83,8 @@ enum Reply {
     /// The mail's octets follow.
     Mail,
     Done,
+    /// An address.
+    Link(String),
     NotHere,
     /// In words.
     Failed(String),
@@ -106,6 +118,11 @@ async fn reply(console: &Console, from: NodeId, question: Question) -> Answer<(R
         Question::AnswerAuthority { token, text } => {
             (done(console.state().acme.answer_for_peer(&KeyAuthorization { token, text }).await.map_err(|e| e.to_string())), None)
         }
+        Question::Claim { name, what, until } => {
+            let is_first = console.state().database.claims().take(&name, &what, until, now()).await?;
+            (if is_first { Reply::Done } else { Reply::NotHere }, None)
+        }
+        Question::SpendLink(digest) => (users::spend_link_here(console, &digest).await?.map_or(Reply::NotHere, Reply::Link), None),
         Question::Machine => (rolling::machine(console).await.map_or_else(Reply::Failed, |m| Reply::Machine(Box::new(m))), None),
         Question::Order(order) => (done(rolling::carry_out(console, order).await), None),
         Question::TakeUpdate { allow_older } => (done(rolling::take_from(console, from, allow_older).await), None),
@@ -286,6 +303,32 @@ pub async fn end_quarantine(console: &Console, mail: MailId, holder: NodeId, to:
         return Ok(());
     }
     first_of(console, members, mail, &question, |reply, _| matches!(reply, Reply::Done).then_some(())).await
+}
+
+/// Takes something that can be had once, here and on all nodes that are there. False: somebody had it. Of two nodes that want it at
+/// the same moment none may get it; in a cut each side may.
+///
+/// # Errors
+/// When this node's database cannot be written.
+pub async fn claim(console: &Console, name: &str, what: &str, until: Timestamp) -> Answer<bool> {
+    if !console.state().database.claims().take(name, what, until, now()).await? {
+        return Ok(false);
+    }
+    let question = Question::Claim { name: name.to_owned(), what: what.to_owned(), until };
+    Ok(!ask_all_there(console, &question).await.any(|reply| matches!(reply, Reply::NotHere)))
+}
+
+/// Whose a link was that another node made.
+pub async fn spend_link(console: &Console, digest: &str) -> Option<String> {
+    let mut replies = ask_all_there(console, &Question::SpendLink(digest.to_owned())).await;
+    replies.find_map(|reply| if let Reply::Link(address) = reply { Some(address) } else { None })
+}
+
+/// The answers of all nodes that are connected.
+async fn ask_all_there(console: &Console, question: &Question) -> impl Iterator<Item = Reply> + use<> {
+    let members: Vec<MemberView> = others(console).into_iter().filter(|m| m.connected).collect();
+    let answers = join_all(members.iter().map(|m| ask(console, m.id, question, SEARCH))).await;
+    answers.into_iter().flatten().map(|(reply, _)| reply)
 }
 
 /// Asks one after the other until somebody has the mail.

@@ -1,5 +1,6 @@
 //! All routes, the layers around them, and the OpenAPI document that follows from them.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use axum::extract::{DefaultBodyLimit, Request};
@@ -14,12 +15,14 @@ use utoipa_axum::routes;
 
 use crate::caller::authenticate;
 use crate::problem::Problem;
+use crate::rights::{ADMIN, AUDIT, Entry, Guarded, OPERATE, OWN, REVIEW, SEE, SEE_MAILS, SERVE_MAILS, for_users};
 use crate::routes::{
     admins, audit, backups, certificate, cluster, duty, edge, explain, health, journeys, live, metrics, policy, quarantine, queue, session,
-    set_up, settings, settings_history, status, symbols, system, tokens, update, web_ui,
+    sessions, set_up, settings, settings_history, status, symbols, system, tokens, totp, update, user, web_ui,
 };
 use crate::settings_file::MAX_TEXT;
 use crate::state::Console;
+use crate::users;
 
 /// Octets of a body, where nothing else is said.
 const SMALL_BODY: usize = 64 * 1024;
@@ -43,90 +46,133 @@ const UPLOAD_PATHS: [&str; 2] = ["/api/v1/system/update", "/api/v1/cluster/updat
 struct Api;
 
 fn open_routes() -> OpenApiRouter<Console> {
-    OpenApiRouter::new().routes(routes!(session::login))
+    OpenApiRouter::new().routes(routes!(session::login)).routes(routes!(user::ask_link)).routes(routes!(user::follow))
 }
 
-fn closed_routes() -> OpenApiRouter<Console> {
-    let mails = OpenApiRouter::new().routes(routes!(explain::explain)).routes(routes!(explain::learn)).routes(routes!(policy::explain));
-    let updates = OpenApiRouter::new().routes(routes!(update::update)).routes(routes!(update::update_all, update::update_of_all));
-    let certificates = OpenApiRouter::new().routes(routes!(certificate::show, certificate::install, certificate::forget));
-    let files = OpenApiRouter::new().routes(routes!(settings::get, settings::put, settings::patch)).routes(routes!(settings::check));
-    let rules =
-        OpenApiRouter::new().routes(routes!(policy::get, policy::put)).routes(routes!(policy::check)).routes(routes!(policy::what_if));
+/// For the people who receive mail, each about the own.
+fn user_routes() -> OpenApiRouter<Console> {
     OpenApiRouter::new()
-        .routes(routes!(session::session, session::logout))
-        .routes(routes!(session::change_password))
-        .routes(routes!(status::status))
-        .routes(routes!(status::counters))
-        .routes(routes!(live::live))
-        .routes(routes!(journeys::search))
-        .routes(routes!(journeys::one))
-        .routes(routes!(quarantine::search))
-        .routes(routes!(quarantine::one, quarantine::delete))
-        .routes(routes!(quarantine::release))
-        .routes(routes!(quarantine::open))
-        .routes(routes!(queue::list))
-        .routes(routes!(queue::why))
-        .routes(routes!(queue::retry))
-        .routes(routes!(queue::hold))
-        .routes(routes!(queue::release))
-        .routes(routes!(queue::reroute))
-        .routes(routes!(queue::return_to_sender))
-        .routes(routes!(queue::delete))
-        .routes(routes!(cluster::status, cluster::init))
-        .routes(routes!(cluster::invite, cluster::invitations))
-        .routes(routes!(cluster::revoke))
-        .routes(routes!(cluster::join))
-        .routes(routes!(cluster::leave))
-        .routes(routes!(cluster::remove))
-        .routes(routes!(cluster::history))
-        .routes(routes!(cluster::diff))
-        .routes(routes!(cluster::undo))
-        .routes(routes!(cluster::conflicts))
-        .routes(routes!(certificate::request))
-        .routes(routes!(certificate::renew))
-        .routes(routes!(duty::status))
-        .routes(routes!(duty::drain))
-        .routes(routes!(duty::resume))
-        .routes(routes!(edge::status))
-        .routes(routes!(edge::bans, edge::ban, edge::unban))
-        .routes(routes!(edge::samples))
-        .routes(routes!(edge::trace))
-        .routes(routes!(edge::reload_feeds))
-        .routes(routes!(symbols::list))
-        .routes(routes!(settings::schema))
-        .routes(routes!(settings::reload))
-        .routes(routes!(settings_history::list))
-        .routes(routes!(settings_history::one))
-        .routes(routes!(settings_history::diff))
-        .routes(routes!(settings_history::undo))
-        .routes(routes!(policy::history))
-        .routes(routes!(policy::diff))
-        .routes(routes!(policy::undo))
-        .routes(routes!(admins::list, admins::add))
-        .routes(routes!(admins::set_password))
-        .routes(routes!(admins::remove))
-        .routes(routes!(tokens::list, tokens::add))
-        .routes(routes!(tokens::remove))
-        .routes(routes!(audit::search))
-        .routes(routes!(backups::list, backups::begin))
-        .routes(routes!(backups::status))
-        .routes(routes!(set_up::set_up))
-        .routes(routes!(system::status))
-        .routes(routes!(system::machine, system::put_machine))
-        .routes(routes!(system::roll_back))
-        .routes(routes!(system::reboot))
-        .routes(routes!(system::power_off))
-        .routes(routes!(system::restore, system::restore_status))
-        .routes(routes!(system::factory_reset))
-        .routes(routes!(system::support_bundle))
-        .routes(routes!(update::fetch, update::fetch_status))
-        .layer(DefaultBodyLimit::max(SMALL_BODY))
-        .merge(updates.layer(DefaultBodyLimit::disable()))
-        .merge(certificates.layer(DefaultBodyLimit::max(2 * LONGEST)))
-        .merge(mails.layer(DefaultBodyLimit::max(MAIL_BODY)))
-        .merge(rules.layer(DefaultBodyLimit::max(MAX_TEXT + 1024)))
-        .merge(files.layer(DefaultBodyLimit::max(MAX_TEXT + 1024)))
+        .routes(for_users(routes!(user::session, user::logout)))
+        .routes(for_users(routes!(user::list)))
+        .routes(for_users(routes!(user::one, user::delete)))
+        .routes(for_users(routes!(user::release)))
+}
+
+fn closed_routes() -> Guarded {
+    let mails = Guarded::default()
+        .to(OPERATE, routes!(explain::explain))
+        .to(OPERATE, routes!(explain::learn))
+        .to(OPERATE, routes!(policy::explain))
+        .around(|r| r.layer(DefaultBodyLimit::max(MAIL_BODY)));
+    let updates = Guarded::default()
+        .to(ADMIN, routes!(update::update))
+        .to(ADMIN, routes!(update::update_all))
+        .to(REVIEW, routes!(update::update_of_all))
+        .around(|r| r.layer(DefaultBodyLimit::disable()));
+    let certificates = Guarded::default()
+        .to(REVIEW, routes!(certificate::show))
+        .to(ADMIN, routes!(certificate::install, certificate::forget))
+        .around(|r| r.layer(DefaultBodyLimit::max(2 * LONGEST)));
+    let files = Guarded::default()
+        .to(REVIEW, routes!(settings::get))
+        .to(ADMIN, routes!(settings::put, settings::patch))
+        .to(ADMIN, routes!(settings::check))
+        .to(REVIEW, routes!(policy::get))
+        .to(OPERATE, routes!(policy::put))
+        .to(OPERATE, routes!(policy::check))
+        .to(OPERATE, routes!(policy::what_if))
+        .around(|r| r.layer(DefaultBodyLimit::max(MAX_TEXT + 1024)));
+    let others = Guarded::default()
+        .to(OWN, routes!(session::session, session::logout))
+        .to(OWN, routes!(session::change_password))
+        .to(OWN, routes!(totp::show, totp::set))
+        .to(OWN, routes!(totp::offer))
+        .to(OWN, routes!(totp::remove))
+        .to(OWN, routes!(sessions::list))
+        .to(OWN, routes!(sessions::end))
+        .to(SEE, routes!(status::status))
+        .to(SEE_MAILS, routes!(status::counters))
+        .to(SEE, routes!(live::live))
+        .to(SEE_MAILS, routes!(journeys::search))
+        .to(SEE_MAILS, routes!(journeys::one))
+        .to(SEE_MAILS, routes!(quarantine::search))
+        .to(SERVE_MAILS, routes!(quarantine::one, quarantine::delete))
+        .to(SERVE_MAILS, routes!(quarantine::release))
+        .to(SERVE_MAILS, routes!(quarantine::open))
+        .to(SEE, routes!(queue::list))
+        .to(SEE, routes!(queue::why))
+        .to(OPERATE, routes!(queue::retry))
+        .to(OPERATE, routes!(queue::hold))
+        .to(OPERATE, routes!(queue::release))
+        .to(OPERATE, routes!(queue::reroute))
+        .to(OPERATE, routes!(queue::return_to_sender))
+        .to(OPERATE, routes!(queue::delete))
+        .to(SEE, routes!(cluster::status))
+        .to(ADMIN, routes!(cluster::init))
+        .to(ADMIN, routes!(cluster::invite, cluster::invitations))
+        .to(ADMIN, routes!(cluster::revoke))
+        .to(ADMIN, routes!(cluster::join))
+        .to(ADMIN, routes!(cluster::leave))
+        .to(ADMIN, routes!(cluster::remove))
+        .to(REVIEW, routes!(cluster::history))
+        .to(REVIEW, routes!(cluster::diff))
+        .to(ADMIN, routes!(cluster::undo))
+        .to(REVIEW, routes!(cluster::conflicts))
+        .to(ADMIN, routes!(certificate::request))
+        .to(ADMIN, routes!(certificate::renew))
+        .to(SEE, routes!(duty::status))
+        .to(OPERATE, routes!(duty::drain))
+        .to(OPERATE, routes!(duty::resume))
+        .to(SEE, routes!(edge::status))
+        .to(SEE, routes!(edge::bans))
+        .to(OPERATE, routes!(edge::ban, edge::unban))
+        .to(SEE, routes!(edge::samples))
+        .to(SEE, routes!(edge::trace))
+        .to(OPERATE, routes!(edge::reload_feeds))
+        .to(OWN, routes!(symbols::list))
+        .to(REVIEW, routes!(settings::schema))
+        .to(ADMIN, routes!(settings::reload))
+        .to(REVIEW, routes!(settings_history::list))
+        .to(REVIEW, routes!(settings_history::one))
+        .to(REVIEW, routes!(settings_history::diff))
+        .to(ADMIN, routes!(settings_history::undo))
+        .to(REVIEW, routes!(policy::history))
+        .to(REVIEW, routes!(policy::diff))
+        .to(OPERATE, routes!(policy::undo))
+        .to(AUDIT, routes!(admins::list))
+        .to(ADMIN, routes!(admins::add))
+        .to(ADMIN, routes!(admins::set_password))
+        .to(ADMIN, routes!(admins::set_rights))
+        .to(ADMIN, routes!(admins::remove))
+        .to(ADMIN, routes!(totp::reset))
+        .to(AUDIT, routes!(tokens::list))
+        .to(ADMIN, routes!(tokens::add))
+        .to(ADMIN, routes!(tokens::remove))
+        .to(AUDIT, routes!(audit::search))
+        .to(REVIEW, routes!(backups::list))
+        .to(OPERATE, routes!(backups::begin))
+        .to(REVIEW, routes!(backups::status))
+        .to(ADMIN, routes!(set_up::set_up))
+        .to(REVIEW, routes!(system::status))
+        .to(REVIEW, routes!(system::machine))
+        .to(ADMIN, routes!(system::put_machine))
+        .to(ADMIN, routes!(system::roll_back))
+        .to(ADMIN, routes!(system::reboot))
+        .to(ADMIN, routes!(system::power_off))
+        .to(ADMIN, routes!(system::restore))
+        .to(REVIEW, routes!(system::restore_status))
+        .to(ADMIN, routes!(system::factory_reset))
+        .to(ADMIN, routes!(system::support_bundle))
+        .to(ADMIN, routes!(update::fetch))
+        .to(REVIEW, routes!(update::fetch_status))
+        .around(|r| r.layer(DefaultBodyLimit::max(SMALL_BODY)));
+    others.merge(updates).merge(certificates).merge(mails).merge(files)
+}
+
+/// Every route that needs a caller, with who may ask it.
+pub fn rights() -> &'static [Entry] {
+    static ALL: LazyLock<Vec<Entry>> = LazyLock::new(|| closed_routes().entries);
+    &ALL
 }
 
 fn all_routes() -> OpenApiRouter<Console> {
@@ -138,7 +184,8 @@ fn all_routes() -> OpenApiRouter<Console> {
 
 /// The OpenAPI document as it stands in `docs/openapi.json`.
 pub fn openapi() -> String {
-    let (_, mut document) = all_routes().nest("/api/v1", open_routes().merge(closed_routes())).split_for_parts();
+    let (_, mut document) =
+        all_routes().nest("/api/v1", open_routes().merge(user_routes()).merge(closed_routes().router)).split_for_parts();
     document.info.version = env!("CARGO_PKG_VERSION").to_owned();
     let mut text = document.to_pretty_json().unwrap_or_default();
     text.push('\n');
@@ -149,9 +196,11 @@ impl Console {
     /// The router that HTTPS and the unix socket serve.
     pub fn router(&self) -> Router {
         let guard = middleware::from_fn_with_state(self.clone(), authenticate);
-        let closed = closed_routes().route_layer(guard);
+        let closed = closed_routes().router.route_layer(guard);
         let open = open_routes().layer(DefaultBodyLimit::max(SMALL_BODY));
-        let (router, _) = all_routes().nest("/api/v1", open.merge(closed)).split_for_parts();
+        let users = user_routes().layer(DefaultBodyLimit::max(SMALL_BODY));
+        let users = users.route_layer(middleware::from_fn_with_state(self.clone(), users::authenticate));
+        let (router, _) = all_routes().nest("/api/v1", open.merge(users).merge(closed)).split_for_parts();
         let document = openapi();
         router
             .route("/api/v1/openapi.json", routing::get(move || async move { ([(header::CONTENT_TYPE, "application/json")], document) }))

@@ -13,6 +13,7 @@ use postern_backup::schedule::Keeper;
 use postern_cluster::node::Cluster;
 use postern_model::address::Address;
 use postern_model::envelope::Direction;
+use postern_model::role::Rights;
 use postern_model::sandbox::Opened;
 use postern_model::time::Timestamp;
 use postern_model::verdict::Verdict;
@@ -30,6 +31,7 @@ use crate::restoring::Restoring;
 use crate::rolling::Rolling;
 use crate::routes::live::STREAMS;
 use crate::settings_file::SettingsHandle;
+use crate::users::Requests;
 
 /// A mail somebody wants judged, with what is known of how it came.
 #[derive(Clone, Debug, Default)]
@@ -173,7 +175,7 @@ impl State {
             let password = password.clone();
             tokio::task::spawn_blocking(move || password::hash(&password)).await.map_err(|e| PasswordError::Hash(e.to_string()))??
         };
-        Ok(self.database.admins().add("admin", &hash, true, now()).await?.then_some(password))
+        Ok(self.database.admins().add("admin", &hash, true, &Rights::ALL, now()).await?.then_some(password))
     }
 }
 
@@ -184,6 +186,7 @@ pub struct Console(Arc<Inner>);
 pub struct Inner {
     state: State,
     pub(crate) gate: Gate,
+    pub(crate) requests: Requests,
     pub(crate) since: Timestamp,
     pub(crate) started: Instant,
     /// Places of pages that follow the node.
@@ -204,6 +207,7 @@ impl Console {
         Self(Arc::new(Inner {
             state,
             gate: Gate::default(),
+            requests: Requests::default(),
             since: now(),
             started: Instant::now(),
             streams: Arc::new(tokio::sync::Semaphore::new(STREAMS)),

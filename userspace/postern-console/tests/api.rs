@@ -1,19 +1,19 @@
 //! What the API answers: settings, tracking, quarantine, bad input.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod held;
 mod rig;
 
 use std::borrow::Cow;
 
+use held::quarantined;
 use postern_model::address::ReversePath;
-use postern_model::envelope::{BodyType, Client, Direction, Envelope, Recipient};
+use postern_model::envelope::Direction;
 use postern_model::id::MailId;
 use postern_model::journey::{JourneyEvent, JourneySummary, Step};
-use postern_model::queue::{Disposition, HeaderEdits, QueuedMail, QueuedRecipient};
 use postern_model::reason::Reason;
-use postern_model::score::Score;
 use postern_model::time::Timestamp;
-use postern_store::database::quarantine::{QuarantineEntry, QuarantineState};
+use postern_store::database::quarantine::QuarantineState;
 use rig::{Rig, ask};
 use serde_json::json;
 
@@ -256,72 +256,10 @@ async fn mails_are_explained_and_learned() {
     ask("POST", "/api/v1/learn/eggs").raw("message/rfc822", "x").unix(&rig).await.problem(404);
 }
 
-const MAIL: &str = "From: Shop <s@shop.example>\r\nTo: r@example.org\r\nSubject: =?utf-8?q?R=C3=A4tsel?=\r\nMIME-Version: 1.0\r\nContent-Type: text/html\r\n\r\n<h1>Hello</h1><script>alert(1)</script><a href=\"https://evil.example/x\">click</a>\r\n";
-
-async fn quarantined(rig: &Rig, n: u128) -> MailId {
-    let at = Timestamp(1_795_000_000_000);
-    let id = MailId::new(at, n);
-    let recipient = Recipient::plain("r@example.org".parse().unwrap());
-    let mail = QueuedMail {
-        id,
-        accepted: at,
-        size: MAIL.len() as u64,
-        hash: *blake3::hash(MAIL.as_bytes()).as_bytes(),
-        disposition: Disposition::Quarantine,
-        reason: Reason::ScoreQuarantine,
-        envelope: Envelope {
-            direction: Direction::Inbound,
-            client: Client {
-                address: "192.0.2.1:1234".parse().unwrap(),
-                local: "192.0.2.2:25".parse().unwrap(),
-                helo: "x".into(),
-                esmtp: true,
-                tls: None,
-                reverse: None,
-                login: None,
-            },
-            mail_from: ReversePath::Address("s@shop.example".parse().unwrap()),
-            recipients: vec![recipient.clone()],
-            declared_size: None,
-            body: BodyType::default(),
-            smtputf8: false,
-            require_tls: false,
-            dsn_return: None,
-            dsn_envelope_id: None,
-        },
-        recipients: vec![QueuedRecipient::new(recipient, at)],
-        edits: HeaderEdits::default(),
-        reroute: None,
-        subject: Some("Rätsel".into()),
-        message_id: None,
-        from_header: None,
-        score: Score::new(9.0),
-    };
-    rig.state.spool.quarantine().put(&mail, MAIL.as_bytes()).unwrap();
-    let entry = QuarantineEntry {
-        mail: id,
-        at,
-        sender: "s@shop.example".into(),
-        recipients: vec!["r@example.org".into()],
-        from_header: Some("Shop <s@shop.example>".into()),
-        subject: mail.subject,
-        score: Score::new(9.0),
-        reason: Reason::ScoreQuarantine,
-        size: mail.size,
-        expires: Timestamp(at.0 + 1000),
-        state: QuarantineState::Held,
-        state_by: None,
-        state_at: None,
-        holder: None,
-    };
-    rig.state.database.quarantine().add(&entry).await.unwrap();
-    id
-}
-
 #[tokio::test]
 async fn a_quarantined_mail_is_shown_as_text_released_once_or_deleted() {
     let rig = Rig::new().await;
-    let (one, two) = (quarantined(&rig, 1).await, quarantined(&rig, 2).await);
+    let (one, two) = (quarantined(&rig, 1, &["r@example.org"]).await, quarantined(&rig, 2, &["r@example.org"]).await);
     let list = ask("GET", "/api/v1/quarantine?text=R%C3%A4tsel").unix(&rig).await.ok();
     assert_eq!(list["mails"].as_array().unwrap().len(), 2);
     ask("GET", "/api/v1/quarantine?state=gone").unix(&rig).await.problem(400);
@@ -383,7 +321,7 @@ async fn without_an_edge_it_says_so() {
 #[tokio::test]
 async fn queued_mails_are_listed_held_released_and_deleted() {
     let rig = Rig::new().await;
-    let id = quarantined(&rig, 1).await;
+    let id = quarantined(&rig, 1, &["r@example.org"]).await;
     ask("POST", format!("/api/v1/quarantine/{id}/release")).json(json!({})).unix(&rig).await;
     let list = ask("GET", "/api/v1/queue?sender=shop.example").unix(&rig).await.ok();
     assert_eq!((&list["total"], &list["mails"][0]["id"]), (&json!(1), &json!(id.to_string())));

@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::document::{Area, Document};
 use crate::flat::Flat;
 use crate::history::Version;
+use crate::members;
 use crate::path;
 use crate::plan::{Plan, PlanError};
 
@@ -49,11 +50,7 @@ impl Document {
                 }
                 let chosen = stored.get(&key);
                 let claim = |(value, id): &(Value, automerge::ObjId)| Claim {
-                    value: if area == Area::Admins && key.ends_with("/password") && !value.is_null() {
-                        Value::from("********")
-                    } else {
-                        value.clone()
-                    },
+                    value: if members::is_secret(area, &key) && !value.is_null() { Value::from("********") } else { value.clone() },
                     counts: Some(value) == chosen,
                     version: self.doc.hash_for_opid(id).and_then(|hash| self.version(hash.into(), now)),
                 };

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::document::{Area, By, Change, Document, VersionId, WriteError, Writer, hashes};
 use crate::flat::{self, Flat};
+use crate::members;
 use crate::path;
 use crate::plan::{self, Plan};
 
@@ -155,8 +156,7 @@ impl Document {
     }
 
     fn values_shown(&self, area: Area, key: &str, before: &Flat, after: &Flat) -> (Option<Value>, Option<Value>) {
-        // The hash of a password is nobody's business, and says nothing.
-        if area == Area::Admins && key.ends_with("/password") {
+        if members::is_secret(area, key) {
             return (before.get(key).map(|_| json!("********")), after.get(key).map(|_| json!("********")));
         }
         let shape = self.schema.shape().at(key).filter(|_| area == Area::Settings && path::is_member(key));

@@ -105,6 +105,8 @@ pub const SHARED_TEXTS: &[&str] = &[
     "policy.rules[].action.add_headers[]",
     "policy.rules[].action.redirect_to[]",
     "policy.rules[].action.add_recipients[]",
+    "users.url",
+    "users.digest_at[]",
     // Each node asks a clamd at this place: a socket of that name on itself, or one host for all.
     "antivirus.clamd",
     "edge.allow[]",

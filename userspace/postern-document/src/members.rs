@@ -7,6 +7,8 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use postern_model::node::NodeKey;
+use postern_model::role::Rights;
+use postern_model::second_factor::SecondFactor;
 use postern_model::time::Timestamp;
 use serde_json::{Value, json};
 
@@ -18,6 +20,9 @@ use crate::path;
 pub const MAX_ADDRESSES: usize = 32;
 /// Longest name of a node, login or version, in characters.
 pub const MAX_NAME: usize = 255;
+
+/// A hundred domains of the longest kind.
+const MAX_RIGHTS: usize = 32 << 10;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
@@ -54,11 +59,17 @@ pub struct Admin {
     /// As the console made it; never a password.
     pub password: String,
     pub disabled: bool,
+    pub rights: Rights,
+    pub second_factor: Option<SecondFactor>,
 }
 
 impl std::fmt::Debug for Admin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Admin").field("login", &self.login).field("disabled", &self.disabled).finish_non_exhaustive()
+        f.debug_struct("Admin")
+            .field("login", &self.login)
+            .field("disabled", &self.disabled)
+            .field("rights", &self.rights)
+            .finish_non_exhaustive()
     }
 }
 
@@ -72,6 +83,11 @@ pub enum MemberError {
     TooLong(&'static str),
     #[error(transparent)]
     Write(#[from] WriteError),
+}
+
+/// The hash of a password is nobody's business and says nothing; the secret of an authenticator makes its codes.
+pub(crate) fn is_secret(area: Area, key: &str) -> bool {
+    area == Area::Admins && (key.ends_with("/password") || key.ends_with("/second_factor"))
 }
 
 fn at(above: &str, name: &str) -> String {
@@ -215,6 +231,10 @@ impl Document {
                 login: path::unescape(login),
                 password: facts.get(&format!("{login}/password"))?.as_str()?.to_owned(),
                 disabled: claims("disabled").iter().any(|(v, _)| *v != Value::Bool(false)),
+                // Made before there were roles: an admin.
+                rights: claims("rights").iter().map(|(v, _)| rights(v)).reduce(Rights::and).unwrap_or(Rights::ALL),
+                // Set on one side and removed on the other: it is there. Removing it again takes a moment.
+                second_factor: SecondFactor::merge(claims("second_factor").iter().filter_map(|(v, _)| v.as_str()?.parse().ok())),
             })
         };
         logins.into_iter().filter_map(admin).collect()
@@ -232,6 +252,13 @@ impl Document {
         }
         if now.as_ref().map(|a| a.disabled) != Some(admin.disabled) {
             facts.insert(at(&path::field("", &admin.login), "disabled"), Value::Bool(admin.disabled));
+        }
+        if now.as_ref().map(|a| &a.rights) != Some(&admin.rights) {
+            facts.insert(at(&path::field("", &admin.login), "rights"), rights_text(&admin.rights)?);
+        }
+        if now.as_ref().map(|a| &a.second_factor) != Some(&admin.second_factor) {
+            let factor = admin.second_factor.as_ref().map(|f| long(&f.to_string())).transpose()?;
+            facts.insert(at(&path::field("", &admin.login), "second_factor"), factor.unwrap_or(Value::Null));
         }
         let edits = facts.len();
         Ok(self.write(Area::Admins, &facts, edits, by)?)
@@ -262,6 +289,18 @@ fn member(facts: &Flat, key: NodeKey) -> Option<Member> {
     })
 }
 
+/// Role and reach in one fact, so that of two edits at once none is half of the one and half of the other.
+fn rights_text(rights: &Rights) -> Result<Value, MemberError> {
+    let text = format!("{} {}", rights.role, rights.reach);
+    if text.len() > MAX_RIGHTS { Err(MemberError::TooLong("a login's domains have at most 32768 octets")) } else { Ok(text.into()) }
+}
+
+fn rights(fact: &Value) -> Rights {
+    let text = fact.as_str().unwrap_or_default();
+    let (role, reach) = text.split_once(' ').unwrap_or((text, ""));
+    Rights::read(role, reach)
+}
+
 fn addresses_text(addresses: &[SocketAddr]) -> Result<Value, MemberError> {
     if addresses.len() > MAX_ADDRESSES {
         return Err(MemberError::TooLong("a node has at most 32 addresses"));
@@ -274,5 +313,9 @@ fn short(text: &str) -> Result<Value, MemberError> {
 }
 
 fn long(text: &str) -> Result<Value, MemberError> {
-    if text.len() > 1024 { Err(MemberError::TooLong("the hash of a password has at most 1024 octets")) } else { Ok(text.into()) }
+    if text.len() > 1024 {
+        Err(MemberError::TooLong("the hash of a password and a second factor have at most 1024 octets"))
+    } else {
+        Ok(text.into())
+    }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use nodes::{CLUSTER, NOW, by, cluster, edit, key, set, sync, sync_all, writer};
 use postern_document::shape::{Schema, Shape};
 use postern_document::{Admin, Document, LastGood, Member, MemberError, OpenError, Standing, Verdict, WriteError, local};
+use postern_model::role::Rights;
 use postern_model::settings::{Problem, Settings, check};
 use postern_model::time::Timestamp;
 use serde_json::{Value, json};
@@ -324,7 +325,13 @@ fn a_removal_is_for_ever_whatever_is_written_at_the_same_time() {
 #[test]
 fn a_login_that_was_taken_away_anywhere_is_away() {
     let mut all = cluster(2);
-    let admin = |login: &str, password: &str, disabled| Admin { login: login.into(), password: password.into(), disabled };
+    let admin = |login: &str, password: &str, disabled| Admin {
+        login: login.into(),
+        password: password.into(),
+        disabled,
+        rights: Rights::ALL,
+        second_factor: None,
+    };
     for login in ["ada", "bob/eve"] {
         all[0].put_admin(&admin(login, "$argon2$one", false), by("ada")).unwrap();
     }
@@ -343,6 +350,58 @@ fn a_login_that_was_taken_away_anywhere_is_away() {
     all[0].put_admin(&admin("ada", "$argon2$three", false), by("x")).unwrap();
     sync_all(&mut all);
     assert_eq!(all[1].admins()[0], admin("ada", "$argon2$three", false));
+}
+
+/// Whoever is told less on one node and more on another at the same time has the less of both.
+#[test]
+fn of_two_rights_given_at_once_the_lesser_counts_until_it_is_said_again() {
+    let mut all = cluster(2);
+    let ada = |role: &str, reach: &str| Admin {
+        login: "ada".into(),
+        password: "$argon2$one".into(),
+        disabled: false,
+        rights: Rights::read(role, reach),
+        second_factor: None,
+    };
+    all[0].put_admin(&ada("admin", "*"), by("x")).unwrap();
+    sync_all(&mut all);
+    all[0].put_admin(&ada("helpdesk", "*"), by("x")).unwrap();
+    all[1].put_admin(&ada("operator", "a.example b.example"), by("y")).unwrap();
+    sync_all(&mut all);
+    for doc in &all {
+        assert_eq!(doc.admins(), [ada("helpdesk", "a.example b.example")]);
+    }
+    all[1].put_admin(&ada("operator", "*"), by("y")).unwrap();
+    sync_all(&mut all);
+    assert_eq!(all[0].admins(), [ada("operator", "*")]);
+}
+
+/// Two recovery codes used on two nodes at the same time are both used; a factor removed here and used there is still asked for.
+#[test]
+fn of_a_second_factor_what_was_used_anywhere_is_used() {
+    let mut all = cluster(2);
+    let ada = |factor: Option<&str>| Admin {
+        login: "ada".into(),
+        password: "$argon2$one".into(),
+        disabled: false,
+        rights: Rights::ALL,
+        second_factor: factor.map(|f| f.parse().unwrap()),
+    };
+    all[0].put_admin(&ada(Some("SECRET a b c")), by("x")).unwrap();
+    sync_all(&mut all);
+    all[0].put_admin(&ada(Some("SECRET a c")), by("x")).unwrap();
+    all[1].put_admin(&ada(Some("SECRET a b")), by("y")).unwrap();
+    sync_all(&mut all);
+    assert_eq!((all[0].admins(), all[1].admins()), (vec![ada(Some("SECRET a"))], vec![ada(Some("SECRET a"))]));
+    all[0].put_admin(&ada(None), by("x")).unwrap();
+    all[1].put_admin(&ada(Some("SECRET")), by("y")).unwrap();
+    sync_all(&mut all);
+    assert_eq!(all[0].admins(), [ada(Some("SECRET"))]);
+    let shown = format!("{:?}{:?}{:?}", all[0].conflicts(NOW), all[0].diff(&[], &all[0].heads()).unwrap(), all[0].admins());
+    assert!(!shown.contains("SECRET"), "{shown}");
+    all[0].put_admin(&ada(None), by("x")).unwrap();
+    sync_all(&mut all);
+    assert_eq!(all[1].admins(), [ada(None)]);
 }
 
 #[test]

@@ -15,6 +15,7 @@ pub mod content;
 pub mod dns;
 pub mod edit;
 mod html;
+pub mod letter;
 pub mod message;
 pub mod read;
 pub mod url;

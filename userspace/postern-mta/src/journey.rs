@@ -291,7 +291,8 @@ impl Journey {
             authentication: &authentication,
             is_unopened: !unanswered.is_empty(),
         };
-        let mut plan = Plan::new(&live.rules, &judged, &envelope.recipients);
+        let plan = Plan::new(&live.rules, &judged, &envelope.recipients);
+        let mut plan = if live.settings.users.enabled && visit.direction == Direction::Inbound { plan.each_alone() } else { plan };
         let places = self.make_room(&live, &mut plan, unheld, size);
         let known =
             Known { at, envelope: &envelope, heading: &heading, size, verdict: &verdict, authentication: &authentication, opened: &opened };

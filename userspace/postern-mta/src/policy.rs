@@ -123,6 +123,12 @@ impl Plan {
         Self { resolution: split::resolve(&decisions, recipients, policy.when_mixed), decisions }
     }
 
+    /// Quarantined mail for each recipient alone, so that each can decide about it.
+    #[must_use]
+    pub(crate) fn each_alone(self) -> Self {
+        Self { resolution: split::each_alone(self.resolution), ..self }
+    }
+
     /// What the journey keeps about the recipients of one group.
     pub(crate) fn kept(&self, group: &Group) -> Vec<PolicyDecision> {
         group.decisions.iter().filter_map(|i| self.decisions.get(*i)).map(kept).collect()

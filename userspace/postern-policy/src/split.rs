@@ -15,6 +15,9 @@ use postern_model::verdict::{Action, Verdict};
 
 use crate::decide::Decision;
 
+/// Recipients of a quarantined mail that get one each.
+pub const ALONE_AT_MOST: usize = 50;
+
 /// Recipients that get the same mail.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Part {
@@ -78,6 +81,20 @@ pub fn undivided(verdict: &Verdict, recipients: &[Recipient]) -> Resolution {
         Action::Defer | Action::Reject => Resolution::Refuse { action: verdict.action, reason: verdict.reason, reply: None },
         Action::Discard => Resolution::Discard,
     }
+}
+
+/// Quarantined parts are for one recipient each, who decides about it. A part for more than [`ALONE_AT_MOST`] stays together: each
+/// would be another copy on the disk.
+#[must_use]
+pub fn each_alone(resolution: Resolution) -> Resolution {
+    let Resolution::Accept(parts) = resolution else { return resolution };
+    let alone = |part: Part| match part.action {
+        Action::Quarantine if (2..=ALONE_AT_MOST).contains(&part.recipients.len()) => {
+            part.recipients.iter().map(|r| Part { recipients: vec![r.clone()], ..part.clone() }).collect()
+        }
+        _ => vec![part],
+    };
+    Resolution::Accept(parts.into_iter().flat_map(alone).collect())
 }
 
 /// `decisions` and `recipients` are in the same order.

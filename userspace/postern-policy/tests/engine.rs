@@ -13,7 +13,7 @@ use postern_model::verdict::{Action, Verdict};
 use postern_policy::condition::Outcome;
 use postern_policy::decide::{Depth, RuleOutcome, Trial};
 use postern_policy::mail::{Attachment, Mail, Results, Told};
-use postern_policy::split::{Part, Resolution, resolve};
+use postern_policy::split::{ALONE_AT_MOST, Part, Resolution, each_alone, resolve};
 use postern_policy::thresholds::Floor;
 use postern_policy::{Decision, Policy};
 use proptest::prelude::*;
@@ -407,6 +407,23 @@ fn one_reply_for_all_recipients() {
         let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
         assert_eq!(shape(&resolved(&rules, &addresses)), expected, "{rules}\n{names:?}");
     }
+}
+
+/// Users decide about quarantined mail for themselves; what is delivered stays one mail, and what is for very many, too.
+#[test]
+fn quarantined_mail_is_for_each_recipient_alone() {
+    let quarantine =
+        |who: &str| format!("[[policy.rules]]\nname = \"{who}\"\nwho.recipients = [\"{who}@*\"]\naction.decide = \"quarantine\"\n");
+    let alone = |rules: String, to: &[&str]| {
+        let addresses: Vec<String> = to.iter().map(|t| format!("{t}@example.net")).collect();
+        shape(&each_alone(resolved(&rules, &addresses.iter().map(String::as_str).collect::<Vec<_>>())))
+    };
+    assert_eq!(alone(quarantine("a") + &quarantine("b"), &["a", "b", "c", "d"]), "tag:c+d quarantine:a quarantine:b");
+    assert_eq!(alone(quarantine("a"), &["a"]), "quarantine:a");
+    let many: Vec<String> = (0..=ALONE_AT_MOST).map(|n| format!("u{n}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    assert_eq!(alone(quarantine("*").replace("*@*", "example.net"), &many), format!("quarantine:{}", many.join("+")));
+    assert_eq!(each_alone(Resolution::Discard), Resolution::Discard);
 }
 
 #[test]

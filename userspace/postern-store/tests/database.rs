@@ -10,11 +10,13 @@ use postern_model::envelope::Direction;
 use postern_model::id::MailId;
 use postern_model::journey::{JourneyEvent, JourneySummary, Step};
 use postern_model::reason::Reason;
+use postern_model::role::{Reach, Rights};
 use postern_model::score::Score;
 use postern_model::settings::smtp::GreylistSettings;
 use postern_model::symbol::{Group, Hit};
 use postern_model::time::Timestamp;
 use postern_model::verdict::{Action, Verdict};
+use postern_store::database::api_tokens::NewApiToken;
 use postern_store::database::audit::{Act, AuditSearch};
 use postern_store::database::greylist::GreylistAnswer;
 use postern_store::database::journeys::JourneySearch;
@@ -120,6 +122,25 @@ async fn seed(database: &Database, mails: std::ops::Range<u64>) {
         }
     }
     database.flush().await;
+}
+
+fn held(n: u64) -> QuarantineEntry {
+    QuarantineEntry {
+        mail: MailId::new(Timestamp(START + n as i64), 1),
+        at: Timestamp(START + n as i64),
+        sender: format!("s{n}@shop.example"),
+        recipients: vec!["a@example.org".into(), format!("b{n}@example.org")],
+        from_header: Some("Shop <s@shop.example>".into()),
+        subject: Some(format!("100% off_{n}")),
+        score: Score::new(9.0),
+        reason: Reason::ScoreQuarantine,
+        size: 100,
+        expires: Timestamp(START + 1000 + n as i64),
+        state: QuarantineState::Held,
+        state_by: None,
+        state_at: None,
+        holder: None,
+    }
 }
 
 fn ask() -> JourneySearch {
@@ -274,31 +295,15 @@ async fn hours_are_counted() {
 async fn quarantine_states_only_rise() {
     let place = Place::new();
     let database = place.open().await;
-    let entry = |n: u64| QuarantineEntry {
-        mail: MailId::new(Timestamp(START + n as i64), 1),
-        at: Timestamp(START + n as i64),
-        sender: format!("s{n}@shop.example"),
-        recipients: vec!["a@example.org".into(), format!("b{n}@example.org")],
-        from_header: Some("Shop <s@shop.example>".into()),
-        subject: Some(format!("100% off_{n}")),
-        score: Score::new(9.0),
-        reason: Reason::ScoreQuarantine,
-        size: 100,
-        expires: Timestamp(START + 1000 + n as i64),
-        state: QuarantineState::Held,
-        state_by: None,
-        state_at: None,
-        holder: None,
-    };
     for n in 0..25 {
-        database.quarantine().add(&entry(n)).await.unwrap();
+        database.quarantine().add(&held(n)).await.unwrap();
     }
     let q = database.quarantine();
-    let id = entry(3).mail;
+    let id = held(3).mail;
     assert!(q.raise(id, QuarantineState::Deleted, "admin", Timestamp(START)).await.unwrap());
     assert!(q.raise(id, QuarantineState::Released, "admin", Timestamp(START)).await.unwrap());
     assert!(!q.raise(id, QuarantineState::Deleted, "admin", Timestamp(START)).await.unwrap());
-    q.add(&entry(3)).await.unwrap();
+    q.add(&held(3)).await.unwrap();
     assert_eq!(q.one(id).await.unwrap().unwrap().state, QuarantineState::Released);
     assert_eq!(q.held().await.unwrap(), 24);
     let first = q.search(&QuarantineSearch { state: Some(QuarantineState::Held), limit: 20, ..Default::default() }).await.unwrap();
@@ -315,7 +320,7 @@ async fn quarantine_states_only_rise() {
         q.search(&QuarantineSearch { recipient: Some("B9@".into()), limit: 100, ..Default::default() }).await.unwrap().mails.len(),
         1
     );
-    assert_eq!(q.expired(Timestamp(START + 1002), 10).await.unwrap(), vec![entry(0).mail, entry(1).mail, entry(2).mail]);
+    assert_eq!(q.expired(Timestamp(START + 1002), 10).await.unwrap(), vec![held(0).mail, held(1).mail, held(2).mail]);
 }
 
 #[tokio::test]
@@ -368,8 +373,8 @@ async fn logins_tokens_audit_and_settings_history() {
     let place = Place::new();
     let d = place.open().await;
     let now = Timestamp(START);
-    assert!(d.admins().add("admin", "$argon2id$x", true, now).await.unwrap());
-    assert!(!d.admins().add("admin", "$argon2id$y", true, now).await.unwrap());
+    assert!(d.admins().add("admin", "$argon2id$x", true, &Rights::ALL, now).await.unwrap());
+    assert!(!d.admins().add("admin", "$argon2id$y", true, &Rights::ALL, now).await.unwrap());
     d.sessions().begin(&[1; 32], "admin", "c", "192.0.2.1", now).await.unwrap();
     d.sessions().begin(&[2; 32], "admin", "c", "192.0.2.1", now).await.unwrap();
     assert!(d.sessions().find(&[1; 32], now, Timestamp(START + 60_000)).await.unwrap().is_some());
@@ -377,8 +382,12 @@ async fn logins_tokens_audit_and_settings_history() {
     assert!(d.admins().set_password("admin", "$argon2id$z", false, Some(&[1; 32])).await.unwrap());
     assert!(d.sessions().find(&[1; 32], now, now).await.unwrap().is_some(), "the session that changed it stays");
     assert!(d.sessions().find(&[2; 32], now, now).await.unwrap().is_none(), "the others end");
-    let id = d.api_tokens().add("backup", &[3; 32], "admin", "read", now, Some(Timestamp(START + 10))).await.unwrap();
-    assert_eq!(d.api_tokens().find(&[3; 32], now).await.unwrap().map(|t| t.scope).as_deref(), Some("read"));
+    let rights = Rights::read("operator", "a.example b.example");
+    let expires = Some(Timestamp(START + 10));
+    let token = NewApiToken { name: "backup", digest: &[3; 32], admin: "admin", scope: "read", rights: &rights, expires };
+    let id = d.api_tokens().add(&token, now).await.unwrap();
+    let found = d.api_tokens().find(&[3; 32], now).await.unwrap().unwrap();
+    assert_eq!((found.scope.as_str(), found.rights()), ("read", rights.clone()));
     assert!(d.api_tokens().find(&[3; 32], Timestamp(START + 10)).await.unwrap().is_none(), "expired");
     assert!(d.api_tokens().remove(id).await.unwrap() && !d.api_tokens().remove(id).await.unwrap());
     for (action, subject) in [("quarantine.release", "m1"), ("quarantine.delete", "m2"), ("settings.change", "smtp")] {
@@ -393,7 +402,65 @@ async fn logins_tokens_audit_and_settings_history() {
     let list = d.settings_history().list(None, 10).await.unwrap();
     assert_eq!(list.iter().map(|v| v.message.as_str()).collect::<Vec<_>>(), ["second", "first"]);
     assert_eq!(d.settings_history().text(list[1].id).await.unwrap().as_deref(), Some("a = 1"));
+    d.api_tokens().add(&token, now).await.unwrap();
+    assert!(d.admins().set_rights("admin", &rights).await.unwrap() && !d.admins().set_rights("nobody", &rights).await.unwrap());
+    assert_eq!(d.sessions().find(&[1; 32], now, now).await.unwrap().unwrap().rights(), rights, "an open login has its new rights at once");
+    assert!(d.api_tokens().all().await.unwrap().is_empty(), "a token of somebody who was an admin then");
     assert!(d.admins().remove("admin").await.unwrap());
+    assert!(d.admins().add("admin", "$argon2id$x", true, &Rights::ALL, now).await.unwrap());
+    assert_eq!(d.admins().one("admin").await.unwrap().unwrap().rights(), Rights::ALL, "nothing is left of one of that name before");
+}
+
+/// A login of one domain finds, counts and is told of nothing else, not even by asking for the other recipients of a mail.
+#[tokio::test]
+async fn within_domains_there_is_nothing_else() {
+    let place = Place::new();
+    let d = place.open().await;
+    let only = |domains: &str| domains.parse::<Reach>().unwrap().domains().cloned();
+    let rights = Rights::read("helpdesk", "a.example");
+    d.admins().add("hanna", "$x", false, &rights, Timestamp(START)).await.unwrap();
+    let to = [
+        (1, "x@a.example"),
+        (2, "x@b.example"),
+        (3, "x@sub.a.example"),
+        (4, "x@nota.example"),
+        (5, "y@a.example z@b.example"),
+        (6, "a.example@b.example"),
+    ];
+    for (n, recipients) in to {
+        let mut mail = mail(n);
+        mail.recipients = recipients.split(' ').map(|r| r.parse().unwrap()).collect();
+        let recipients = mail.recipients.iter().map(ToString::to_string).collect();
+        d.journeys().summarise(mail.clone());
+        d.quarantine().add(&QuarantineEntry { mail: mail.mail, recipients, ..held(n) }).await.unwrap();
+    }
+    d.flush().await;
+    let tracked = async |search: JourneySearch| {
+        let page = d.journeys().search(&JourneySearch { within: only("a.example"), ..search }).await.unwrap();
+        page.journeys.iter().map(|j| j.mail).collect::<Vec<_>>()
+    };
+    let kept = async |search: QuarantineSearch| {
+        let search = QuarantineSearch { within: only("a.example"), limit: 50, ..search };
+        d.quarantine().search(&search).await.unwrap().mails.iter().map(|m| m.mail).collect::<Vec<_>>()
+    };
+    let both = [mail(5).mail, mail(1).mail];
+    assert_eq!(tracked(ask()).await, both);
+    assert_eq!(kept(QuarantineSearch::default()).await, both);
+    for other in ["z@b.example", "b.example", "z"] {
+        assert!(tracked(JourneySearch { recipient: Some(other.into()), ..ask() }).await.is_empty(), "{other}");
+        assert!(kept(QuarantineSearch { recipient: Some(other.into()), ..Default::default() }).await.is_empty(), "{other}");
+    }
+    let own = async |address: &str| kept(QuarantineSearch { only_for: Some(address.parse().unwrap()), ..Default::default() }).await;
+    assert_eq!(
+        (own("Y@a.example").await, own("z@b.example").await, own("a.example@b.example").await),
+        (vec![mail(5).mail], vec![mail(5).mail], vec![mail(6).mail])
+    );
+    assert!(kept(QuarantineSearch { text: Some("z@b".into()), ..Default::default() }).await.is_empty());
+    assert_eq!(kept(QuarantineSearch { recipient: Some("y@".into()), ..Default::default() }).await, both[..1]);
+    let counts = d.counters().between_of(&only("a.example b.example").unwrap(), Timestamp(0), Timestamp(i64::MAX / 2)).await.unwrap();
+    assert_eq!(counts.iter().map(|c| c.count).sum::<u64>(), 2, "b.example is nobody's: {counts:?}");
+    let all = d.counters().between(Timestamp(0), Timestamp(i64::MAX / 2)).await.unwrap();
+    assert!(all.iter().all(|c| !c.name.starts_with("domain:")) && !all.is_empty());
 }
 
 async fn schema(file: &std::path::Path) -> Vec<String> {
@@ -419,6 +486,26 @@ async fn a_fresh_and_a_migrated_database_are_equal() {
         old.open().await.close().await;
         assert_eq!(schema(&old.file()).await, expected, "after the first {done} migrations");
     }
+}
+
+#[tokio::test]
+async fn a_link_is_good_once_and_for_its_time() {
+    let place = Place::new();
+    let d = place.open().await;
+    let (now, until) = (Timestamp(START), Timestamp(START + 1000));
+    d.users().add_link(&[1; 32], "a@b.example", until, now).await.unwrap();
+    d.users().add_link(&[2; 32], "a@b.example", until, now).await.unwrap();
+    let users = d.users();
+    let both = tokio::join!(users.spend_link(&[1; 32], now), users.spend_link(&[1; 32], now));
+    let got = [both.0.unwrap(), both.1.unwrap()];
+    assert_eq!(got.iter().flatten().collect::<Vec<_>>(), ["a@b.example"], "of two clicks at once one gets in");
+    assert_eq!(d.users().spend_link(&[2; 32], Timestamp(START + 1001)).await.unwrap(), None);
+    assert_eq!(d.users().spend_link(&[3; 32], now).await.unwrap(), None);
+    d.users().begin(&[4; 32], "a@b.example", "csrf", now).await.unwrap();
+    assert_eq!(d.users().find(&[4; 32], now, Timestamp(START + 60_000)).await.unwrap().unwrap().address, "a@b.example");
+    assert!(d.users().find(&[4; 32], Timestamp(START + 60_001), now).await.unwrap().is_none(), "idle for too long");
+    d.users().end(&[4; 32]).await.unwrap();
+    assert!(d.users().find(&[4; 32], now, now).await.unwrap().is_none());
 }
 
 fn moved_aside(place: &Place) -> usize {
@@ -459,7 +546,7 @@ async fn a_file_deleted_while_it_is_open_is_made_anew() {
     assert!(place.file().exists());
     assert!(d.journeys().one(mail(15).mail).await.unwrap().is_some());
     assert!(d.journeys().one(mail(5).mail).await.unwrap().is_none());
-    assert!(d.admins().add("admin", "$x", true, Timestamp(START)).await.unwrap(), "direct writes go to the new file too");
+    assert!(d.admins().add("admin", "$x", true, &Rights::ALL, Timestamp(START)).await.unwrap(), "direct writes go to the new file too");
 }
 
 #[tokio::test]

@@ -78,6 +78,7 @@ pub async fn start(
         async move { postern_console::peers::answer(&console, from, &question).await }.boxed()
     }));
     let router = console.router();
+    tokio::spawn(postern_console::users::digest::keep(console, stop.clone()));
 
     let local = bind_unix(&now.node.run_dir.join("node.sock"))?;
     tokio::spawn(serve_unix(local, router.clone(), stop.clone()));

@@ -144,3 +144,26 @@ async fn admins_and_tokens_are_made_and_removed() {
     let entries = json(&rig, &["audit"]).await;
     assert_eq!(entries["entries"][0]["action"], json!("admin.remove"));
 }
+
+#[tokio::test]
+async fn a_login_gets_a_role_and_domains_and_an_open_one_is_ended() {
+    let rig = Rig::new().await;
+    good(&rig, &["admin", "add", "hanna", "--role", "helpdesk", "--domains", "example.org,example.net"]).await;
+    let row = async || json(&rig, &["admin", "list"]).await["admins"][0].clone();
+    assert_eq!((&row().await["role"], &row().await["domains"]), (&json!("helpdesk"), &json!(["example.net", "example.org"])));
+    assert!(good(&rig, &["admin", "list"]).await.contains("example.net,example.org"));
+    good(&rig, &["admin", "role", "hanna", "--role", "auditor"]).await;
+    assert_eq!((&row().await["role"], &row().await["domains"]), (&json!("auditor"), &Value::Null));
+    let refused = call(&rig, &["admin", "role", "hanna", "--role", "boss"]).await;
+    assert!(!refused.status.success() && said(&refused).contains("write admin, operator, helpdesk or auditor"), "{}", said(&refused));
+    good(&rig, &["token", "add", "watch", "--role", "auditor", "--domains", "example.org"]).await;
+    assert_eq!(json(&rig, &["token", "list"]).await["tokens"][0]["role"], "auditor");
+
+    rig.login().await;
+    let open = json(&rig, &["admin", "sessions"]).await["sessions"][0].clone();
+    assert_eq!(open["name"], "erika");
+    good(&rig, &["admin", "end-session", open["id"].as_str().unwrap()]).await;
+    assert!(json(&rig, &["admin", "sessions"]).await["sessions"].as_array().unwrap().is_empty());
+    let none = call(&rig, &["admin", "reset-totp", "hanna"]).await;
+    assert!(said(&none).contains("there is no login `hanna` with an authenticator"), "{}", said(&none));
+}

@@ -1,4 +1,5 @@
 // One way to the API: same origin, CSRF header on what changes, errors as the problems of RFC 9457.
+import type { QueryClient } from "@tanstack/react-query";
 import type { components } from "api-schema";
 
 export type Schemas = components["schemas"];
@@ -14,7 +15,7 @@ let csrf: string | null = null;
 
 /** The node answered, and said no. */
 export class Refused extends Error {
-  constructor(readonly status: number, message: string, readonly faults: Fault[] = []) {
+  constructor(readonly status: number, message: string, readonly faults: Fault[] = [], /** The last part of the problem's type, as in "not-found". */ readonly kind = "") {
     super(message);
   }
 }
@@ -37,7 +38,7 @@ async function send(method: Method, path: string, body: BodyInit | undefined, he
   const isJson = (response.headers.get("content-type") ?? "").includes("json");
   const problem = isJson ? ((await response.json()) as Schemas["Problem"]) : null;
   const words = problem ? [problem.detail, problem.advice].filter(Boolean).join(" ") : `HTTP ${response.status}`;
-  throw new Refused(response.status, words, problem?.errors ?? []);
+  throw new Refused(response.status, words, problem?.errors ?? [], problem?.type.split(":").at(-1));
 }
 
 export async function api<T>(method: Method, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<T> {
@@ -71,8 +72,34 @@ export async function session(): Promise<Session | null> {
   }
 }
 
-export async function login(name: string, password: string): Promise<Session> {
-  const info = await api<Session>("POST", "/session", { name, password });
+/** Somebody else is here now, or nobody: what was asked before is forgotten. The question who it is stays, so that all who asked it hear of it. */
+export function become(queries: QueryClient, key: "session" | "user", who: unknown): void {
+  queries.setQueryData([key], who);
+  queries.removeQueries({ predicate: (query) => query.queryKey[0] !== key });
+}
+
+/** The user who is logged in by a link; null: nobody. */
+export async function userSession(): Promise<Schemas["UserInfo"] | null> {
+  try {
+    const info = await api<Schemas["UserInfo"]>("GET", "/user/session");
+    csrf = info.csrf;
+    return info;
+  } catch (error) {
+    if (error instanceof Refused && error.status === 401) return null;
+    throw error;
+  }
+}
+
+/** Logs in by a link, which is used up. */
+export async function follow(link: string): Promise<Schemas["UserInfo"]> {
+  const info = await api<Schemas["UserInfo"]>("POST", "/user/session", { link });
+  csrf = info.csrf;
+  return info;
+}
+
+/** `code`: of an authenticator; the problem `code-needed` asks for it. */
+export async function login(name: string, password: string, code?: string): Promise<Session> {
+  const info = await api<Session>("POST", "/session", { name, password, code });
   csrf = info.csrf ?? null;
   return info;
 }

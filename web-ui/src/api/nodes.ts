@@ -1,11 +1,13 @@
 import { useQuery } from "@tanstack/react-query";
 
 import { api } from "./client";
+import { useMay } from "./may";
 import type { Cluster } from "./shapes";
 
 /** The cluster as this node sees it; all pages ask the same. */
 export function useCluster(every?: number) {
-  return useQuery({ queryKey: ["cluster"], queryFn: () => api<Cluster>("GET", "/cluster"), refetchInterval: every ?? false });
+  const may = useMay();
+  return useQuery({ queryKey: ["cluster"], queryFn: () => api<Cluster>("GET", "/cluster"), refetchInterval: every ?? false, enabled: may("GET /cluster") });
 }
 
 /** From a node's id to its name; an id that is not known (any more) is shortened. */

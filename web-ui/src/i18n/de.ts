@@ -7,6 +7,7 @@ export const de: Words = {
   unreachable: "Der Knoten antwortet nicht. Vielleicht startet er gerade neu.",
   setUpTitle: "Diese Maschine einrichten", setUpText: "Fünf Antworten, und sie kann Mail annehmen. Der Knoten startet unter seinem neuen Namen neu.", setUpName: "Vollständiger Name", setUpNetwork: "Adresse und Gateway", setUpNetworkHint: "dhcp, oder 192.0.2.10/24 192.0.2.1", setUpServers: "Nameserver", setUpServersHint: "leer: die, die DHCP nennt", setUpZone: "Zeitzone (leer: UTC)", setUpDomain: "Eine Domain und ihr Mailserver", setUpDo: "Einrichten", setUpLater: "Später", setUpMoved: "Sie ist eingerichtet und antwortet hier nicht mehr: machen Sie unter ihrer neuen Adresse weiter.",
   firstTitle: "Passwort wählen", firstText: "Das Passwort dieser Anmeldung wurde beim ersten Start einmal ausgegeben. Setzen Sie ein eigenes; alle anderen Anmeldungen von Ihnen enden.",
+  code: "Code", codeText: "Der Code, den Ihr Authenticator für Postern zeigt, oder einer Ihrer Wiederherstellungscodes.",
   oldPassword: "Einmal-Passwort", newPassword: "Neues Passwort", repeat: "Neues Passwort noch einmal", differ: "Die beiden neuen Passwörter sind verschieden.", set: "Passwort setzen",
   notReady: "Der Knoten nimmt keine Mail an: er startet oder beendet sich.", backupTrouble: "Die letzte Sicherung ist gescheitert", spoolTrouble: "Die Ablage nimmt keine Mail an",
   accepted: "Angenommen", tagged: "Markiert", quarantined: "In Quarantäne", rejected: "Abgewiesen", deferred: "Aufgeschoben", discarded: "Verworfen",

@@ -5,6 +5,7 @@ export const en = {
   unreachable: "The node does not answer. It may be restarting.",
   setUpTitle: "Set this machine up", setUpText: "Five answers, and it can take mail. The node restarts under its new name.", setUpName: "Fully qualified name", setUpNetwork: "Address and gateway", setUpNetworkHint: "dhcp, or 192.0.2.10/24 192.0.2.1", setUpServers: "Name servers", setUpServersHint: "empty: those that DHCP names", setUpZone: "Time zone (empty: UTC)", setUpDomain: "A domain and its mail server", setUpDo: "Set up", setUpLater: "Later", setUpMoved: "It is set up, and does not answer here any more: go on at its new address.",
   firstTitle: "Choose a password", firstText: "The password you logged in with was printed once, at the first start. Set one of your own; all other logins of yours end.",
+  code: "Code", codeText: "The code that your authenticator shows for Postern, or one of your recovery codes.",
   oldPassword: "One-time password", newPassword: "New password", repeat: "New password again", differ: "The two new passwords differ.", set: "Set password",
   notReady: "The node takes no mail: it is starting or stopping.", backupTrouble: "The last backup failed", spoolTrouble: "The spool takes no mail",
   accepted: "Accepted", tagged: "Tagged", quarantined: "Quarantined", rejected: "Rejected", deferred: "Deferred", discarded: "Discarded",

@@ -36,9 +36,21 @@ export function Asking({ title, text, fields, button, act, aside }: { title: str
 export function Login({ aside }: { aside: ReactNode }) {
   const { words } = useTongue();
   const queries = useQueryClient();
+  /** Name and password are right, and a code is asked for. */
+  const [known, setKnown] = useState<Record<string, string> | null>(null);
   const act = async (values: Record<string, string>) => {
-    queries.setQueryData(["session"], await login(values["name"] ?? "", values["password"] ?? ""));
+    const { name = "", password = "" } = known ?? values;
+    try {
+      queries.setQueryData(["session"], await login(name, password, values["code"]));
+    } catch (error) {
+      if (known || !(error instanceof Refused) || error.kind !== "code-needed") throw error;
+      setKnown(values);
+    }
   };
+  if (known) {
+    const back = <Button variant="link" onClick={() => setKnown(null)}>{words.cancel}</Button>;
+    return <Asking key="code" title="Postern" text={words.codeText} fields={[{ id: "code", label: words.code, type: "text", autoComplete: "one-time-code" }]} button={words.login} act={act} aside={<>{back}{aside}</>} />;
+  }
   const fields: Field[] = [
     { id: "name", label: words.name, type: "text", autoComplete: "username" },
     { id: "password", label: words.password, type: "password", autoComplete: "current-password" },

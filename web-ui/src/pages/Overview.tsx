@@ -3,6 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
 
 import { api, Refused, type CounterPage, type Status } from "../api/client";
+import { useMay } from "../api/may";
 import { Chart, type Series } from "../parts/Chart";
 import { Failure } from "../parts/Failure";
 import { useTongue } from "../i18n";
@@ -22,7 +23,33 @@ const ACTIONS = [
 ] as const;
 const HOUR = 3_600_000;
 
-export default function Overview({ dark }: PageProps) {
+export default function Overview(props: PageProps) {
+  return useMay()("GET /status") ? <Whole {...props} /> : <Limited {...props} />;
+}
+
+/** For a login of some domains: their mails, and nothing of the node. */
+function Limited({ dark, who }: PageProps) {
+  const { words, number } = useTongue();
+  const page = useCounters();
+  const count = (action: string) => page.data?.counters.reduce((sum, row) => sum + (row.name === `action:${action}` ? row.count : 0), 0) ?? 0;
+  return (
+    <>
+      <Head title={words.overview} text={who.domains?.join(", ") ?? ""} />
+      <PageSection aria-label={words.last24}>
+        <Gallery hasGutter minWidths={{ default: "9rem" }}>
+          {ACTIONS.map(([action, word]) => <Card key={action} isCompact><CardBody><div className="postern-figure">{number(count(action))}</div><a href={to("tracking", "", { action })}>{words[word]}</a></CardBody></Card>)}
+        </Gallery>
+      </PageSection>
+      <PageSection><Hours dark={dark} /></PageSection>
+    </>
+  );
+}
+
+function useCounters() {
+  return useQuery({ queryKey: ["counters"], queryFn: () => api<CounterPage>("GET", "/counters"), refetchInterval: 60_000 });
+}
+
+function Whole({ dark }: PageProps) {
   const { words, number, octets, span } = useTongue();
   const live = useLive();
   const every = live === "live" ? false : 5000;
@@ -76,7 +103,7 @@ export default function Overview({ dark }: PageProps) {
 
 function Hours({ dark }: { dark: boolean }) {
   const { words, language, number, hour } = useTongue();
-  const page = useQuery({ queryKey: ["counters"], queryFn: () => api<CounterPage>("GET", "/counters"), refetchInterval: 60_000 });
+  const page = useCounters();
   const shown = useMemo(() => {
     const first = Math.floor(Date.now() / HOUR) - 23;
     const hours = Array.from({ length: 24 }, (_, at) => (first + at) * HOUR);

@@ -7,12 +7,13 @@ import { useTongue } from "../i18n";
 import { Ask, type Question } from "./Ask";
 import { Failure } from "./Failure";
 import { Listing, type Column } from "./Listing";
+import { May } from "./May";
 
 type Version = Schemas["VersionRow"];
 type Words = Record<"versions" | "noVersions" | "at" | "author" | "what" | "acts" | "show" | "hide" | "undo" | "undoAsk" | "undoText" | "diff" | "noDifference", string>;
 interface Given {
   /** Of the API: what changed since a version is at `PATH/history/ID/diff`. */
-  path: string;
+  path: "/policy" | "/settings";
   rows: Version[];
   asked: ComponentProps<typeof Listing<Version>>["asked"];
   undo: { isPending: boolean; mutate: (version: number) => void };
@@ -31,7 +32,7 @@ export function Versions({ path, rows, asked, undo, w }: Given) {
     { name: w.acts, kind: "acts", show: (v) => (
       <>
         <Button variant="link" size="sm" aria-expanded={open === v.id} onClick={() => setOpen(open === v.id ? null : v.id)}>{open === v.id ? w.hide : w.show}</Button>
-        <Button variant="link" size="sm" isDisabled={undo.isPending} onClick={() => setQuestion({ title: w.undoAsk, text: <>{v.message} ({v.author}, {when(v.at)}). {w.undoText}</>, button: w.undo, act: () => undo.mutate(v.id) })}>{w.undo}</Button>
+        <May ask={`POST ${path}/undo`}><Button variant="link" size="sm" isDisabled={undo.isPending} onClick={() => setQuestion({ title: w.undoAsk, text: <>{v.message} ({v.author}, {when(v.at)}). {w.undoText}</>, button: w.undo, act: () => undo.mutate(v.id) })}>{w.undo}</Button></May>
       </>
     ) },
   ];

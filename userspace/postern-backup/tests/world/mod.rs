@@ -60,7 +60,7 @@ impl World {
         put(&data.join("spool/quarantine/zz/01bodyzz"), b"a small one", 0o600);
         std::os::unix::fs::symlink("/etc/passwd", data.join("link")).unwrap();
         let database = Database::open(&data.join("postern.db")).await.unwrap();
-        assert!(database.admins().add("admin", "a hash", false, AT).await.unwrap());
+        assert!(database.admins().add("admin", "a hash", false, &postern_model::role::Rights::ALL, AT).await.unwrap());
         database.close().await;
         let (ledger, _) = LedgerStore::open(&data.join("cluster/ledger.db")).await.unwrap();
         ledger.close().await;

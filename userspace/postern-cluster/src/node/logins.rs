@@ -4,13 +4,23 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use postern_document::{Admin, By};
+use postern_model::role::Rights;
+use postern_model::second_factor::SecondFactor;
 use postern_store::database::{Database, DatabaseError};
 
 use super::membership::{Membership, now};
 use super::{Cluster, ClusterError};
 
-/// Password hashes by login.
-type Logins = BTreeMap<String, String>;
+/// By name.
+type Logins = BTreeMap<String, Login>;
+
+#[derive(Clone, Debug, PartialEq)]
+struct Login {
+    /// Its hash.
+    password: String,
+    rights: Rights,
+    second_factor: Option<SecondFactor>,
+}
 
 impl Cluster {
     /// A login was added, changed or removed on this node.
@@ -25,7 +35,8 @@ impl Cluster {
         let by = By { author, at: now(), message: &message };
         let edit = match admin {
             Some(admin) => {
-                let admin = Admin { login: login.to_owned(), password: admin.password, disabled: false };
+                let factor = database.second_factors().one(login).await.map_err(|e| ClusterError::Internal(e.to_string()))?;
+                let admin = shared(admin, factor);
                 member.configuration.edit(move |d| d.put_admin(&admin, by)).await
             }
             None => member.configuration.edit(|d| d.remove_admin(login, by)).await,
@@ -43,7 +54,8 @@ impl Membership {
         }
         let by = By { author: "node", at: now(), message: "logins of the founder" };
         for admin in database.admins().all().await.map_err(|e| ClusterError::Internal(e.to_string()))? {
-            let admin = Admin { login: admin.name, password: admin.password, disabled: false };
+            let factor = database.second_factors().one(&admin.name).await.map_err(|e| ClusterError::Internal(e.to_string()))?;
+            let admin = shared(admin, factor);
             self.configuration.edit(|d| d.put_admin(&admin, by)).await?;
         }
         Ok(())
@@ -73,19 +85,49 @@ impl Membership {
 
     fn logins(&self) -> Logins {
         let admins = self.configuration.with(postern_document::Document::admins);
-        admins.into_iter().filter(|a| !a.disabled).map(|a| (a.login, a.password)).collect()
+        admins.into_iter().filter(|a| !a.disabled).map(Login::of).collect()
+    }
+}
+
+/// A login of this node's table as the document has it.
+fn shared(admin: postern_store::database::admins::Admin, second_factor: Option<SecondFactor>) -> Admin {
+    Admin { rights: admin.rights(), login: admin.name, password: admin.password, disabled: false, second_factor }
+}
+
+impl Login {
+    fn of(admin: Admin) -> (String, Self) {
+        (admin.login, Self { password: admin.password, rights: admin.rights, second_factor: admin.second_factor })
     }
 }
 
 async fn own(database: &Database) -> Result<Logins, DatabaseError> {
-    Ok(database.admins().all().await?.into_iter().map(|a| (a.name, a.password)).collect())
+    let mut logins = Logins::new();
+    for admin in database.admins().all().await? {
+        let factor = database.second_factors().one(&admin.name).await?;
+        logins.extend([Login::of(shared(admin, factor))]);
+    }
+    Ok(logins)
 }
 
 async fn apply(database: &Database, before: &Logins, after: &Logins) -> Result<(), DatabaseError> {
     let admins = database.admins();
-    for (login, password) in after.iter().filter(|(login, password)| before.get(*login) != Some(password)) {
-        let is_same = admins.one(login).await?.is_some_and(|a| a.password == *password);
-        if !is_same && !admins.add(login, password, false, now()).await? {
+    for (login, wanted) in after.iter().filter(|(login, wanted)| before.get(*login) != Some(wanted)) {
+        let Login { password, rights, second_factor } = wanted;
+        let factor = database.second_factors().one(login).await?;
+        if factor != *second_factor {
+            database.second_factors().set(login, second_factor.as_ref()).await?;
+        }
+        if factor.map(|f| f.secret).as_ref() != second_factor.as_ref().map(|f| &f.secret) {
+            database.sessions().end_all(login).await?;
+        }
+        let Some(here) = admins.one(login).await? else {
+            admins.add(login, password, false, rights, now()).await?;
+            continue;
+        };
+        if here.rights() != *rights {
+            admins.set_rights(login, rights).await?;
+        }
+        if here.password != *password {
             admins.set_password(login, password, false, None).await?;
         }
     }

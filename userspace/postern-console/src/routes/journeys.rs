@@ -5,13 +5,15 @@ use std::net::IpAddr;
 use axum::Json;
 use axum::extract::State;
 use postern_model::id::MailId;
-use postern_model::journey::JourneySummary;
+use postern_model::journey::{JourneySummary, Step};
 use postern_model::reason::Reason;
+use postern_model::role::Reach;
 use postern_model::time::Timestamp;
 use postern_store::database::journeys::{JourneySearch, JourneyStep, PAGE_LIMIT};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use crate::caller::Caller;
 use crate::input::{Asked, Named};
 use crate::peers;
 use crate::problem::{Answer, Problem};
@@ -71,15 +73,20 @@ pub struct JourneyRow {
 }
 
 impl JourneyRow {
-    fn of(node: String, s: JourneySummary) -> Self {
-        Self {
+    /// As this caller may see it; `None`: no recipient is the caller's business.
+    fn of(node: String, s: JourneySummary, caller: &Caller) -> Option<Self> {
+        let recipients: Vec<String> = s.recipients.iter().filter(|r| caller.rights.reach.sees(r)).map(ToString::to_string).collect();
+        if recipients.is_empty() && caller.rights.reach != Reach::Everything {
+            return None;
+        }
+        Some(Self {
             mail: s.mail.to_string(),
             node,
             at: s.at.0,
             direction: postern_store::database::terms::direction(&s),
             client: s.client.to_canonical().to_string(),
             sender: s.mail_from.to_string(),
-            recipients: s.recipients.iter().map(ToString::to_string).collect(),
+            recipients,
             from_header: s.from_header,
             subject: s.subject,
             message_id: s.message_id,
@@ -87,8 +94,21 @@ impl JourneyRow {
             action: s.action.into_owned(),
             reason: s.reason.name().to_owned(),
             score: s.score,
-        }
+        })
     }
+}
+
+/// Whether a login sees this step: what happened to recipients that are not its business it does not. Decisions are left out one by one.
+fn narrow(step: &mut Step, reach: &Reach) -> bool {
+    match step {
+        Step::Policy { decisions } => decisions.retain(|d| reach.sees(&d.recipient)),
+        Step::RecipientRefused { recipient, .. } => return recipient.parse().map_or(*reach == Reach::Everything, |a| reach.sees(&a)),
+        Step::Deferred { recipient, .. } | Step::Delivered { recipient, .. } | Step::Failed { recipient, .. } => {
+            return reach.sees(recipient);
+        }
+        _ => {}
+    }
+    true
 }
 
 #[derive(Serialize, ToSchema)]
@@ -122,12 +142,12 @@ struct NodeStep {
 
 /// Search mails.
 #[utoipa::path(get, path = "/journeys", tag = "journeys", params(Search), responses((status = 200, body = JourneyPage), (status = 400, body = Problem)))]
-pub async fn search(State(console): State<Console>, Asked(asked): Asked<Search>) -> Answer<Json<JourneyPage>> {
+pub async fn search(State(console): State<Console>, caller: Caller, Asked(asked): Asked<Search>) -> Answer<Json<JourneyPage>> {
     let bad = |what: &str, value: &str, hint: &str| Problem::bad_request(format!("{what}: `{value}`: {hint}"));
     if let Some(mail) = filled(&asked.mail) {
         let id: MailId = mail.parse().map_err(|_| bad("mail", mail, "write a mail id of 26 characters"))?;
         let (found, silent) = peers::journey(&console, id).await?;
-        let found = found.and_then(|j| j.summary).map(|(node, s)| JourneyRow::of(node, s));
+        let found = found.and_then(|j| j.summary).and_then(|(node, s)| JourneyRow::of(node, s, &caller));
         return Ok(Json(JourneyPage { journeys: found.into_iter().collect(), next: None, silent }));
     }
     let client =
@@ -137,6 +157,7 @@ pub async fn search(State(console): State<Console>, Asked(asked): Asked<Search>)
     let search = JourneySearch {
         sender: owned(&asked.sender),
         recipient: owned(&asked.recipient),
+        within: caller.rights.reach.domains().cloned(),
         subject: owned(&asked.subject),
         message_id: owned(&asked.message_id),
         client,
@@ -149,22 +170,29 @@ pub async fn search(State(console): State<Console>, Asked(asked): Asked<Search>)
         limit: asked.limit.unwrap_or(50).clamp(1, PAGE_LIMIT),
     };
     let found = peers::search_journeys(&console, search, asked.before.as_deref()).await?;
-    let journeys = found.journeys.into_iter().map(|(node, summary)| JourneyRow::of(node, summary)).collect();
+    let journeys = found.journeys.into_iter().filter_map(|(node, summary)| JourneyRow::of(node, summary, &caller)).collect();
     Ok(Json(JourneyPage { journeys, next: found.next, silent: found.silent }))
 }
 
 /// One mail with all that happened to it.
 #[utoipa::path(get, path = "/journeys/{mail}", tag = "journeys", params(("mail" = String, Path)), responses(
     (status = 200, body = JourneyView), (status = 404, body = Problem)))]
-pub async fn one(State(console): State<Console>, Named(mail): Named<String>) -> Answer<Json<JourneyView>> {
+pub async fn one(State(console): State<Console>, caller: Caller, Named(mail): Named<String>) -> Answer<Json<JourneyView>> {
     let id = mail_id(&mail)?;
     let (journey, silent) = peers::journey(&console, id).await?;
-    let Some(journey) = journey else {
+    let unknown = |silent: &[String]| {
         let problem = Problem::not_found(format!("nothing is known of mail {id}"));
-        return Err(if silent.is_empty() { problem } else { problem.advise(format!("Did not answer: {}.", silent.join(", "))) });
+        if silent.is_empty() { problem } else { problem.advise(format!("Did not answer: {}.", silent.join(", "))) }
     };
-    let steps = journey.steps.into_iter().filter_map(|(node, step)| serde_json::to_value(NodeStep { node, step }).ok()).collect();
-    Ok(Json(JourneyView { summary: journey.summary.map(|(node, s)| JourneyRow::of(node, s)), steps, silent }))
+    let Some(journey) = journey else { return Err(unknown(&silent)) };
+    let reach = &caller.rights.reach;
+    let summary = journey.summary.and_then(|(node, s)| JourneyRow::of(node, s, &caller));
+    if summary.is_none() && *reach != Reach::Everything {
+        return Err(unknown(&silent));
+    }
+    let shown = journey.steps.into_iter().filter_map(|(node, mut step)| narrow(&mut step.step, reach).then_some(NodeStep { node, step }));
+    let steps = shown.filter_map(|step| serde_json::to_value(step).ok()).collect();
+    Ok(Json(JourneyView { summary, steps, silent }))
 }
 
 /// A mail's id in a path.

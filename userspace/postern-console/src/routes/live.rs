@@ -12,6 +12,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::caller::Caller;
 use crate::problem::{Answer, Problem};
+use crate::rights::SEE;
 use crate::routes::status::status;
 use crate::state::{Console, now};
 
@@ -23,13 +24,13 @@ const LONGEST: u32 = 120;
 
 struct Following {
     console: Console,
-    session: Option<[u8; 32]>,
+    caller: Caller,
     ticks: Interval,
     left: u32,
     _place: tokio::sync::OwnedSemaphorePermit,
 }
 
-/// The status, now and every five seconds, as events named `status`. It ends with the login.
+/// The status, now and every five seconds, as events named `status`. It ends with the login, and with its right to see this.
 #[utoipa::path(get, path = "/live", tag = "status", responses(
     (status = 200, content_type = "text/event-stream", body = String), (status = 503, body = Problem, description = "Too many pages are open")))]
 pub async fn live(State(console): State<Console>, caller: Caller) -> Answer<Response> {
@@ -40,19 +41,18 @@ pub async fn live(State(console): State<Console>, caller: Caller) -> Answer<Resp
     };
     let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let following = Following { console, session: caller.session.map(|(digest, _)| digest), ticks, left: LONGEST, _place: place };
+    let following = Following { console, caller, ticks, left: LONGEST, _place: place };
     Ok(Sse::new(stream::unfold(following, next)).keep_alive(KeepAlive::new()).into_response())
 }
 
 async fn next(mut following: Following) -> Option<(Result<Event, Infallible>, Following)> {
     following.left = following.left.checked_sub(1)?;
     following.ticks.tick().await;
-    if let Some(digest) = &following.session {
+    if let Some((digest, _)) = &following.caller.session {
         let idle = following.console.state().settings.settings().console.session_idle.0;
         let since = Timestamp(now().0.saturating_sub(i64::try_from(idle.as_millis()).unwrap_or(i64::MAX)));
-        if !following.console.state().database.sessions().is_alive(digest, since).await.ok()? {
-            return None;
-        }
+        following.caller.rights = following.console.state().database.sessions().rights(digest, since).await.ok()??;
+        SEE.check(&following.caller).ok()?;
     }
     let status = status(State(following.console.clone())).await.ok()?;
     let event = Event::default().event("status").json_data(&status.0).ok()?;

@@ -12,8 +12,9 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::caller::{identify, peer_of};
+use crate::caller::{Scope, identify, peer_of};
 use crate::problem::{Answer, Problem};
+use crate::rights::SEE;
 use crate::routes::status::spool_usage;
 use crate::routes::{certificate, edge};
 use crate::state::Console;
@@ -35,7 +36,12 @@ type Counts = Family<Name, Counter<u64, AtomicU64>>;
 pub async fn metrics(State(console): State<Console>, request: Request) -> Answer<Response> {
     let Some(peer) = peer_of(&request) else { return Err(Problem::unauthenticated("the connection is of no known kind")) };
     if !peer.is_local() {
-        identify(&console, peer, request.headers()).await?;
+        let caller = identify(&console, peer, request.headers()).await?;
+        if caller.scope != Scope::Metrics
+            && let Err(why) = SEE.check(&caller)
+        {
+            return Err(caller.refuse(&console, "GET /metrics", why).await?);
+        }
     }
     let registry = gather(&console).await?;
     let mut text = String::with_capacity(8192);

@@ -5,8 +5,10 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use bytes::Bytes;
 use postern_mail::message::{Limits, Message};
+use postern_model::id::MailId;
 use postern_model::journey::{JourneyEvent, Step};
 use postern_model::reason::Reason;
+use postern_model::role::Reach;
 use postern_model::time::Timestamp;
 use postern_store::database::quarantine::{QuarantineEntry, QuarantineSearch, QuarantineState};
 use postern_store::spool::{QuarantineError, SpoolError};
@@ -68,13 +70,18 @@ pub struct QuarantineRow {
     state_by: Option<String>,
 }
 
-impl From<QuarantineEntry> for QuarantineRow {
-    fn from(e: QuarantineEntry) -> Self {
-        Self {
+impl QuarantineRow {
+    /// As who has this reach may see it; `None`: it has no recipient that is their business.
+    pub fn of(e: QuarantineEntry, reach: &Reach) -> Option<Self> {
+        let recipients = reach.seen(&e.recipients);
+        if recipients.is_empty() && !e.recipients.is_empty() {
+            return None;
+        }
+        Some(Self {
             mail: e.mail.to_string(),
             at: e.at.0,
             sender: e.sender,
-            recipients: e.recipients,
+            recipients,
             from_header: e.from_header,
             subject: e.subject,
             score: e.score.get(),
@@ -84,7 +91,7 @@ impl From<QuarantineEntry> for QuarantineRow {
             state: state_name(e.state),
             holder: e.holder.map(|h| h.to_string()),
             state_by: e.state_by,
-        }
+        })
     }
 }
 
@@ -100,11 +107,11 @@ pub struct QuarantineView {
     mail: QuarantineRow,
     /// Empty when the mail is no longer here.
     headers: Vec<HeaderRow>,
-    parts: Vec<PartRow>,
+    pub parts: Vec<PartRow>,
     /// The text a reader would see, at most 20,000 characters. It was written by the sender: show it as text.
-    text: String,
+    pub text: String,
     /// Where its links lead.
-    urls: Vec<String>,
+    pub urls: Vec<String>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -153,7 +160,7 @@ impl From<SpoolError> for Problem {
 /// Mails in the quarantine.
 #[utoipa::path(get, path = "/quarantine", tag = "quarantine", params(Search), responses(
     (status = 200, body = QuarantinePage), (status = 400, body = Problem)))]
-pub async fn search(State(console): State<Console>, Asked(asked): Asked<Search>) -> Answer<Json<QuarantinePage>> {
+pub async fn search(State(console): State<Console>, caller: Caller, Asked(asked): Asked<Search>) -> Answer<Json<QuarantinePage>> {
     let state = match asked.state.as_deref() {
         None | Some("" | "held") => Some(QuarantineState::Held),
         Some("released") => Some(QuarantineState::Released),
@@ -167,6 +174,8 @@ pub async fn search(State(console): State<Console>, Asked(asked): Asked<Search>)
         state,
         text: filled(asked.text),
         recipient: filled(asked.recipient),
+        only_for: None,
+        within: caller.rights.reach.domains().cloned(),
         reason,
         from: asked.from.map(Timestamp),
         to: asked.to.map(Timestamp),
@@ -174,7 +183,8 @@ pub async fn search(State(console): State<Console>, Asked(asked): Asked<Search>)
         limit: asked.limit.unwrap_or(50),
     };
     let page = console.state().database.quarantine().search(&search).await?;
-    Ok(Json(QuarantinePage { mails: page.mails.into_iter().map(QuarantineRow::from).collect(), next: page.next.map(|m| m.to_string()) }))
+    let mails = page.mails.into_iter().filter_map(|e| QuarantineRow::of(e, &caller.rights.reach)).collect();
+    Ok(Json(QuarantinePage { mails, next: page.next.map(|m| m.to_string()) }))
 }
 
 /// One mail with its header, its parts and its text.
@@ -182,17 +192,27 @@ pub async fn search(State(console): State<Console>, Asked(asked): Asked<Search>)
     (status = 200, body = QuarantineView), (status = 404, body = Problem)))]
 pub async fn one(State(console): State<Console>, caller: Caller, Named(mail): Named<String>) -> Answer<Json<QuarantineView>> {
     let id = mail_id(&mail)?;
-    let entry = console.state().database.quarantine().one(id).await?;
-    let Some(entry) = entry else { return Err(Problem::not_found(format!("mail {id} is not in the quarantine"))) };
-    let octets = octets(&console, &entry).await?;
-    let mut view = QuarantineView { mail: entry.into(), headers: Vec::new(), parts: Vec::new(), text: String::new(), urls: Vec::new() };
+    let not_there = || Problem::not_found(format!("mail {id} is not in the quarantine"));
+    let entry = console.state().database.quarantine().one(id).await?.ok_or_else(not_there)?;
+    let row = QuarantineRow::of(entry.clone(), &caller.rights.reach).ok_or_else(not_there)?;
+    let view = view(&console, &entry, row).await?;
+    // Somebody read somebody's mail: that is an act.
+    caller.audit(&console, "quarantine.look", &mail, None, None).await?;
+    Ok(Json(view))
+}
+
+/// What can be seen of a mail, wherever it lies.
+///
+/// # Errors
+/// When it should be there and cannot be had.
+pub async fn view(console: &Console, entry: &QuarantineEntry, row: QuarantineRow) -> Answer<QuarantineView> {
+    let mut view = QuarantineView { mail: row, headers: Vec::new(), parts: Vec::new(), text: String::new(), urls: Vec::new() };
+    let octets = octets(console, entry).await?;
     if let Some(octets) = octets {
         let read = tokio::task::spawn_blocking(move || postern_mail::read(&octets, &Limits::default()));
         fill(&mut view, read.await.map_err(|e| Problem::internal(e.to_string()))?);
     }
-    // Somebody read somebody's mail: that is an act.
-    caller.audit(&console, "quarantine.look", &mail, None, None).await?;
-    Ok(Json(view))
+    Ok(view)
 }
 
 /// The mail itself, from wherever it lies.
@@ -211,9 +231,10 @@ async fn octets(console: &Console, entry: &QuarantineEntry) -> Answer<Option<Byt
     (status = 200, body = OpenedAgain), (status = 404, body = Problem), (status = 503, body = Problem)))]
 pub async fn open(State(console): State<Console>, caller: Caller, Named(mail): Named<String>) -> Answer<Json<OpenedAgain>> {
     let id = mail_id(&mail)?;
-    let entry = console.state().database.quarantine().one(id).await?;
     let not_here = || Problem::not_found(format!("mail {id} is not in the quarantine"));
-    let octets = octets(&console, &entry.ok_or_else(not_here)?).await?.ok_or_else(not_here)?;
+    let entry = console.state().database.quarantine().one(id).await?.ok_or_else(not_here)?;
+    QuarantineRow::of(entry.clone(), &caller.rights.reach).ok_or_else(not_here)?;
+    let octets = octets(&console, &entry).await?.ok_or_else(not_here)?;
     // People who click must not keep the cells from mails whose clients wait.
     let _turn = console.opening.lock().await;
     let opened = (console.state().open_again)(octets).await.map_err(Problem::unavailable)?;
@@ -250,33 +271,54 @@ fn fill(view: &mut QuarantineView, message: Message) {
     view.urls = message.urls.into_iter().take(ROWS).map(|u| cut(u.raw, 500)).collect();
 }
 
-/// Release: it is put into the queue and delivered, by the node that has it.
+/// Release: it is put into the queue and delivered, by the node that has it. A login that is limited to domains cannot release
+/// or delete a mail that is for others, too.
 #[utoipa::path(post, path = "/quarantine/{mail}/release", tag = "quarantine", params(("mail" = String, Path)), responses(
-    (status = 204, description = "In the queue"), (status = 404, body = Problem), (status = 409, body = Problem), (status = 503, body = Problem)))]
+    (status = 204, description = "In the queue"), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 503, body = Problem)))]
 pub async fn release(State(console): State<Console>, caller: Caller, Named(mail): Named<String>) -> Answer<StatusCode> {
     end(&console, &caller, &mail, QuarantineState::Released, "quarantine.release").await
 }
 
 /// Delete it for good.
 #[utoipa::path(delete, path = "/quarantine/{mail}", tag = "quarantine", params(("mail" = String, Path)), responses(
-    (status = 204), (status = 404, body = Problem), (status = 503, body = Problem)))]
+    (status = 204), (status = 403, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem)))]
 pub async fn delete(State(console): State<Console>, caller: Caller, Named(mail): Named<String>) -> Answer<StatusCode> {
     end(&console, &caller, &mail, QuarantineState::Deleted, "quarantine.delete").await
 }
 
 async fn end(console: &Console, caller: &Caller, mail: &str, to: QuarantineState, action: &'static str) -> Answer<StatusCode> {
     let id = mail_id(mail)?;
+    let not_there = || Problem::not_found(format!("mail {id} is not in the quarantine"));
     let entry = console.state().database.quarantine().one(id).await?;
-    match entry.as_ref().and_then(|e| e.holder.map(|holder| (holder, e.state))) {
-        Some((_, state)) if state >= to => return Err(Problem::conflict(format!("mail {id} was {} already", state_name(state)))),
-        Some((holder, _)) => peers::end_quarantine(console, id, holder, to, &caller.name).await?,
-        None if end_here(console, id, to, &caller.name).await? == Ended::NotHere => {
-            return Err(Problem::not_found(format!("mail {id} is not in the quarantine")));
+    if caller.rights.reach != Reach::Everything {
+        let recipients = entry.as_ref().map(|e| e.recipients.as_slice()).unwrap_or_default();
+        let seen = caller.rights.reach.seen(recipients).len();
+        if seen == 0 {
+            return Err(not_there());
         }
-        None => {}
+        if seen < recipients.len() {
+            let why = format!("mail {id} is also for recipients at domains that this login is not for");
+            return Err(caller.refuse(console, &format!("{action} {id}"), why).await?);
+        }
     }
+    end_anywhere(console, id, entry.as_ref(), to, &caller.name).await?;
     caller.audit(console, action, mail, None, None).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Releases or deletes a mail, wherever it lies.
+///
+/// # Errors
+/// When it was done already, nobody has it, or nobody knows whether it was done.
+pub async fn end_anywhere(console: &Console, id: MailId, entry: Option<&QuarantineEntry>, to: QuarantineState, by: &str) -> Answer<()> {
+    match entry.and_then(|e| e.holder.map(|holder| (holder, e.state))) {
+        Some((_, state)) if state >= to => Err(Problem::conflict(format!("mail {id} was {} already", state_name(state)))),
+        Some((holder, _)) => peers::end_quarantine(console, id, holder, to, by).await,
+        None if end_here(console, id, to, by).await? == Ended::NotHere => {
+            Err(Problem::not_found(format!("mail {id} is not in the quarantine")))
+        }
+        None => Ok(()),
+    }
 }
 
 fn state_name(state: QuarantineState) -> &'static str {

@@ -3,8 +3,9 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use postern_model::role::Role;
 use postern_model::time::{Span, Timestamp};
-use postern_store::database::api_tokens::ApiToken;
+use postern_store::database::api_tokens::{ApiToken, NewApiToken};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -12,6 +13,7 @@ use crate::caller::{Caller, Scope};
 use crate::input::{Input, Named};
 use crate::password::random_secret;
 use crate::problem::{Answer, Problem};
+use crate::routes::admins::{domains_of, rights};
 use crate::state::{Console, now};
 
 #[derive(Serialize, ToSchema)]
@@ -22,6 +24,10 @@ pub struct TokenRow {
     admin: String,
     /// `full`, `read`, `metrics`.
     scope: String,
+    /// `admin`, `operator`, `helpdesk`, `auditor`: within the scope.
+    role: &'static str,
+    /// It sees only mails to recipients at these; `null`: all.
+    domains: Option<Vec<String>>,
     /// Milliseconds since 1970, as are the next two.
     created: i64,
     used: Option<i64>,
@@ -30,7 +36,9 @@ pub struct TokenRow {
 
 impl From<ApiToken> for TokenRow {
     fn from(t: ApiToken) -> Self {
-        Self { id: t.id, name: t.name, admin: t.admin, scope: t.scope, created: t.created, used: t.used, expires: t.expires }
+        let rights = t.rights();
+        let (role, domains) = (rights.role.name(), domains_of(&rights.reach));
+        Self { id: t.id, name: t.name, admin: t.admin, scope: t.scope, role, domains, created: t.created, used: t.used, expires: t.expires }
     }
 }
 
@@ -44,8 +52,13 @@ pub struct Tokens {
 pub struct NewToken {
     /// What it is for.
     name: String,
-    /// `full`, `read` or `metrics`.
+    /// `full` (all that the role may), `read` (of that what changes nothing) or `metrics`.
     scope: String,
+    /// `admin` (unless given), `operator`, `helpdesk`, `auditor`.
+    #[schema(value_type = Option<String>)]
+    role: Option<Role>,
+    /// As for `PUT /admins/{name}/role`.
+    domains: Option<Vec<String>>,
     /// How long it is good, as in `90d`; left out: until it is removed.
     #[schema(value_type = Option<String>)]
     lifetime: Option<Span>,
@@ -73,12 +86,15 @@ pub async fn add(State(console): State<Console>, caller: Caller, Input(new): Inp
         let detail = "a token has a name of 1 to 100 octets and the scope full, read or metrics";
         return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "bad-token", "The token cannot be made", detail));
     }
+    let rights = rights(new.role.unwrap_or(Role::Admin), new.domains.as_deref())?;
     let token = format!("postern-{}", random_secret());
     let at = now();
-    let expires: Option<Timestamp> = new.lifetime.map(|l| at + l.0);
     let digest = blake3::hash(token.as_bytes());
-    let id = console.state().database.api_tokens().add(&new.name, digest.as_bytes(), &caller.name, &new.scope, at, expires).await?;
-    caller.audit(&console, "token.add", &new.name, None, Some(&new.scope)).await?;
+    let expires: Option<Timestamp> = new.lifetime.map(|l| at + l.0);
+    let made = NewApiToken { name: &new.name, digest: digest.as_bytes(), admin: &caller.name, scope: &new.scope, rights: &rights, expires };
+    let id = console.state().database.api_tokens().add(&made, at).await?;
+    let may = format!("{} {} {}", new.scope, rights.role, rights.reach);
+    caller.audit(&console, "token.add", &new.name, None, Some(&may)).await?;
     Ok((StatusCode::CREATED, Json(MadeToken { id, token })))
 }
 

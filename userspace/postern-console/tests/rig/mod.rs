@@ -143,6 +143,11 @@ impl Ask {
         self.over(rig.tls().await).await
     }
 
+    /// The same, from another address of this machine.
+    pub async fn https_from(self, rig: &Rig, from: &str) -> Reply {
+        self.over(rig.tls_from(from).await).await
+    }
+
     /// The same, for a body that does not end by itself.
     pub async fn https_begun(self, rig: &Rig) -> Response<Incoming> {
         self.begun(rig.tls().await).await
@@ -193,7 +198,13 @@ async fn cluster(dir: &std::path::Path, settings: &SettingsHandle, database: &Da
 
 impl Rig {
     async fn tls(&self) -> tokio_rustls::client::TlsStream<tokio::net::TcpStream> {
-        let stream = tokio::net::TcpStream::connect(self.address).await.unwrap();
+        self.tls_from("127.0.0.1").await
+    }
+
+    async fn tls_from(&self, from: &str) -> tokio_rustls::client::TlsStream<tokio::net::TcpStream> {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::new(from.parse().unwrap(), 0)).unwrap();
+        let stream = socket.connect(self.address).await.unwrap();
         self.tls.connect("localhost".try_into().unwrap(), stream).await.unwrap()
     }
 

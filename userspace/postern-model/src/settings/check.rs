@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::delivery::RecipientCheck;
 use super::edge::EdgeSettings;
 use super::sandbox::SandboxSettings;
+use super::users::{UserSettings, minute_of_day};
 use super::{Problem, Settings};
 
 /// Everything that is wrong with settings whose every field is well-formed.
@@ -149,10 +150,31 @@ pub fn check(s: &Settings) -> Vec<Problem> {
     if s.sandbox.hold.time > q.lifetime {
         say("sandbox.hold.time".into(), format!("{} is longer than delivery.lifetime ({})", s.sandbox.hold.time, q.lifetime));
     }
+    users(&s.users, &mut say);
     if !s.dns.enabled && !s.dns_lists.lists.is_empty() {
         say("dns_lists.lists".into(), "lists need name resolution but dns.enabled is false".into());
     }
     found
+}
+
+fn users(u: &UserSettings, say: &mut impl FnMut(String, String)) {
+    let host = u.url.strip_prefix("https://").unwrap_or_default();
+    let is_origin = !host.is_empty() && !host.contains(|c: char| c.is_whitespace() || c.is_control() || "/?#<>\"".contains(c));
+    if u.enabled && !is_origin {
+        say("users.url".into(), format!("`{}`: write where browsers reach the console, as in \"https://mail.example.org:8443\"", u.url));
+    }
+    if u.link_lifetime.0 < Duration::from_secs(300) || u.link_lifetime.0 > Duration::from_secs(14 * 86_400) {
+        say("users.link_lifetime".into(), format!("{}: write \"5m\" to \"14d\"", u.link_lifetime));
+    }
+    if u.digest_at.len() > 24 {
+        say("users.digest_at".into(), format!("{} times of day: write at most 24", u.digest_at.len()));
+    }
+    for (i, time) in u.digest_at.iter().enumerate().filter(|(_, t)| minute_of_day(t).is_none()) {
+        say(format!("users.digest_at[{i}]"), format!("`{time}` is no time of day: write hours and minutes, as in \"07:00\""));
+    }
+    if !(1..=500).contains(&u.digest_mails) {
+        say("users.digest_mails".into(), format!("{}: write 1 to 500", u.digest_mails));
+    }
 }
 
 fn sandbox(s: &SandboxSettings, say: &mut impl FnMut(String, String)) {

@@ -16,6 +16,7 @@ pub mod policy;
 pub mod reference;
 pub mod sandbox;
 pub mod smtp;
+pub mod users;
 mod wording;
 
 use schemars::JsonSchema;
@@ -53,6 +54,8 @@ pub struct Settings {
     pub antivirus: filter::AntivirusSettings,
     /// What becomes of a mail for each of its recipients: rules and lists.
     pub policy: policy::PolicySettings,
+    /// What the people who receive mail may do about what is held back for them.
+    pub users: users::UserSettings,
     /// Attachments taken apart by the role `sandbox`.
     pub sandbox: sandbox::SandboxSettings,
     /// The XDP program: interfaces, allow list, feeds, rates, bans.

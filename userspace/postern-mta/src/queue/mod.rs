@@ -44,6 +44,7 @@ use crate::route::{Destination, Router};
 pub use backoff::backoff;
 pub use filter::{Filter, Status};
 pub(crate) use held::Places;
+pub use notify::{Letter, message_id};
 pub use operator::{Changed, OperatorError};
 pub use rows::{Attempted, Hop, RecipientRow, Row, Why};
 use schedule::{LaneId, Limits, Order, Schedule};

@@ -1,9 +1,18 @@
 //! Counters by the hour, for graphs: mails by action and reason, octets, and what others count.
+//!
+//! Mails by the domain of a recipient are counted only for domains that a login is limited to, from then on: one counter for
+//! every domain there is would be without bound.
 
 use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use postern_model::address::Domain;
+use postern_model::journey::JourneySummary;
+use postern_model::role::Reach;
 use postern_model::time::Timestamp;
 use serde::Serialize;
+use sqlx::AssertSqlSafe;
 
 use super::writer::Note;
 use super::{Database, DatabaseError};
@@ -19,7 +28,39 @@ pub struct HourCounter {
 
 pub struct Counters<'a>(&'a Database);
 
+/// Domains whose mails are counted by themselves.
+pub(super) type Watched = Arc<BTreeSet<Domain>>;
+
+/// What a counter of one domain's mails begins with: before `action:accept` and its like.
+fn prefix(domain: &Domain) -> String {
+    format!("domain:{domain}:")
+}
+
+/// Such a counter is read by logins of that domain, and is no figure of the node.
+pub(super) fn is_of_domain(name: &str) -> bool {
+    name.starts_with("domain:")
+}
+
+/// The counters of watched domains that a mail belongs to; to two recipients of one domain it is one mail.
+pub(super) fn of_domains(summary: &JourneySummary, watched: &Watched) -> Vec<String> {
+    let domains: BTreeSet<&Domain> = summary.recipients.iter().map(|r| r.domain()).filter(|d| watched.contains(*d)).collect();
+    domains.into_iter().map(|d| format!("{}{}", prefix(d), of_action(&summary.action))).collect()
+}
+
 impl Database {
+    /// Counts mails of exactly those domains that logins or tokens are limited to.
+    pub(super) async fn watch_domains(&self) -> Result<(), DatabaseError> {
+        let shared = &self.shared;
+        let reaches: Vec<String> = sqlx::query_scalar("SELECT reach FROM admin_rights UNION SELECT reach FROM token_rights")
+            .fetch_all(&shared.readers())
+            .await
+            .map_err(shared.failed("read what logins are limited to"))?;
+        let reaches = reaches.iter().filter_map(|text| text.parse::<Reach>().ok());
+        let watched = reaches.flat_map(|reach| reach.domains().cloned().unwrap_or_default()).collect();
+        *shared.watched.write() = Arc::new(watched);
+        Ok(())
+    }
+
     pub fn counters(&self) -> Counters<'_> {
         Counters(self)
     }
@@ -46,23 +87,39 @@ impl Counters<'_> {
 
     /// Everything counted since this process opened the database, by name.
     pub fn since_start(&self) -> Vec<(Cow<'static, str>, u64)> {
-        self.0.shared.totals.lock().iter().map(|(name, n)| (name.clone(), *n)).collect()
+        self.0.shared.totals.lock().iter().filter(|(name, _)| !is_of_domain(name)).map(|(name, n)| (name.clone(), *n)).collect()
     }
 
     /// All counters of the hours from `from` to `to`, oldest first.
     pub async fn between(&self, from: Timestamp, to: Timestamp) -> Result<Vec<HourCounter>, DatabaseError> {
+        let rows = self.rows("name NOT LIKE 'domain:%'", from, to).await?;
+        Ok(rows.into_iter().map(|((hour, name), count)| HourCounter { hour, name, count }).collect())
+    }
+
+    /// The same for mails to some domains: `action:accept` and its like; a mail to two of them counts for each. What came before
+    /// a login was limited to a domain was not counted.
+    pub async fn between_of(&self, domains: &BTreeSet<Domain>, from: Timestamp, to: Timestamp) -> Result<Vec<HourCounter>, DatabaseError> {
+        let rows = self.rows("name LIKE 'domain:%'", from, to).await?;
+        let mut sums: BTreeMap<(Timestamp, String), u64> = BTreeMap::new();
+        for ((hour, name), count) in rows {
+            if let Some(plain) = domains.iter().find_map(|d| name.strip_prefix(&prefix(d))) {
+                *sums.entry((hour, plain.to_owned())).or_default() += count;
+            }
+        }
+        Ok(sums.into_iter().map(|((hour, name), count)| HourCounter { hour, name, count }).collect())
+    }
+
+    async fn rows(&self, which: &'static str, from: Timestamp, to: Timestamp) -> Result<Vec<((Timestamp, String), u64)>, DatabaseError> {
         let shared = &self.0.shared;
-        let rows: Vec<(i64, String, i64)> =
-            sqlx::query_as("SELECT hour, name, count FROM counters WHERE hour >= ? AND hour <= ? ORDER BY hour, name LIMIT 100000")
-                .bind(from.0.div_euclid(3_600_000))
-                .bind(to.0.div_euclid(3_600_000))
-                .fetch_all(&shared.readers())
-                .await
-                .map_err(shared.failed("read the counters"))?;
-        Ok(rows
-            .into_iter()
-            .map(|(hour, name, n)| HourCounter { hour: Timestamp(hour * 3_600_000), name, count: u64::try_from(n).unwrap_or(0) })
-            .collect())
+        let ask =
+            format!("SELECT hour, name, count FROM counters WHERE hour >= ? AND hour <= ? AND {which} ORDER BY hour, name LIMIT 100000");
+        let rows: Vec<(i64, String, i64)> = sqlx::query_as(AssertSqlSafe(ask))
+            .bind(from.0.div_euclid(3_600_000))
+            .bind(to.0.div_euclid(3_600_000))
+            .fetch_all(&shared.readers())
+            .await
+            .map_err(shared.failed("read the counters"))?;
+        Ok(rows.into_iter().map(|(hour, name, n)| ((Timestamp(hour * 3_600_000), name), u64::try_from(n).unwrap_or(0))).collect())
     }
 
     /// Forgets hours before `before`.

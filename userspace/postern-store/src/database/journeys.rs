@@ -4,10 +4,10 @@
 //! of a subject or of a display name; a whole message id. Results come newest first; a page ends with
 //! a cursor for the next one. One call reads at most [`READ_LIMIT`] rows, whatever is asked.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 
-use postern_model::address::Address;
+use postern_model::address::{Address, Domain};
 use postern_model::id::MailId;
 use postern_model::journey::{JourneyEvent, JourneySummary, Step};
 use postern_model::reason::Reason;
@@ -32,6 +32,9 @@ pub struct JourneySearch {
     /// In the envelope or the From header.
     pub sender: Option<String>,
     pub recipient: Option<String>,
+    /// Only mails with a recipient at one of these domains; `None`: all.
+    #[serde(default)]
+    pub within: Option<BTreeSet<Domain>>,
     pub subject: Option<String>,
     pub message_id: Option<String>,
     pub client: Option<IpAddr>,
@@ -320,6 +323,9 @@ fn alternatives(search: &JourneySearch) -> Vec<Vec<Vec<Term>>> {
         }
         out.push(ways);
     }
+    if let Some(domains) = &search.within {
+        out.push(domains.iter().map(|d| vec![Term::new(Field::Recipient, d.as_str())]).collect());
+    }
     let subject: Vec<Term> =
         search.subject.as_deref().map(terms::words).into_iter().flatten().map(|w| Term::new(Field::Subject, &w)).collect();
     if !subject.is_empty() {
@@ -368,7 +374,8 @@ fn matches(search: &JourneySearch, summary: &JourneySummary) -> bool {
             .recipient
             .as_deref()
             .and_then(asked_address)
-            .is_none_or(|asked| summary.recipients.iter().any(|r| address_matches(r, &asked)))
+            .is_none_or(|asked| summary.recipients.iter().any(|r| address_matches(r, &asked) && is_within(search, r)))
+        && (search.within.is_none() || summary.recipients.iter().any(|r| is_within(search, r)))
         && search.subject.as_deref().is_none_or(|asked| has_words(summary.subject.as_deref().unwrap_or_default(), asked))
         && search
             .message_id
@@ -380,6 +387,10 @@ fn matches(search: &JourneySearch, summary: &JourneySummary) -> bool {
         && search.direction.as_deref().is_none_or(|d| terms::direction(summary) == d)
         && search.from.is_none_or(|t| summary.at >= t)
         && search.to.is_none_or(|t| summary.at <= t)
+}
+
+fn is_within(search: &JourneySearch, recipient: &Address) -> bool {
+    search.within.as_ref().is_none_or(|domains| domains.contains(recipient.domain()))
 }
 
 fn has_words(text: &str, asked: &str) -> bool {

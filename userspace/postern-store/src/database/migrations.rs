@@ -15,6 +15,9 @@ pub const ALL: &[(&str, &str)] = &[
     ("0005-cluster", include_str!("migrations/0005-cluster.sql")),
     ("0006-ledger-kinds", include_str!("migrations/0006-ledger-kinds.sql")),
     ("0007-untold-lessons", include_str!("migrations/0007-untold-lessons.sql")),
+    ("0008-roles", include_str!("migrations/0008-roles.sql")),
+    ("0009-second-factors", include_str!("migrations/0009-second-factors.sql")),
+    ("0010-users", include_str!("migrations/0010-users.sql")),
 ];
 
 /// Applies what is missing; all of it in one transaction.

@@ -14,6 +14,7 @@ pub mod admins;
 pub mod api_tokens;
 pub mod audit;
 pub mod changes;
+pub mod claims;
 pub mod counters;
 pub mod greylist;
 pub mod journeys;
@@ -21,11 +22,13 @@ pub mod migrations;
 pub mod quarantine;
 pub mod recipients;
 pub mod retention;
+pub mod second_factors;
 pub mod senders;
 pub mod sessions;
 pub mod settings;
 pub mod terms;
 pub mod tokens;
+pub mod users;
 pub mod writer;
 
 use std::borrow::Cow;
@@ -82,6 +85,7 @@ pub struct Shared {
     lost: AtomicU64,
     /// What was counted since the start, for metrics.
     totals: Mutex<BTreeMap<Cow<'static, str>, u64>>,
+    watched: RwLock<counters::Watched>,
     greylist: greylist::Memory,
     senders: senders::Memory,
     outlet: changes::Outlet,
@@ -116,6 +120,7 @@ impl Database {
             hurry: Notify::new(),
             lost: AtomicU64::new(0),
             totals: Mutex::default(),
+            watched: RwLock::default(),
             greylist: greylist::Memory::default(),
             senders: senders::Memory::default(),
             outlet: changes::Outlet::default(),
@@ -125,6 +130,9 @@ impl Database {
         tokio::spawn(writer::run(Arc::clone(&shared), inbox));
         let database = Self { shared, notes };
         retention::keep(&database);
+        if let Err(error) = database.watch_domains().await {
+            tracing::warn!(%error, "mails of single domains are not counted until a login changes");
+        }
         Ok(database)
     }
 

@@ -3,6 +3,9 @@
 //! States only ever rise: held, then deleted or released; released wins over deleted, so that two
 //! nodes that heard different commands agree on the one that lost nothing.
 
+use std::collections::BTreeSet;
+
+use postern_model::address::{Address, Domain};
 use postern_model::id::MailId;
 use postern_model::node::NodeId;
 pub use postern_model::quarantine::QuarantineState;
@@ -19,6 +22,15 @@ use super::{Database, DatabaseError};
 pub const PAGE_LIMIT: usize = 500;
 /// Every column of an entry.
 const ENTRIES: &str = "SELECT q.*, (SELECT holder FROM quarantine_peers p WHERE p.mail = q.mail) AS holder FROM quarantine q";
+
+/// A mail's recipients as one row `r`.
+const ALL_RECIPIENTS: &str = "(SELECT recipients AS value) r WHERE TRUE";
+/// Each recipient as a row `r`.
+const EACH_RECIPIENT: &str = r#"json_each('["' || replace(replace(replace(recipients, '\', '\\'), '"', '\"'), char(10), '","') || '"]') r"#;
+/// Of these, those at one of the domains `?10` (a JSON array): a search within domains cannot ask about any other.
+const WITHIN: &str = "WHERE EXISTS (SELECT 1 FROM json_each(?10) d WHERE substr(r.value, -1 - length(d.value)) = '@' || d.value)";
+/// Of these, the one address in `?10`.
+const ONLY: &str = "WHERE r.value = json_extract(?10, '$[0]') COLLATE NOCASE";
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct QuarantineEntry {
@@ -48,6 +60,10 @@ pub struct QuarantineSearch {
     /// Found anywhere in sender, recipients, From or subject, without regard to ASCII case.
     pub text: Option<String>,
     pub recipient: Option<String>,
+    /// Only mails for this address; `None`: all.
+    pub only_for: Option<Address>,
+    /// Only mails with a recipient at one of these domains; `None`: all. What is asked of a recipient is asked of one of these.
+    pub within: Option<BTreeSet<Domain>>,
     pub reason: Option<Reason>,
     pub from: Option<Timestamp>,
     pub to: Option<Timestamp>,
@@ -203,11 +219,16 @@ impl Quarantine<'_> {
         let like = |text: &Option<String>| {
             text.as_deref().map(|t| format!("%{}%", t.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")))
         };
+        let (recipients, named) = match (&search.only_for, &search.within) {
+            (Some(address), _) => (format!("{EACH_RECIPIENT} {ONLY}"), vec![address.to_string()]),
+            (None, Some(domains)) => (format!("{EACH_RECIPIENT} {WITHIN}"), domains.iter().map(ToString::to_string).collect()),
+            (None, None) => (ALL_RECIPIENTS.to_owned(), Vec::new()),
+        };
         let mut mails: Vec<QuarantineEntry> = sqlx::query_as(AssertSqlSafe(format!(
             "{ENTRIES} WHERE mail < ?1 AND mail >= ?2 AND (?3 IS NULL OR state = ?3) AND (?4 IS NULL OR reason = ?4) \
-             AND at >= ?5 AND at <= ?6 AND (?7 IS NULL OR recipients LIKE ?7 ESCAPE '\\') AND (?8 IS NULL OR sender LIKE ?8 ESCAPE '\\' \
-             OR recipients LIKE ?8 ESCAPE '\\' OR from_header LIKE ?8 ESCAPE '\\' OR subject LIKE ?8 ESCAPE '\\') \
-             ORDER BY mail DESC LIMIT ?9",
+             AND at >= ?5 AND at <= ?6 AND EXISTS (SELECT 1 FROM {recipients} AND (?7 IS NULL OR r.value LIKE ?7 ESCAPE '\\') \
+             AND (?8 IS NULL OR sender LIKE ?8 ESCAPE '\\' OR r.value LIKE ?8 ESCAPE '\\' OR from_header LIKE ?8 ESCAPE '\\' \
+             OR subject LIKE ?8 ESCAPE '\\')) AND ?10 IS NOT NULL ORDER BY mail DESC LIMIT ?9",
         )))
         .bind(search.before.map_or([0xff; 16], MailId::to_bytes).to_vec())
         .bind(search.from.map_or([0; 16], |t| MailId::new(t, 0).to_bytes()).to_vec())
@@ -218,6 +239,7 @@ impl Quarantine<'_> {
         .bind(like(&search.recipient))
         .bind(like(&search.text))
         .bind(limit as i64 + 1)
+        .bind(serde_json::to_string(&named).unwrap_or_default())
         .fetch_all(&shared.readers())
         .await
         .map_err(shared.failed("search the quarantine"))?;

@@ -47,6 +47,7 @@ impl Database {
         forgotten += self.recipients().prune(now).await?;
         forgotten += self.counters().prune(before(retention.counters)).await?;
         forgotten += self.sessions().prune(before(retention.sessions)).await?;
+        forgotten += self.users().prune(before(retention.sessions)).await?;
         Ok(forgotten)
     }
 }

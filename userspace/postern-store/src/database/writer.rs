@@ -19,6 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::Shared;
 use super::changes::Change;
+use super::counters::Watched;
 use super::senders;
 use super::terms::{self, Gathered, SEGMENT};
 use crate::sqlite::{self, insert, is_damage};
@@ -93,13 +94,14 @@ pub(super) async fn run(shared: Arc<Shared>, mut inbox: mpsc::Receiver<Note>) {
     loop {
         let first = tokio::time::timeout(LOOK, inbox.recv()).await;
         let ended = matches!(first, Ok(None));
+        let watched = shared.watched.read().clone();
         if let Ok(Some(note)) = first {
-            batch.take(note);
+            batch.take(note, &watched);
             if batch.waiting.is_empty() {
                 tokio::select! { () = tokio::time::sleep(TICK) => {}, () = shared.hurry.notified() => {} }
             }
             while let Ok(note) = inbox.try_recv() {
-                batch.take(note);
+                batch.take(note, &watched);
             }
         }
         look(&shared, &mut tail).await;
@@ -346,15 +348,18 @@ impl Batch {
         *self.counters.entry((at.0.div_euclid(3_600_000), name)).or_default() += n;
     }
 
-    fn summarise(&mut self, summary: Box<JourneySummary>) {
+    fn summarise(&mut self, summary: Box<JourneySummary>, watched: &Watched) {
         self.count(super::counters::of_action(&summary.action), 1, summary.at);
         self.count(Cow::Owned(format!("reason:{}", summary.reason)), 1, summary.at);
+        for name in super::counters::of_domains(&summary, watched) {
+            self.count(Cow::Owned(name), 1, summary.at);
+        }
         if let Some(notes) = self.mail(summary.mail) {
             notes.summary = Some(summary);
         }
     }
 
-    fn take(&mut self, note: Note) {
+    fn take(&mut self, note: Note, watched: &Watched) {
         match note {
             Note::Event(event) => {
                 if let Some(notes) = self.mail(event.mail)
@@ -366,9 +371,9 @@ impl Batch {
             }
             Note::Summary(summary) => {
                 self.count(Cow::Borrowed("octets"), i64::try_from(summary.size).unwrap_or(0), summary.at);
-                self.summarise(summary);
+                self.summarise(summary, watched);
             }
-            Note::Decided(summary) => self.summarise(summary),
+            Note::Decided(summary) => self.summarise(summary, watched),
             Note::Sender { address, at } => {
                 let slot = self.senders.entry(address).or_insert((0, at.0));
                 slot.0 += 1;

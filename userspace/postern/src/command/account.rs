@@ -1,6 +1,7 @@
 //! `postern admin`, `postern token`, `postern audit`.
 
 use clap::{Args, Subcommand};
+use postern_model::role::Role;
 use postern_model::time::Span;
 use serde_json::{Value, json};
 
@@ -16,6 +17,14 @@ pub enum AdminVerb {
         /// Read the password from standard input
         #[arg(long)]
         password_stdin: bool,
+        #[command(flatten)]
+        rights: RightsArguments,
+    },
+    /// Give somebody another role; tokens of that login are removed
+    Role {
+        name: String,
+        #[command(flatten)]
+        rights: RightsArguments,
     },
     /// Set a password; all logins of that admin end
     Password {
@@ -27,6 +36,26 @@ pub enum AdminVerb {
     Remove {
         name: String,
     },
+    /// Remove the authenticator of somebody who lost it and the recovery codes
+    ResetTotp {
+        name: String,
+    },
+    /// Open logins of this node
+    Sessions,
+    /// End one of them
+    EndSession {
+        id: String,
+    },
+}
+
+#[derive(Args, Debug)]
+pub struct RightsArguments {
+    /// admin, operator, helpdesk, auditor
+    #[arg(long, default_value_t = Role::Admin)]
+    role: Role,
+    /// It sees only mails to recipients at these domains: example.org,example.net
+    #[arg(long, value_delimiter = ',', value_name = "DOMAINS")]
+    domains: Option<Vec<String>>,
 }
 
 #[derive(Subcommand, Debug)]
@@ -39,6 +68,8 @@ pub enum TokenVerb {
         /// full, read, metrics
         #[arg(long, default_value = "read")]
         scope: String,
+        #[command(flatten)]
+        rights: RightsArguments,
         /// As in 90d; without it the token is good until removed
         #[arg(long)]
         lifetime: Option<Span>,
@@ -80,22 +111,53 @@ pub async fn admin(node: &Node, verb: AdminVerb) -> Result<(), CommandError> {
                 let row = |a: &Value| {
                     vec![
                         string(&a["name"]),
+                        string(&a["role"]),
+                        domains(a),
+                        if a["totp"] == true { "yes".into() } else { "no".into() },
                         when(&a["created"]),
                         if a["one_time_password"] == true { "made by the node, to be changed".into() } else { String::new() },
                     ]
                 };
-                output::table(&["NAME", "SINCE", "PASSWORD"], &list(&answer, "admins").iter().map(row).collect::<Vec<_>>());
+                output::table(
+                    &["NAME", "ROLE", "DOMAINS", "TOTP", "SINCE", "PASSWORD"],
+                    &list(&answer, "admins").iter().map(row).collect::<Vec<_>>(),
+                );
                 return Ok(());
             }
             answer
         }
-        AdminVerb::Add { name, password_stdin } => {
+        AdminVerb::Add { name, password_stdin, rights } => {
             let password = password(password_stdin)?;
-            node.post("/admins", json!({ "name": name, "password": password })).await?
+            let new = json!({ "name": name, "password": password, "role": rights.role, "domains": rights.domains });
+            node.post("/admins", new).await?
+        }
+        AdminVerb::Role { name, rights } => {
+            node.put(&format!("/admins/{}/role", escape(&name)), json!({ "role": rights.role, "domains": rights.domains })).await?
         }
         AdminVerb::Password { name, password_stdin } => {
             let password = password(password_stdin)?;
             node.put(&format!("/admins/{}/password", escape(&name)), json!({ "password": password })).await?
+        }
+        AdminVerb::ResetTotp { name } => {
+            node.delete(&format!("/admins/{}/totp", escape(&name))).await?;
+            json!({ "reset": name })
+        }
+        AdminVerb::Sessions => {
+            let answer = node.get("/sessions").await?;
+            if !node.json {
+                let row =
+                    |s: &Value| vec![string(&s["id"]), string(&s["name"]), string(&s["address"]), when(&s["created"]), when(&s["used"])];
+                output::table(
+                    &["SESSION", "NAME", "FROM", "SINCE", "LAST USED"],
+                    &list(&answer, "sessions").iter().map(row).collect::<Vec<_>>(),
+                );
+                return Ok(());
+            }
+            answer
+        }
+        AdminVerb::EndSession { id } => {
+            node.delete(&format!("/sessions/{}", escape(&id))).await?;
+            json!({ "ended": id })
         }
         AdminVerb::Remove { name } => {
             node.delete(&format!("/admins/{}", escape(&name))).await?;
@@ -111,6 +173,11 @@ pub async fn admin(node: &Node, verb: AdminVerb) -> Result<(), CommandError> {
         output::text("done");
     }
     Ok(())
+}
+
+/// What a login or token is limited to.
+fn domains(of: &Value) -> String {
+    of["domains"].as_array().map_or_else(|| "all".to_owned(), |d| d.iter().map(string).collect::<Vec<_>>().join(","))
 }
 
 fn password(from_stdin: bool) -> Result<Option<String>, CommandError> {
@@ -131,15 +198,17 @@ pub async fn token(node: &Node, verb: TokenVerb) -> Result<(), CommandError> {
                 return Ok(());
             }
             let row = |t: &Value| {
-                vec![string(&t["id"]), string(&t["name"]), string(&t["scope"]), string(&t["admin"]), when(&t["used"]), when(&t["expires"])]
+                let what = ["id", "name", "scope", "role"].map(|fact| string(&t[fact]));
+                [what.as_slice(), &[domains(t), string(&t["admin"]), when(&t["used"]), when(&t["expires"])]].concat()
             };
             output::table(
-                &["TOKEN", "NAME", "SCOPE", "ADMIN", "LAST USED", "EXPIRES"],
+                &["TOKEN", "NAME", "SCOPE", "ROLE", "DOMAINS", "ADMIN", "LAST USED", "EXPIRES"],
                 &list(&answer, "tokens").iter().map(row).collect::<Vec<_>>(),
             );
         }
-        TokenVerb::Add { name, scope, lifetime } => {
-            let answer = node.post("/tokens", json!({ "name": name, "scope": scope, "lifetime": lifetime })).await?;
+        TokenVerb::Add { name, scope, rights, lifetime } => {
+            let new = json!({ "name": name, "scope": scope, "role": rights.role, "domains": rights.domains, "lifetime": lifetime });
+            let answer = node.post("/tokens", new).await?;
             if node.json { output::json(&answer) } else { output::text(&string(&answer["token"])) }
         }
         TokenVerb::Remove { id } => {

@@ -8,6 +8,7 @@ import { Ask, type Question } from "../../parts/Ask";
 import { Facts } from "../../parts/Facts";
 import { Failure } from "../../parts/Failure";
 import { Mark } from "../../parts/Marks";
+import { May } from "../../parts/May";
 import { useAct } from "../../parts/Said";
 import { words } from "./words";
 
@@ -35,12 +36,14 @@ export function Duty({ member }: { member?: boolean }) {
           <>
             <Facts of={[[w.duty, <Mark key="duty" word={duty.data.duty} />], [w.sessions, number(duty.data.sessions)], [w.queued, number(duty.data.queued)], [w.safe, duty.data.safe_to_power_off ? w.yes : w.no], [w.waitsFor, duty.data.waits_for.join("; ")]]} />
             <ActionList className="postern-above postern-wrap">
-              <ActionListItem>
-                {duty.data.duty === "serving"
-                  ? <Button variant="secondary" isDisabled={act.isPending} onClick={() => setQuestion({ title: w.drainAsk, text: w.drainText, button: w.drain, act: () => act.mutate("drain") })}>{w.drain}</Button>
-                  : <Button variant="secondary" isDisabled={act.isPending} onClick={() => act.mutate("resume")}>{w.resume}</Button>}
-              </ActionListItem>
-              {member && <ActionListItem><Button variant="link" isDanger isDisabled={leave.isPending} onClick={() => setQuestion({ title: w.leaveAsk, text: w.leaveText, button: w.leave, danger: true, act: () => leave.mutate(undefined) })}>{w.leave}</Button></ActionListItem>}
+              <May ask="POST /node/drain">
+                <ActionListItem>
+                  {duty.data.duty === "serving"
+                    ? <Button variant="secondary" isDisabled={act.isPending} onClick={() => setQuestion({ title: w.drainAsk, text: w.drainText, button: w.drain, act: () => act.mutate("drain") })}>{w.drain}</Button>
+                    : <Button variant="secondary" isDisabled={act.isPending} onClick={() => act.mutate("resume")}>{w.resume}</Button>}
+                </ActionListItem>
+              </May>
+              {member && <May ask="POST /cluster/leave"><ActionListItem><Button variant="link" isDanger isDisabled={leave.isPending} onClick={() => setQuestion({ title: w.leaveAsk, text: w.leaveText, button: w.leave, danger: true, act: () => leave.mutate(undefined) })}>{w.leave}</Button></ActionListItem></May>}
             </ActionList>
           </>
         )}

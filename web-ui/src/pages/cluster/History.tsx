@@ -8,6 +8,7 @@ import type { ClusterDifference, ClusterVersion } from "../../api/shapes";
 import { useTongue, useWords } from "../../i18n";
 import { Ask, type Question } from "../../parts/Ask";
 import { Listing, type Column } from "../../parts/Listing";
+import { May } from "../../parts/May";
 import { useAct } from "../../parts/Said";
 import { words } from "./words";
 
@@ -40,7 +41,7 @@ export function History() {
     { name: w.acts, kind: "acts", show: (v) => (
       <>
         <Button variant="link" size="sm" aria-expanded={open === v.hash} onClick={() => setOpen(open === v.hash ? null : v.hash)}>{open === v.hash ? w.hide : w.show}</Button>
-        <Button variant="link" size="sm" isDisabled={undo.isPending} onClick={() => setQuestion({ title: w.undoAsk, text: <>{v.message} ({v.author}, {when(v.at)}). {w.undoText}</>, button: w.undo, act: () => undo.mutate(v.hash) })}>{w.undo}</Button>
+        <May ask="POST /cluster/undo"><Button variant="link" size="sm" isDisabled={undo.isPending} onClick={() => setQuestion({ title: w.undoAsk, text: <>{v.message} ({v.author}, {when(v.at)}). {w.undoText}</>, button: w.undo, act: () => undo.mutate(v.hash) })}>{w.undo}</Button></May>
       </>
     ) },
   ];

@@ -8,6 +8,7 @@ import { useTongue, useWords } from "../../i18n";
 import { Ask, type Question } from "../../parts/Ask";
 import { Listing, type Column } from "../../parts/Listing";
 import { Mark } from "../../parts/Marks";
+import { May } from "../../parts/May";
 import { useAct } from "../../parts/Said";
 import { words } from "./words";
 
@@ -35,8 +36,8 @@ export function Members({ cluster }: { cluster: UseQueryResult<Cluster> }) {
     { name: w.behind, kind: "number", show: (m) => number(m.behind) },
     { name: w.free, kind: "number", show: (m) => (m.free ? octets(m.free) : "–") },
     { name: w.acts, kind: "acts", show: (m) => !m.this && (
-      <Button variant="link" size="sm" isDanger isDisabled={remove.isPending} aria-label={`${w.remove}: ${m.name}`} onClick={() => setQuestion({
-        title: w.removeAsk.replace("{name}", () => m.name), text: w.removeText, button: w.remove, danger: true, typed: m.name, act: () => remove.mutate(m) })}>{w.remove}</Button>
+      <May ask="DELETE /cluster/members/{node}"><Button variant="link" size="sm" isDanger isDisabled={remove.isPending} aria-label={`${w.remove}: ${m.name}`} onClick={() => setQuestion({
+        title: w.removeAsk.replace("{name}", () => m.name), text: w.removeText, button: w.remove, danger: true, typed: m.name, act: () => remove.mutate(m) })}>{w.remove}</Button></May>
     ) },
   ];
   return (

@@ -7,6 +7,7 @@ import type { Cluster, Conflict } from "../../api/shapes";
 import { useTongue, useWords } from "../../i18n";
 import { Facts } from "../../parts/Facts";
 import { Listing } from "../../parts/Listing";
+import { May } from "../../parts/May";
 import { words } from "./words";
 
 /** What is wrong with what all share; nothing, most of the time. */
@@ -17,7 +18,7 @@ export function Troubles({ cluster }: { cluster: Cluster }) {
     <>
       {refused && <Alert component="p" isInline variant="danger" title={w.refused}><List isPlain>{refused.problems.map((p) => <ListItem key={p.path}><code>{p.path}</code> {p.message}</ListItem>)}</List></Alert>}
       {unknown.length > 0 && <Alert component="p" isInline variant="info" title={w.unknown}>{unknown.join(", ")}</Alert>}
-      {cluster.conflicts > 0 && <Conflicts count={cluster.conflicts} />}
+      {cluster.conflicts > 0 && <May ask="GET /cluster/conflicts"><Conflicts count={cluster.conflicts} /></May>}
     </>
   );
 }

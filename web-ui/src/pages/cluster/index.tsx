@@ -4,6 +4,7 @@ import { useCluster } from "../../api/nodes";
 import { useTongue, useWords } from "../../i18n";
 import { Failure } from "../../parts/Failure";
 import { Head } from "../../parts/Head";
+import { May } from "../../parts/May";
 import { Alone } from "./Alone";
 import { Duty } from "./Duty";
 import { History } from "./History";
@@ -24,15 +25,15 @@ export default function Cluster() {
       </>
     );
   }
-  if (!cluster.data.member) return <><Head title={w.title} text={w.textAlone} /><PageSection><Alone /></PageSection><PageSection><Duty /></PageSection></>;
+  if (!cluster.data.member) return <><Head title={w.title} text={w.textAlone} /><May ask="POST /cluster"><PageSection><Alone /></PageSection></May><PageSection><Duty /></PageSection></>;
   return (
     <>
       <Head title={cluster.data.name || w.title} text={w.text} />
       {(cluster.data.refused || cluster.data.unknown_settings.length > 0 || cluster.data.conflicts > 0) && <PageSection><Troubles cluster={cluster.data} /></PageSection>}
       <PageSection><Members cluster={cluster} /></PageSection>
       <PageSection><Duty member /></PageSection>
-      <PageSection><Invitations /></PageSection>
-      <PageSection><History /></PageSection>
+      <May ask="GET /cluster/invitations"><PageSection><Invitations /></PageSection></May>
+      <May ask="GET /cluster/history"><PageSection><History /></PageSection></May>
       <PageSection><Copies cluster={cluster.data} /></PageSection>
     </>
   );

@@ -7,6 +7,7 @@ import type { Ban } from "../../api/shapes";
 import { useTongue, useWords } from "../../i18n";
 import { Ask, type Question } from "../../parts/Ask";
 import { Listing, type Column } from "../../parts/Listing";
+import { May } from "../../parts/May";
 import { useAct } from "../../parts/Said";
 import { words } from "./words";
 
@@ -36,12 +37,12 @@ export function Bans() {
     { name: w.count, kind: "number", show: (b) => number(b.count) },
     { name: w.by, kind: "text", show: (b) => b.by },
     { name: w.evidence, kind: "text", show: (b) => b.evidence },
-    { name: w.acts, kind: "acts", show: (b) => <Button variant="link" size="sm" isDisabled={lift.isPending} aria-label={`${w.lift}: ${b.network}`} onClick={() => setQuestion({ title: w.liftAsk.replace("{network}", b.network), text: w.liftText, button: w.lift, act: () => lift.mutate(b.network) })}>{w.lift}</Button> },
+    { name: w.acts, kind: "acts", show: (b) => <May ask="DELETE /edge/bans"><Button variant="link" size="sm" isDisabled={lift.isPending} aria-label={`${w.lift}: ${b.network}`} onClick={() => setQuestion({ title: w.liftAsk.replace("{network}", b.network), text: w.liftText, button: w.lift, act: () => lift.mutate(b.network) })}>{w.lift}</Button></May> },
   ];
   return (
     <Card>
       <CardTitle component="h2">{w.bans}</CardTitle>
-      <CardBody><NewBan done={again} /></CardBody>
+      <May ask="POST /edge/bans"><CardBody><NewBan done={again} /></CardBody></May>
       <CardBody>
         {all.length > 0 && <Form onSubmit={(event) => event.preventDefault()}><FormGroup label={w.filter} fieldId="bans-only"><TextInput id="bans-only" type="search" className="postern-short" value={only} onChange={(_, v) => setOnly(v)} /></FormGroup></Form>}
         <Listing label={w.bans} columns={columns} rows={rows} id={(b) => b.network} asked={bans} empty={w.noBans} />

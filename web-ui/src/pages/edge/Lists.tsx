@@ -5,6 +5,7 @@ import { api, asking } from "../../api/client";
 import type { Edge, Sample } from "../../api/shapes";
 import { useTongue, useWords } from "../../i18n";
 import { Listing } from "../../parts/Listing";
+import { useMay } from "../../api/may";
 import { useAct } from "../../parts/Said";
 import { words } from "./words";
 
@@ -47,6 +48,7 @@ export function Feeds({ of }: { of: Edge["feeds"] }) {
   const w = useWords(words);
   const { number, when } = useTongue();
   const queries = useQueryClient();
+  const may = useMay();
   const reload = useAct(() => api("POST", "/edge/feeds/reload"), async () => {
     await queries.invalidateQueries({ queryKey: ["edge"] });
     return w.reloadedSaid;
@@ -57,7 +59,7 @@ export function Feeds({ of }: { of: Edge["feeds"] }) {
       <CardBody>
         <Listing label={w.feeds} rows={of} id={(f) => f.name} asked={THERE} empty={w.noFeeds} columns={[
           { name: w.feed, kind: "text", show: (f) => f.name }, { name: w.entries, kind: "number", show: (f) => number(f.entries) }, { name: w.loaded, show: (f) => (f.loaded ? when(f.loaded) : w.never) }, { name: w.error, kind: "text", show: (f) => f.error ?? "–" }]} />
-        {of.length > 0 && <Button variant="secondary" className="postern-above" isDisabled={reload.isPending} onClick={() => reload.mutate(undefined)}>{w.reload}</Button>}
+        {of.length > 0 && may("POST /edge/feeds/reload") && <Button variant="secondary" className="postern-above" isDisabled={reload.isPending} onClick={() => reload.mutate(undefined)}>{w.reload}</Button>}
       </CardBody>
     </Card>
   );

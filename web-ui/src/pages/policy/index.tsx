@@ -3,9 +3,11 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 
 import { api, Refused, type Schemas } from "../../api/client";
+import { useMay } from "../../api/may";
 import { useTongue, useWords } from "../../i18n";
 import { Failure } from "../../parts/Failure";
 import { Head } from "../../parts/Head";
+import { MayChange } from "../../parts/May";
 import { useAct } from "../../parts/Said";
 import { go, to, usePlace } from "../../route";
 import { at, same, type Schema } from "../settings/schema";
@@ -28,12 +30,14 @@ export default function PolicyPage() {
   const { item } = usePlace();
   const schema = useQuery({ queryKey: ["settings-schema"], queryFn: () => api<Schema>("GET", "/settings/schema"), staleTime: Infinity });
   const view = useQuery({ queryKey: ["policy"], queryFn: load, refetchOnWindowFocus: false });
-  const tab = TABS.find((t) => t === item) ?? "rules";
+  const may = useMay();
+  const shown = TABS.filter((t) => (t !== "explain" || may("POST /policy/explain")) && (t !== "what-if" || may("POST /policy/what-if")));
+  const tab = shown.find((t) => t === item) ?? "rules";
   const names = { rules: w.rules, lists: w.lists, explain: w.explain, "what-if": w.whatIf, history: w.history };
   const error = view.error ?? schema.error;
   const tabs = (
     <ToggleGroup aria-label={w.title} className="postern-wrap">
-      {TABS.map((name) => <ToggleGroupItem key={name} text={names[name]} buttonId={`policy-${name}`} isSelected={tab === name} onChange={() => go(to("policy", name === "rules" ? "" : name))} />)}
+      {shown.map((name) => <ToggleGroupItem key={name} text={names[name]} buttonId={`policy-${name}`} isSelected={tab === name} onChange={() => go(to("policy", name === "rules" ? "" : name))} />)}
     </ToggleGroup>
   );
   return (
@@ -52,6 +56,7 @@ export default function PolicyPage() {
 function Draft({ view, root, tab }: { view: View; root: Schema; tab: (typeof TABS)[number] }) {
   const w = useWords(words);
   const queries = useQueryClient();
+  const may = useMay();
   const schema = at(root, "policy");
   // Where the draft began: a change of somebody else since then is told, not overwritten.
   const [base, setBase] = useState(view);
@@ -90,12 +95,12 @@ function Draft({ view, root, tab }: { view: View; root: Schema; tab: (typeof TAB
   const edits = { draft: now, set: (next: Policy) => { setDraft(next); if (!isStale) setRefused(null); }, schema, root, faults };
   return (
     <>
-      {tab === "rules" && <Rules {...edits} />}
-      {tab === "lists" && <Lists {...edits} />}
+      {tab === "rules" && <MayChange ask="PUT /policy"><Rules {...edits} /></MayChange>}
+      {tab === "lists" && <MayChange ask="PUT /policy"><Lists {...edits} /></MayChange>}
       {tab === "explain" && <Explain />}
       {tab === "what-if" && <WhatIf proposed={sent(now, schema, root)} />}
       {tab === "history" && <History />}
-      {(tab === "rules" || tab === "lists" || isChanged) && tab !== "explain" && tab !== "history" && (
+      {may("PUT /policy") && (tab === "rules" || tab === "lists" || isChanged) && tab !== "explain" && tab !== "history" && (
         <Form className="postern-savebar postern-above" onSubmit={(event) => { event.preventDefault(); if (isChanged) save.mutate(undefined, { onError: setRefused }); }}>
           {isStale && <Alert component="p" isInline variant="warning" title={w.stale} actionLinks={<AlertActionLink onClick={drop}>{w.load}</AlertActionLink>} />}
           {refused && !isStale && <Failure error={refused} />}

@@ -1,4 +1,4 @@
-import { Alert, Button, Card, CardBody, CardTitle, Content, ExpandableSection, Grid, GridItem, List, ListItem, PageSection, Spinner } from "@patternfly/react-core";
+import { Alert, Button, Card, CardBody, CardTitle, ExpandableSection, Grid, GridItem, PageSection, Spinner } from "@patternfly/react-core";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 
@@ -12,6 +12,7 @@ import { Facts } from "../../parts/Facts";
 import { Failure } from "../../parts/Failure";
 import { Head } from "../../parts/Head";
 import { Listing } from "../../parts/Listing";
+import { MailText } from "../../parts/MailText";
 import { Mark } from "../../parts/Marks";
 import { useAct } from "../../parts/Said";
 import { go, to } from "../../route";
@@ -82,16 +83,7 @@ export function HeldMail({ id }: { id: string }) {
       )}
       {!isThere ? <PageSection><Alert component="p" isInline variant="info" title={w.gone} /></PageSection> : (
         <>
-          <PageSection>
-            <Card>
-              <CardTitle component="h2">{w.message}</CardTitle>
-              <CardBody>
-                <Content component="p" className="postern-soft">{w.messageText}</Content>
-                {text.trim() ? <pre className="postern-pre" tabIndex={0} role="region" aria-label={w.message}>{text}</pre> : w.noText}
-              </CardBody>
-              {urls.length > 0 && <><CardTitle component="h3">{w.links}</CardTitle><CardBody><List isPlain>{urls.map((url, at) => <ListItem key={at}><code className="postern-break">{url}</code></ListItem>)}</List></CardBody></>}
-            </Card>
-          </PageSection>
+          <PageSection><MailText text={text} urls={urls} w={w} /></PageSection>
           <PageSection>
             <Card>
               <CardTitle component="h2">{w.parts}</CardTitle>

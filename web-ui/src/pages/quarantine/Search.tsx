@@ -3,6 +3,7 @@ import { useInfiniteQuery } from "@tanstack/react-query";
 import { useState } from "react";
 
 import { api, asking, type Schemas } from "../../api/client";
+import { useMay } from "../../api/may";
 import { useNodeNames } from "../../api/nodes";
 import type { QuarantineRow } from "../../api/shapes";
 import { useTongue, useWords } from "../../i18n";
@@ -24,6 +25,7 @@ export function Search({ asked }: { asked: URLSearchParams }) {
   const node = useNodeNames();
   const say = useSay();
   const end = useEnding();
+  const may = useMay();
   const given = Object.fromEntries(asked);
   const found = useInfiniteQuery({
     queryKey: ["quarantine", given],
@@ -48,16 +50,17 @@ export function Search({ asked }: { asked: URLSearchParams }) {
     const title = (how === "release" ? w.releaseAsk : w.deleteAsk).replace("{n}", what);
     setQuestion({ title, text: how === "release" ? w.releaseText : w.deleteText, button: how === "release" ? w.release : w.delete, danger: how === "delete", act: () => ending.mutate({ how, mails }) });
   };
+  const serves = may("POST /quarantine/{mail}/release");
   const clustered = rows.some((r) => r.holder);
   const columns: Column<QuarantineRow>[] = [
-    { name: w.time, kind: "time", show: (r) => <a href={to("quarantine", r.mail)} title={when(r.at)}>{moment(r.at)}</a> },
+    { name: w.time, kind: "time", show: (r) => <a href={to(may("GET /quarantine/{mail}") ? "quarantine" : "tracking", r.mail)} title={when(r.at)}>{moment(r.at)}</a> },
     { name: w.sender, kind: "text", show: (r) => r.sender || w.nullPath },
     { name: w.recipient, kind: "text", show: (r) => (r.recipients.length > 1 ? w.others.replace("{first}", () => r.recipients[0] ?? "").replace("{n}", number(r.recipients.length - 1)) : r.recipients[0]) },
     { name: common.subject, kind: "text", show: (r) => r.subject },
     { name: w.score, kind: "number", show: (r) => number(r.score, 1) },
     { name: w.state, show: (r) => <><Mark word={r.state} /><div className="postern-soft postern-break">{r.reason}</div></> },
     ...(clustered ? [{ name: w.node, show: (r: QuarantineRow) => node(r.holder) ?? w.thisNode }] : []),
-    { name: w.acts, kind: "acts", show: (r) => r.state === "held" && (
+    { name: w.acts, kind: "acts", show: (r) => r.state === "held" && serves && (
       <>
         <Button variant="link" size="sm" isDisabled={ending.isPending} onClick={() => ask("release", [r.mail])}>{w.release}</Button>
         <Button variant="link" size="sm" isDanger isDisabled={ending.isPending} onClick={() => ask("delete", [r.mail])}>{w.delete}</Button>
@@ -72,7 +75,7 @@ export function Search({ asked }: { asked: URLSearchParams }) {
       <Head title={w.title} text={w.text} />
       <PageSection><Filters label={w.title} fields={fields} more={more} asked={asked} search={(values) => go(to("quarantine", "", values))} /></PageSection>
       <PageSection aria-label={w.results}>
-        {held.size > 0 && (
+        {held.size > 0 && serves && (
           <Toolbar>
             <ToolbarContent>
               <ToolbarItem alignSelf="center" aria-live="polite">{w.chosen.replace("{n}", number(chosen.length))}</ToolbarItem>
@@ -81,7 +84,7 @@ export function Search({ asked }: { asked: URLSearchParams }) {
             </ToolbarContent>
           </Toolbar>
         )}
-        <Listing label={w.results} columns={columns} rows={rows} id={(r) => r.mail} asked={found} empty={w.empty} picked={{ ids: picked, set: setPicked, can: (mail) => held.has(mail) }} />
+        <Listing label={w.results} columns={columns} rows={rows} id={(r) => r.mail} asked={found} empty={w.empty} {...(serves ? { picked: { ids: picked, set: setPicked, can: (mail: string) => held.has(mail) } } : {})} />
       </PageSection>
       <Ask question={question} close={() => setQuestion(null)} />
     </>

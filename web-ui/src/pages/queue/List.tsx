@@ -3,6 +3,7 @@ import { useInfiniteQuery } from "@tanstack/react-query";
 import { useState } from "react";
 
 import { api, asking } from "../../api/client";
+import { useMay } from "../../api/may";
 import type { QueueRow } from "../../api/shapes";
 import { useTongue, useWords } from "../../i18n";
 import { Filters } from "../../parts/Filters";
@@ -18,6 +19,7 @@ export function List({ asked }: { asked: URLSearchParams }) {
   const { words: common, number, moment, when } = useTongue();
   const [picked, setPicked] = useState<ReadonlySet<string>>(new Set());
   const [all, setAll] = useState(false);
+  const orders = useMay()("POST /queue/retry");
   const given = Object.fromEntries(asked);
   const found = useInfiniteQuery({
     queryKey: ["queue", given],
@@ -51,13 +53,13 @@ export function List({ asked }: { asked: URLSearchParams }) {
       <Head title={w.title} text={w.text} />
       <PageSection><Filters label={w.title} fields={fields} more={more} asked={asked} search={(values) => go(to("queue", "", values))} /></PageSection>
       <PageSection aria-label={w.results}>
-        {rows.length > 0 && (
+        {rows.length > 0 && orders && (
           <Orders filter={filter} count={all ? total : chosen.length} done={() => { setPicked(new Set()); setAll(false); }}>
             <ToolbarItem alignSelf="center" aria-live="polite">{all ? w.total.replace("{n}", number(total)) : w.chosen.replace("{n}", number(chosen.length))}</ToolbarItem>
             {total > 1 && <ToolbarItem alignSelf="center"><Checkbox id="queue-all" label={w.allMatching.replace("{n}", number(total))} isChecked={all} onChange={(_, on) => setAll(on)} /></ToolbarItem>}
           </Orders>
         )}
-        <Listing label={w.results} columns={columns} rows={rows} id={(r) => r.id} asked={found} empty={w.empty} picked={{ ids: picked, set: setPicked, can: () => !all }} />
+        <Listing label={w.results} columns={columns} rows={rows} id={(r) => r.id} asked={found} empty={w.empty} {...(orders ? { picked: { ids: picked, set: setPicked, can: () => !all } } : {})} />
       </PageSection>
     </>
   );

@@ -9,6 +9,7 @@ import { Failure } from "../../parts/Failure";
 import { Head } from "../../parts/Head";
 import { Listing } from "../../parts/Listing";
 import { Mark } from "../../parts/Marks";
+import { May } from "../../parts/May";
 import { to } from "../../route";
 import { Orders } from "./Orders";
 import { words } from "./words";
@@ -36,7 +37,7 @@ export function Waiting({ id }: { id: string }) {
   return (
     <>
       <Head title={mail.subject || w.mail} above={above}>{journey}</Head>
-      <PageSection><Orders filter={{ ids: [id] }} count={1} done={() => undefined} /></PageSection>
+      <May ask="POST /queue/retry"><PageSection><Orders filter={{ ids: [id] }} count={1} done={() => undefined} /></PageSection></May>
       <PageSection>
         <Card><CardBody>
           <Facts of={[[w.status, <Mark key="status" word={mail.status} />], [w.sandbox, mail.held_until && `${w.untilLatest} ${when(mail.held_until)}`], [w.sender, mail.sender || w.nullPath], [w.messageId, mail.message_id], [w.size, octets(mail.size)], [w.accepted, when(mail.accepted)], [w.reroutedTo, mail.reroute], [w.mail, <code key="id">{id}</code>]]} />

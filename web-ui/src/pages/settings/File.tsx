@@ -5,6 +5,7 @@ import { useState } from "react";
 import { asking, Refused, upload, type Schemas } from "../../api/client";
 import { useWords } from "../../i18n";
 import { Failure } from "../../parts/Failure";
+import { May } from "../../parts/May";
 import { useAct, useSay } from "../../parts/Said";
 import { words } from "./words";
 
@@ -37,11 +38,13 @@ export function SettingsFile({ view }: { view: Schemas["SettingsView"] }) {
             <div role="alert"><Alert component="p" isInline variant="danger" title={w.bad}><List isPlain>{checked.problems.map((p) => <ListItem key={p.path + p.message}><code>{p.path}</code> {p.message}</ListItem>)}</List></Alert></div>
           ))}
           {refused && <Failure error={refused instanceof Refused && refused.status === 412 ? new Refused(412, w.stale) : refused} />}
-          <FormGroup label={w.message} fieldId="file-message"><TextInput id="file-message" autoComplete="off" placeholder={w.messageHint} value={message} onChange={(_, v) => setMessage(v)} /></FormGroup>
-          <ActionList>
-            <ActionListItem><Button type="submit" isDisabled={text === view.text || save.isPending} isLoading={save.isPending}>{w.save}</Button></ActionListItem>
-            <ActionListItem><Button variant="secondary" isDisabled={check.isPending} onClick={() => check.mutate(undefined)}>{w.check}</Button></ActionListItem>
-          </ActionList>
+          <May ask="PUT /settings">
+            <FormGroup label={w.message} fieldId="file-message"><TextInput id="file-message" autoComplete="off" placeholder={w.messageHint} value={message} onChange={(_, v) => setMessage(v)} /></FormGroup>
+            <ActionList>
+              <ActionListItem><Button type="submit" isDisabled={text === view.text || save.isPending} isLoading={save.isPending}>{w.save}</Button></ActionListItem>
+              <ActionListItem><Button variant="secondary" isDisabled={check.isPending} onClick={() => check.mutate(undefined)}>{w.check}</Button></ActionListItem>
+            </ActionList>
+          </May>
         </Form>
       </CardBody>
     </Card>

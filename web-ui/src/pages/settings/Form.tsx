@@ -5,6 +5,7 @@ import { useState } from "react";
 import { api, Refused, type Schemas } from "../../api/client";
 import { useTongue, useWords } from "../../i18n";
 import { Failure } from "../../parts/Failure";
+import { May, MayChange } from "../../parts/May";
 import { useAct, useSay } from "../../parts/Said";
 import { go, to } from "../../route";
 import { Field, Prose, Table } from "./Field";
@@ -72,19 +73,23 @@ export function SettingsForm({ section, schema, view }: { section: string; schem
           <CardBody>
             {of.description && <p className="postern-soft postern-gap"><Prose text={of.description} /></p>}
             <Form key={open} onSubmit={(event) => { event.preventDefault(); if (changes.size) save.mutate(undefined, { onError: setRefused }); }}>
-              {kind(of) === "table"
-                ? <Table path={open} schema={of} root={schema} value={(values[open] ?? {}) as Values} set={set} faults={faults} level={3} />
-                : <Field path={open} name={open} schema={schema.properties?.[open] ?? {}} root={schema} value={values[open]} set={(v) => set(open, v)} fault={[...faults].find(([p]) => p.startsWith(open))?.[1]} />}
-              <div className="postern-savebar">
-                {stale && <Alert component="p" isInline variant="warning" title={w.stale} actionLinks={<AlertActionLink onClick={() => { setRefused(null); void queries.invalidateQueries({ queryKey: ["settings"] }); }}>{w.loadAgain}</AlertActionLink>} />}
-                {refused && !stale && <Failure error={refused} />}
-                <FormGroup label={w.message} fieldId="settings-message"><TextInput id="settings-message" autoComplete="off" placeholder={w.messageHint} value={message} onChange={(_, v) => setMessage(v)} /></FormGroup>
-                <ActionList className="postern-above postern-wrap">
-                  <ActionListItem><Button type="submit" isDisabled={!changes.size || save.isPending} isLoading={save.isPending}>{w.save}</Button></ActionListItem>
-                  <ActionListItem><Button variant="link" isDisabled={!changes.size} onClick={() => { setChanges(new Map()); setRefused(null); }}>{w.discard}</Button></ActionListItem>
-                  <ActionListItem><span aria-live="polite">{w.changed.replace("{n}", number(changes.size))}</span></ActionListItem>
-                </ActionList>
-              </div>
+              <MayChange ask="PATCH /settings">
+                {kind(of) === "table"
+                  ? <Table path={open} schema={of} root={schema} value={(values[open] ?? {}) as Values} set={set} faults={faults} level={3} />
+                  : <Field path={open} name={open} schema={schema.properties?.[open] ?? {}} root={schema} value={values[open]} set={(v) => set(open, v)} fault={[...faults].find(([p]) => p.startsWith(open))?.[1]} />}
+              </MayChange>
+              <May ask="PATCH /settings">
+                <div className="postern-savebar">
+                  {stale && <Alert component="p" isInline variant="warning" title={w.stale} actionLinks={<AlertActionLink onClick={() => { setRefused(null); void queries.invalidateQueries({ queryKey: ["settings"] }); }}>{w.loadAgain}</AlertActionLink>} />}
+                  {refused && !stale && <Failure error={refused} />}
+                  <FormGroup label={w.message} fieldId="settings-message"><TextInput id="settings-message" autoComplete="off" placeholder={w.messageHint} value={message} onChange={(_, v) => setMessage(v)} /></FormGroup>
+                  <ActionList className="postern-above postern-wrap">
+                    <ActionListItem><Button type="submit" isDisabled={!changes.size || save.isPending} isLoading={save.isPending}>{w.save}</Button></ActionListItem>
+                    <ActionListItem><Button variant="link" isDisabled={!changes.size} onClick={() => { setChanges(new Map()); setRefused(null); }}>{w.discard}</Button></ActionListItem>
+                    <ActionListItem><span aria-live="polite">{w.changed.replace("{n}", number(changes.size))}</span></ActionListItem>
+                  </ActionList>
+                </div>
+              </May>
             </Form>
           </CardBody>
         </Card>

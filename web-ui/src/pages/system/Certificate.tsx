@@ -8,6 +8,7 @@ import { to } from "../../route";
 import { Ask, type Question } from "../../parts/Ask";
 import { Facts } from "../../parts/Facts";
 import { Failure } from "../../parts/Failure";
+import { May } from "../../parts/May";
 import { useAct } from "../../parts/Said";
 import { words } from "./words";
 
@@ -29,7 +30,7 @@ export function Certificate() {
         {shown.isPending ? <Spinner aria-label={common.loading} /> : !shown.data ? <Failure error={shown.error ?? new Error()} again={() => void shown.refetch()} /> : <Shown view={shown.data} />}
       </CardBody>
       {shown.data && shown.data.source !== "settings" && <CardBody><Automatic view={shown.data} /></CardBody>}
-      {shown.data && shown.data.source !== "settings" && !shown.data.automatic && <CardBody><Requesting /><Installing installed={shown.data.source === "installed"} /></CardBody>}
+      {shown.data && shown.data.source !== "settings" && !shown.data.automatic && <May ask="PUT /node/certificate"><CardBody><Requesting /><Installing installed={shown.data.source === "installed"} /></CardBody></May>}
     </Card>
   );
 }
@@ -66,7 +67,7 @@ function Automatic({ view: { automatic } }: { view: View }) {
       <div className="postern-above">
         <Facts of={[[w.certAuto, <span key="from" className="postern-break">{automatic.directory}</span>], [w.certAutoNext, automatic.running ? w.certAutoRunning : automatic.next ? when(automatic.next) : null], [w.certAutoTried, automatic.failed ? when(automatic.failed) : null]]} />
       </div>
-      <ActionGroup className="postern-above"><Button variant="secondary" isDisabled={renew.isPending || Boolean(automatic.running)} isLoading={renew.isPending || Boolean(automatic.running)} onClick={() => renew.mutate(undefined)}>{w.certRenew}</Button></ActionGroup>
+      <May ask="POST /node/certificate/renew"><ActionGroup className="postern-above"><Button variant="secondary" isDisabled={renew.isPending || Boolean(automatic.running)} isLoading={renew.isPending || Boolean(automatic.running)} onClick={() => renew.mutate(undefined)}>{w.certRenew}</Button></ActionGroup></May>
     </>
   );
 }

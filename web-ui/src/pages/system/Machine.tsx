@@ -5,6 +5,7 @@ import { useState } from "react";
 import { api, type Schemas } from "../../api/client";
 import { useTongue, useWords } from "../../i18n";
 import { Failure } from "../../parts/Failure";
+import { May } from "../../parts/May";
 import { useAct } from "../../parts/Said";
 import { words } from "./words";
 
@@ -35,7 +36,7 @@ function Editing({ kept }: { kept: string }) {
     <Form onSubmit={(event) => { event.preventDefault(); save.mutate(undefined); }}>
       {save.isError && <Failure error={save.error} />}
       <TextArea aria-label={w.machine} className="postern-file" rows={14} resizeOrientation="vertical" spellCheck={false} value={text} onChange={(_, v) => setText(v)} />
-      <ActionGroup><Button type="submit" variant="secondary" isDisabled={text === kept || save.isPending} isLoading={save.isPending}>{w.machineSave}</Button></ActionGroup>
+      <May ask="PUT /system/machine"><ActionGroup><Button type="submit" variant="secondary" isDisabled={text === kept || save.isPending} isLoading={save.isPending}>{w.machineSave}</Button></ActionGroup></May>
     </Form>
   );
 }

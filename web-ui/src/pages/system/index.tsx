@@ -6,6 +6,7 @@ import type { System } from "../../api/shapes";
 import { useTongue, useWords } from "../../i18n";
 import { Failure } from "../../parts/Failure";
 import { Head } from "../../parts/Head";
+import { May } from "../../parts/May";
 import { Certificate } from "./Certificate";
 import { Health } from "./Health";
 import { Machine } from "./Machine";
@@ -33,11 +34,11 @@ export default function SystemPage() {
       <Head title={w.title} text={w.text} />
       {system.isError && <PageSection><Failure error={system.error} /></PageSection>}
       <PageSection><Health system={system.data} /></PageSection>
-      <PageSection><Update system={system.data} /></PageSection>
+      <May ask="POST /system/update"><PageSection><Update system={system.data} /></PageSection></May>
       <Rolling />
       <PageSection><Certificate /></PageSection>
       <PageSection><Machine /></PageSection>
-      <PageSection><Power /></PageSection>
+      <May ask="POST /system/reboot"><PageSection><Power /></PageSection></May>
     </>
   );
 }

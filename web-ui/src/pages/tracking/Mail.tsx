@@ -2,6 +2,7 @@ import { Alert, Button, Card, CardBody, CardTitle, Content, PageSection, Progres
 import { useQuery } from "@tanstack/react-query";
 
 import { api, part, type Schemas } from "../../api/client";
+import { useMay } from "../../api/may";
 import type { Hit, JourneyView, Step, Verdict } from "../../api/shapes";
 import { useTongue, useWords } from "../../i18n";
 import { Attachments } from "../../parts/attachments";
@@ -23,6 +24,7 @@ export function Mail({ id }: { id: string }) {
   const w = useWords(words);
   const { words: common, number, octets, when } = useTongue();
   const found = useQuery({ queryKey: ["journey", id], queryFn: () => api<JourneyView>("GET", `/journeys/${part(id)}`), refetchInterval: EVERY });
+  const may = useMay();
   const above = { name: w.title, to: to("tracking"), here: w.mailTitle };
   const title = found.data?.summary?.subject || `${w.mailTitle} ${id}`;
   if (found.isPending) return <><Head title={title} above={above} /><PageSection><Spinner aria-label={common.loading} /></PageSection></>;
@@ -35,8 +37,8 @@ export function Mail({ id }: { id: string }) {
   return (
     <>
       <Head title={title} above={above}>
-        {isQuarantined && <Button component="a" variant="secondary" href={to("quarantine", id)}>{w.inQuarantine}</Button>}
-        {steps.some((s) => s.event === "accepted") && !isQuarantined && <Button component="a" variant="secondary" href={to("queue", id)}>{w.inQueue}</Button>}
+        {isQuarantined && may("GET /quarantine/{mail}") && <Button component="a" variant="secondary" href={to("quarantine", id)}>{w.inQuarantine}</Button>}
+        {steps.some((s) => s.event === "accepted") && !isQuarantined && may("GET /queue/{mail}") && <Button component="a" variant="secondary" href={to("queue", id)}>{w.inQueue}</Button>}
       </Head>
       {silent.length > 0 && <PageSection><Alert component="p" isInline variant="warning" title={`${w.silent}: ${silent.join(", ")}`} /></PageSection>}
       <PageSection>
