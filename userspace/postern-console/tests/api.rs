@@ -6,7 +6,7 @@ mod rig;
 
 use std::borrow::Cow;
 
-use held::quarantined;
+use held::{MAIL, quarantined};
 use postern_model::address::ReversePath;
 use postern_model::envelope::Direction;
 use postern_model::id::MailId;
