@@ -67,7 +67,7 @@ impl Pebble {
             .args(["-dnsserver", &name_server.to_string()])
             // It looks at once, and refuses a nonce now and then, as real ones do.
             .env("PEBBLE_VA_NOSLEEP", "1")
-            .env("PEBBLE_WFE_NONCEREJECT", "20")
+            .env("PEBBLE_WFE_NONCEREJECT", "5")
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)

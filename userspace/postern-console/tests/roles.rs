@@ -170,6 +170,9 @@ async fn a_login_of_one_domain_meets_no_other_mail_anywhere() {
     asked("GET", format!("/quarantine/{other}")).await.problem(404);
     assert_eq!(asked("GET", format!("/quarantine/{mixed}")).await.ok()["mail"]["recipients"], json!(["x@a.example"]));
 
+    tried("POST /quarantine/{mail}/open");
+    asked("POST", format!("/quarantine/{other}/open")).await.problem(404);
+
     for (method, end, operation) in [("POST", "/release", "POST /quarantine/{mail}/release"), ("DELETE", "", "DELETE /quarantine/{mail}")] {
         tried(operation);
         asked(method, format!("/quarantine/{other}{end}")).await.problem(404);
