@@ -162,7 +162,7 @@ impl Machine {
     pub fn guards(&self, before: &Self, now: &[String]) -> Option<Vec<String>> {
         let names = |machine: &Self| machine.outside().map(|i| i.name.clone()).collect::<Vec<_>>();
         let (was, wanted) = (names(before), names(self));
-        let follows = now == was || (was.is_empty() && now == [FIRST_CARD]);
+        let follows = if was.is_empty() { now == [FIRST_CARD] } else { now == was };
         (follows && !wanted.is_empty() && now != wanted).then_some(wanted)
     }
 

@@ -56,7 +56,8 @@ fn bad_machines_are_told_what_is_wrong() {
 #[test]
 fn the_edge_follows_the_roles_unless_somebody_chose() {
     let machine = |names: &[&str]| {
-        let one = |n: &&str| format!("[[interface]]\nname = {n:?}\nmac = \"52:54:00:00:00:0{}\"\n", n.len());
+        let one =
+            |n: &&str| format!("[[interface]]\nname = {n:?}\nmac = \"52:54:00:00:00:0{}\"\nrole = \"outside\"\nipv4 = \"on\"\n", n.len());
         Machine::parse(&names.iter().map(one).collect::<String>()).unwrap()
     };
     let names = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
