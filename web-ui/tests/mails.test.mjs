@@ -62,7 +62,7 @@ test("a hostile mail in the quarantine is text: in the list, the preview, the pa
   await page.getByRole("grid", { name: "Mails in the quarantine" }).getByRole("link").click();
   await page.getByRole("heading", { level: 1, name: HOSTILE }).waitFor();
   await page.getByText("http://evil.example/x", { exact: true }).waitFor();
-  await page.getByText(`${HOSTILE.replaceAll('"', "'")}.exe`).waitFor();
+  await page.getByRole("grid", { name: "Parts", exact: true }).getByText(`${HOSTILE.replaceAll('"', "'")}.exe`).waitFor();
   await page.getByRole("button", { name: /Header fields/ }).click();
   await page.getByText(`${HOSTILE} now`).last().waitFor();
   await harmless();
