@@ -25,7 +25,7 @@ struct Options {
     journeys: usize,
     #[arg(long, default_value_t = 100_000)]
     quarantined: usize,
-    /// How often each list is asked for, and each page opened.
+    /// How often each list is asked for; each page is opened three times.
     #[arg(long, default_value_t = 40)]
     rounds: usize,
     /// A data directory that this recipe kept before: nothing is seeded.
