@@ -118,7 +118,8 @@ fn name(path: &str) -> String {
     file.trim_end_matches(".ko").replace('-', "_")
 }
 
-/// What the initramfs holds: `always NAME` is loaded at every boot, in this order; `device PATH` when a device asks for it.
+/// What the initramfs holds: `always NAME` is loaded at every boot, in this order, `live NAME` when the system runs from its medium;
+/// `device PATH` when a device asks for it.
 ///
 /// # Errors
 /// When the list names what the kernel has not.
@@ -127,18 +128,19 @@ pub fn initramfs(init: &Path, modules: &Path, list: &Path, to: &Path) -> anyhow:
     let depends = depends(&fs::read_to_string(folder.join("modules.dep"))?);
     let builtin = fs::read_to_string(folder.join("modules.builtin"))?;
     let is_builtin = |wanted: &str| builtin.lines().any(|l| name(l) == wanted);
-    let (mut always, mut open) = (Vec::new(), Vec::new());
+    let (mut always, mut live, mut open) = (Vec::new(), Vec::new(), Vec::new());
     let text = fs::read_to_string(list).with_context(|| format!("read {}", list.display()))?;
     for line in text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#')) {
         let before = open.len();
         match line.split_once(' ') {
-            Some(("always", wanted)) if is_builtin(wanted) => continue,
-            Some(("always", wanted)) => {
-                always.push(wanted.to_owned());
+            Some(("always" | "live", wanted)) if is_builtin(wanted) => continue,
+            Some((when @ ("always" | "live"), wanted)) => {
+                let names = if when == "live" { &mut live } else { &mut always };
+                names.push(wanted.to_owned());
                 open.extend(depends.keys().filter(|p| name(p) == wanted).cloned());
             }
             Some(("device", prefix)) => open.extend(depends.keys().filter(|p| p.starts_with(&format!("kernel/{prefix}"))).cloned()),
-            _ => anyhow::bail!("{}: `{line}`: write `always NAME` or `device PATH`", list.display()),
+            _ => anyhow::bail!("{}: `{line}`: write `always NAME`, `live NAME` or `device PATH`", list.display()),
         }
         ensure!(open.len() > before, "{}: the kernel has no module for `{line}`", list.display());
     }
@@ -167,7 +169,9 @@ pub fn initramfs(init: &Path, modules: &Path, list: &Path, to: &Path) -> anyhow:
         .filter(|(pattern, of)| names.contains(*of) && pattern.contains(':'))
         .map(|(pattern, of)| format!("{pattern} {of}\n"))
         .collect();
-    archive.file("modules/always", 0o644, (always.join("\n") + "\n").as_bytes())?;
+    for (when, names) in [("always", always), ("live", live)] {
+        archive.file(&format!("modules/{when}"), 0o644, (names.join("\n") + "\n").as_bytes())?;
+    }
     archive.file("modules/depends", 0o644, needs.as_bytes())?;
     archive.file("modules/aliases", 0o644, aliases.as_bytes())?;
     fs::write(to, archive.finish()?)?;

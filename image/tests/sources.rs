@@ -147,6 +147,7 @@ const EXPOSURE: &[(&str, u32, &str)] = &[
     ("postern-edge.service", 45, "bpf() and CAP_NET_ADMIN are its work, and XDP acts on the machine's own network"),
     ("postern-sandbox.service", 25, "makes namespaces and mounts for cells, without a right outside of them"),
     ("postern-os-start.service", 45, "writes /etc and names the host, before anything else runs"),
+    ("postern-fence.service", 25, "loads the rules of the firewall"),
     ("postern-os.service", 45, "writes slots and /etc, mounts the boot loader's partition, names the host"),
     ("postern-setup@.service", 25, "a terminal, and questions to two sockets"),
     ("postern-install@.service", 45, "writes whole disks, on a medium that does nothing else"),
@@ -178,6 +179,7 @@ fn units_stay_below_their_exposure() {
 fn scripts_of_other_languages_parse() {
     for (program, arguments, file) in [
         ("bash", vec!["-n"], "finish-root"),
+        ("sh", vec!["-n"], "overlay/usr/lib/postern/early"),
         ("grub-script-check", vec![], "boot/grub.cfg"),
         ("grub-script-check", vec![], "boot/live.cfg"),
     ] {

@@ -3,6 +3,7 @@
 pub mod appliance;
 pub mod backend;
 pub mod bench;
+pub mod certificate;
 pub mod clamd;
 pub mod cluster;
 pub mod corpus;

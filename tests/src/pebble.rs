@@ -6,10 +6,11 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use serde_json::json;
 
 use crate::bench::process::Running;
+use crate::certificate::self_signed;
 use crate::gateway::wait_until;
 
 const ADDRESS: &str = "127.0.0.1:14000";
@@ -32,27 +33,7 @@ impl Pebble {
     pub fn start(dir: &Path, name_server: SocketAddr, wants_external: bool) -> anyhow::Result<Self> {
         fs::create_dir_all(dir)?;
         let (certificate, key) = (dir.join("pebble.pem"), dir.join("pebble.key"));
-        let made = Command::new("openssl")
-            .args([
-                "req",
-                "-x509",
-                "-newkey",
-                "ec",
-                "-pkeyopt",
-                "ec_paramgen_curve:P-256",
-                "-nodes",
-                "-days",
-                "2",
-                "-subj",
-                "/CN=localhost",
-            ])
-            .args(["-addext", "subjectAltName=DNS:localhost", "-addext", "basicConstraints=critical,CA:FALSE", "-keyout"])
-            .arg(&key)
-            .arg("-out")
-            .arg(&certificate)
-            .output()
-            .context("openssl")?;
-        ensure!(made.status.success(), "openssl: {}", String::from_utf8_lossy(&made.stderr));
+        self_signed("localhost", &key, &certificate)?;
         let config = json!({ "pebble": {
             "listenAddress": ADDRESS, "managementListenAddress": "127.0.0.1:15000", "certificate": certificate, "privateKey": key,
             "httpPort": 80, "tlsPort": 443, "ocspResponderURL": "",

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use postern_tests::certificate::self_signed;
 use postern_tests::gateway::{Gateway, binary, wait_until};
 
 /// The files are looked at every ten seconds.
@@ -21,23 +22,7 @@ fn openssl(arguments: &[&str]) -> String {
 /// Chain and key in one file, as `postern_mta::certificate` keeps them.
 fn make(data: &Path, name: &str) {
     let (key, certificate) = (data.join("tls/made.key"), data.join("tls/made.pem"));
-    openssl(&[
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:P-256",
-        "-nodes",
-        "-days",
-        "30",
-        "-subj",
-        &format!("/CN={name}"),
-        "-keyout",
-        key.to_str().unwrap(),
-        "-out",
-        certificate.to_str().unwrap(),
-    ]);
+    self_signed(name, &key, &certificate).unwrap();
     let both = fs::read_to_string(certificate).unwrap() + &fs::read_to_string(key).unwrap();
     fs::write(data.join("tls/offered.pem"), both).unwrap();
     fs::rename(data.join("tls/offered.pem"), data.join("tls/installed.pem")).unwrap();

@@ -46,11 +46,19 @@ pub fn boot() -> Result<Infallible, BootError> {
     memory::fit();
     let wanted = CommandLine::read()?;
     let mut modules = Modules::read();
-    modules.load_always();
-
     let found = match &wanted.medium {
-        Medium::Slot { boot_partition, slot } => disks::wait_for_slot(&mut modules, boot_partition, *slot)?,
-        Medium::Live => disks::wait_for_live(&mut modules)?,
+        // Each module's signature is checked: two processors are through sooner. A module that both ask for is
+        // loaded once, and the second waits for it.
+        Medium::Slot { boot_partition, slot } => std::thread::scope(|scope| {
+            let mut others = modules.clone();
+            scope.spawn(move || others.load_always());
+            disks::wait_for_slot(&mut modules, boot_partition, *slot)
+        })?,
+        Medium::Live => {
+            modules.load_always();
+            modules.load_live();
+            disks::wait_for_live(&mut modules)?
+        }
     };
     let device = verity::open(&found.root, &wanted.verity)?;
     root::mount_root(&device)?;

@@ -1,7 +1,8 @@
 //! What need not wait for systemd: the machine's own settings and the firewall, which the ports of SMTP wait for. While systemd reads its
 //! units one processor has nothing to do; a shell of the new root does both there, and holds a lock meanwhile.
 //!
-//! The units `postern-os-start.service` and `nftables.service` wait for that lock, and do what is not done then.
+//! The units `postern-os-start.service` and `postern-fence.service` wait for that lock, and do what is not done then
+//! (`image/overlay/usr/lib/postern/early`).
 
 use std::fs::File;
 use std::io;
@@ -14,8 +15,7 @@ use crate::say;
 /// Its lock is held until the shell and all that it runs have ended.
 const LOCK: &str = "/run/postern-boot/early";
 const LOG: &str = "/run/postern-boot/early.log";
-const WORK: &str = "/usr/bin/postern os start && : > /run/postern-boot/started && \
-                    /usr/sbin/nft -f /etc/nftables.conf && : > /run/postern-boot/fenced";
+const WORK: &str = "/bin/sh /usr/lib/postern/early start && exec /bin/sh /usr/lib/postern/early fence";
 
 /// To be called when the new root is `/`, right before systemd. `is_usable`: the data partition is.
 pub fn begin(is_usable: bool) {

@@ -1,6 +1,6 @@
 //! Kernel modules: those that every boot needs, and those that the devices of this machine ask for.
 //!
-//! The builder lays them flat in `/modules`: `always` (names in order), `depends` (a name and what it needs, one line each)
+//! The builder lays them flat in `/modules`: `always` and `live` (names in order), `depends` (a name and what it needs, one line each)
 //! and `aliases` (a pattern and a name). So nothing of modprobe's format is needed here.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,8 +14,10 @@ use crate::say;
 
 const FOLDER: &str = "/modules";
 
+#[derive(Clone)]
 pub struct Modules {
     always: Vec<String>,
+    live: Vec<String>,
     depends: BTreeMap<String, Vec<String>>,
     aliases: Vec<(CString, String)>,
     loaded: BTreeSet<String>,
@@ -35,11 +37,27 @@ impl Modules {
         let depends = text("depends").lines().map(words).filter_map(|w| Some((w.first()?.clone(), w[1..].to_vec()))).collect();
         let alias = |w: Vec<String>| Some((CString::new(w.first()?.as_str()).ok()?, w.get(1)?.clone()));
         let aliases = text("aliases").lines().map(words).filter_map(alias).collect();
-        Self { always: words(&text("always")), depends, aliases, loaded: BTreeSet::new(), asked: BTreeSet::new() }
+        Self {
+            always: words(&text("always")),
+            live: words(&text("live")),
+            depends,
+            aliases,
+            loaded: BTreeSet::new(),
+            asked: BTreeSet::new(),
+        }
     }
 
     pub fn load_always(&mut self) {
-        for name in self.always.clone() {
+        self.load_all(self.always.clone());
+    }
+
+    /// What a live medium needs besides.
+    pub fn load_live(&mut self) {
+        self.load_all(self.live.clone());
+    }
+
+    fn load_all(&mut self, names: Vec<String>) {
+        for name in names {
             self.load(&name);
         }
     }

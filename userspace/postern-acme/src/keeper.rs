@@ -187,8 +187,9 @@ impl Keeper {
         let current = certificate::facts(&certificate::installed(data)).ok();
         let current = current.filter(|facts| record.fingerprint == Some(facts.fingerprint) && record.names == names);
         let account = self.account(settings, &mut record).await?;
+        let told = self.told(&account).await;
         if let Some(facts) = current.filter(|_| !is_asked) {
-            let due = self.due(&account, &facts).await;
+            let due = due(told.as_ref(), &facts);
             if now() < due {
                 self.0.state.send_modify(|s| {
                     s.next = Some(due);
@@ -198,8 +199,8 @@ impl Keeper {
             }
         }
         self.0.state.send_modify(|s| s.running = Some(now()));
-        let facts = self.renew_now(settings, &account, names, record).await?;
-        let due = self.due(&account, &facts).await;
+        let facts = self.renew_now(settings, &account, names, record, told).await?;
+        let due = due(self.told(&account).await.as_ref(), &facts);
         tracing::info!(names = facts.names.join(" "), until = %facts.until, "a certificate was ordered and is in force");
         self.0.state.send_modify(|s| *s = State { running: None, next: Some(due), renewed: Some(now()), trouble: None });
         Ok(due.since(now()).min(LOOK))
@@ -207,26 +208,34 @@ impl Keeper {
 
     /// The account at this authority; made and remembered at the first time.
     async fn account(&self, settings: &AcmeSettings, record: &mut Record) -> Result<Account, OrderError> {
-        if let Some(credentials) = record.account.take() {
-            let copy = serde_json::to_value(&credentials).ok().and_then(|v| serde_json::from_value(v).ok());
-            record.account = copy;
+        if let Some(credentials) = record.credentials() {
             return authority::known(settings, credentials).await;
         }
         let (account, credentials) = authority::register(settings).await?;
-        record.account = Some(credentials);
+        record.remember(&credentials);
         record.keep(&self.0.parts.data)?;
         Ok(account)
     }
 
-    async fn renew_now(&self, settings: &AcmeSettings, account: &Account, names: Vec<String>, record: Record) -> Result<Facts, OrderError> {
+    /// What the authority says of the certificate in force: `None` where it takes no part in it (RFC 9773), or does not know it.
+    async fn told(&self, account: &Account) -> Option<Told> {
+        let der = CertificateDer::from_pem_file(certificate::installed(&self.0.parts.data)).ok()?;
+        let certificate = CertificateIdentifier::try_from(&der).ok()?.into_owned();
+        let (info, _) = account.renewal_info(&certificate).await.ok()?;
+        let (start, end) = (info.suggested_window.start, info.suggested_window.end);
+        Some(Told { certificate, window: (start.unix_timestamp(), end.unix_timestamp()) })
+    }
+
+    async fn renew_now(
+        &self,
+        settings: &AcmeSettings,
+        account: &Account,
+        names: Vec<String>,
+        record: Record,
+        told: Option<Told>,
+    ) -> Result<Facts, OrderError> {
         let data = &self.0.parts.data;
-        let before = own_der(&certificate::installed(data)).filter(|_| record.fingerprint.is_some());
-        let replaces = before.as_ref().and_then(|der| CertificateIdentifier::try_from(der).ok()).map(CertificateIdentifier::into_owned);
-        // Only where the authority takes part in it (RFC 9773), and knows the certificate.
-        let replaces = match replaces {
-            Some(id) if account.renewal_info(&id).await.is_ok() => Some(id),
-            _ => None,
-        };
+        let replaces = told.filter(|_| record.fingerprint.is_some()).map(|t| t.certificate);
         (self.0.parts.open_door)().await;
         let door = Door { answers: &self.0.answers, listen: &settings.listen, spread: &*self.0.parts.spread };
         let issued = order(account, &names, replaces, &door).await?;
@@ -234,25 +243,23 @@ impl Keeper {
         Record { names, fingerprint: Some(facts.fingerprint), ..record }.keep(data)?;
         Ok(facts)
     }
-
-    /// When this one is to be replaced: as the authority says (RFC 9773), else when a third of its time is left.
-    async fn due(&self, account: &Account, facts: &Facts) -> Timestamp {
-        // The same moment of the window at each look: of many nodes each has its own.
-        let part = f64::from(u16::from_be_bytes([facts.fingerprint[0], facts.fingerprint[1]])) / f64::from(u16::MAX);
-        if let Some(der) = own_der(&certificate::installed(&self.0.parts.data))
-            && let Ok(id) = CertificateIdentifier::try_from(&der)
-            && let Ok((info, _)) = account.renewal_info(&id).await
-        {
-            let (start, end) = (info.suggested_window.start.unix_timestamp(), info.suggested_window.end.unix_timestamp());
-            return Timestamp::from_unix_seconds(start + ((end - start).max(0) as f64 * part) as i64);
-        }
-        Timestamp(facts.from.0 + (facts.until.0 - facts.from.0) / 3 * 2)
-    }
 }
 
-/// The first certificate of a chain.
-fn own_der(file: &std::path::Path) -> Option<CertificateDer<'static>> {
-    CertificateDer::from_pem_file(file).ok()
+/// What an authority says of a certificate (RFC 9773).
+struct Told {
+    certificate: CertificateIdentifier<'static>,
+    /// When to replace it, in seconds since 1970.
+    window: (i64, i64),
+}
+
+/// When this one is to be replaced: as the authority says, else when a third of its time is left.
+fn due(told: Option<&Told>, facts: &Facts) -> Timestamp {
+    let Some(Told { window: (start, end), .. }) = told else {
+        return Timestamp(facts.from.0 + (facts.until.0 - facts.from.0) / 3 * 2);
+    };
+    // The same moment of the window at each look: of many nodes each has its own.
+    let part = f64::from(u16::from_be_bytes([facts.fingerprint[0], facts.fingerprint[1]])) / f64::from(u16::MAX);
+    Timestamp::from_unix_seconds(start + ((end - start).max(0) as f64 * part) as i64)
 }
 
 fn now() -> Timestamp {

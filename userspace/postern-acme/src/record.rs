@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 use instant_acme::AccountCredentials;
 use postern_mta::certificate::{self, CertificateError};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 #[derive(Default, Serialize, Deserialize)]
 pub struct Record {
     /// The authority that all of this is of.
     pub directory: String,
-    pub account: Option<AccountCredentials>,
+    /// As the authority's library writes it.
+    pub account: Option<Value>,
     /// Names of the certificate that was put in force last.
     pub names: Vec<String>,
     /// Its SHA-256.
@@ -32,6 +34,14 @@ impl Record {
             }),
             Err(_) => Self::default(),
         }
+    }
+
+    pub fn credentials(&self) -> Option<AccountCredentials> {
+        serde_json::from_value(self.account.clone()?).ok()
+    }
+
+    pub fn remember(&mut self, credentials: &AccountCredentials) {
+        self.account = serde_json::to_value(credentials).ok();
     }
 
     pub fn keep(&self, data: &Path) -> Result<(), CertificateError> {

@@ -1,8 +1,10 @@
 //! Settings made ready: weights by symbol, brands and own people as automata, lists as sets.
-//! Built once per change of the settings; a judgement only reads it.
+//! Built once per change of the settings; a judgement only reads it. The large tables wait for the first mail with a text, or for
+//! [`Policy::prepare`]: who connects is judged without them.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
+use std::sync::LazyLock;
 
 use ipnet::IpNet;
 use postern_model::address::Domain;
@@ -31,8 +33,7 @@ pub struct Policy {
     pub when_not_opened: WhenNotOpened,
     /// What becomes of a mail with a virus.
     pub when_infected: Action,
-    pub brands: Brands,
-    pub themes: &'static ThemeTable,
+    pub brands: LazyLock<Brands, Box<dyn FnOnce() -> Brands + Send>>,
     pub lists: &'static DomainLists,
     weights: HashMap<&'static str, f64, ahash::RandomState>,
     caps: BTreeMap<Group, Score>,
@@ -47,6 +48,7 @@ impl Policy {
     /// Names of symbols that do not exist are passed over here: [`registry::check_weights`] reports them.
     pub fn new(settings: &Settings) -> Self {
         let filter = &settings.filter;
+        let own_brands = filter.brands.clone();
         let mut weights: HashMap<_, _, _> = registry::all().map(|s| (s.name, s.weight)).collect();
         for (name, weight) in &filter.weights {
             if let Some(symbol) = registry::find(name) {
@@ -69,8 +71,7 @@ impl Policy {
                 WhenInfected::Reject => Action::Reject,
                 WhenInfected::Quarantine => Action::Quarantine,
             },
-            brands: Brands::new(&filter.brands),
-            themes: ThemeTable::shared(),
+            brands: LazyLock::new(Box::new(move || Brands::new(&own_brands))),
             lists: DomainLists::shared(),
             weights,
             caps,
@@ -80,6 +81,12 @@ impl Policy {
             block_senders: SenderList::new(&filter.block_senders),
             allow_networks: filter.allow_networks.clone(),
         }
+    }
+
+    /// Makes the large tables now, not while a mail waits.
+    pub fn prepare(&self) {
+        LazyLock::force(&self.brands);
+        ThemeTable::shared();
     }
 
     pub fn weight(&self, symbol: &Symbol) -> f64 {

@@ -10,7 +10,7 @@ use crate::facts::{Asked, Facts};
 use crate::fold::{Folded, fold};
 use crate::policy::Policy;
 use crate::talk;
-use crate::themes::Themes;
+use crate::themes::{ThemeTable, Themes};
 
 /// Octets of text that are folded and searched for phrases: what a reader reads is in the first part,
 /// and the cost of a judgement must not grow with the padding.
@@ -57,7 +57,7 @@ impl<'a> View<'a> {
         let subject = mail.subject.as_deref().unwrap_or("");
         let folded_subject = fold(subject, 1000);
         let text = fold(&mail.text, READ_LIMIT);
-        let themes = policy.themes.read(&folded_subject.text, &text.text);
+        let themes = ThemeTable::shared().read(&folded_subject.text, &text.text);
         let (from, from_name) = author::shown(mail);
         let recipients = facts.recipients.iter().take(RECIPIENT_LIMIT).filter_map(|r| {
             let (local, domain) = r.rsplit_once('@')?;

@@ -395,11 +395,22 @@ impl Journey {
         }
     }
 
+    /// Makes what the first mail would wait for, and the greeting need not: tables of the judgement, the model, the authorities of
+    /// next hops.
+    pub fn prepare(&self) {
+        self.live.load().policy.prepare();
+        self.classifier.load().prepare();
+        self.queue.connector().prepare();
+    }
+
     /// New settings, for the mails that begin from now on. What cannot be used leaves the old ones in force.
     pub fn apply(&self, settings: &Arc<Settings>) {
         let before = self.live.load_full();
         match Live::new(Arc::clone(settings), before.hostname.clone(), before.sandbox.memory()) {
-            Ok(live) => self.live.store(Arc::new(live)),
+            Ok(live) => {
+                live.policy.prepare();
+                self.live.store(Arc::new(live));
+            }
             Err(e) => tracing::error!(error = %e, "the new settings cannot be used: the old ones stay"),
         }
         self.feedback.apply(&settings.edge);

@@ -145,6 +145,8 @@ async fn serve(settings: Settings, file: &Path, mut inherited: Inherited, genera
     ready.store(true, Ordering::Relaxed);
     tracing::info!(version = env!("CARGO_PKG_VERSION"), hostname, milliseconds = began.elapsed().as_millis() as u64, "ready");
     crate::service_manager::serving();
+    let preparing = Arc::clone(&journey);
+    tokio::task::spawn_blocking(move || preparing.prepare());
 
     crate::service_manager::told_to_end()?.await;
     ready.store(false, Ordering::Relaxed);

@@ -54,8 +54,15 @@ const FAMILIAR: f64 = 0.5;
 pub struct Classifier {
     own: Arc<RwLock<Tokens>>,
     own_combiner: Option<Combiner>,
-    start: Option<&'static Model>,
+    start: Start,
     min_learned: u64,
+}
+
+#[derive(Clone, Copy)]
+enum Start {
+    /// This release's, read by the first that asks.
+    Shipped,
+    Other(Option<&'static Model>),
 }
 
 /// Names a mail by what the classifier sees of it: copies that differ only in what delivery added
@@ -81,14 +88,26 @@ pub struct Judgement {
 impl Classifier {
     /// `own`: what was learned here; `min_learned`: mails of each class before it counts at all.
     pub fn new(own: Tokens, min_learned: u64) -> Self {
-        Self { own: Arc::new(RwLock::new(own)), own_combiner: own_combiner().cloned(), start: starting_model(), min_learned }
+        Self { own: Arc::new(RwLock::new(own)), own_combiner: own_combiner().cloned(), start: Start::Shipped, min_learned }
     }
 
     /// Without the starting model, or with another one; for measurements.
     #[must_use]
     pub fn with_start(mut self, start: Option<&'static Model>) -> Self {
-        self.start = start;
+        self.start = Start::Other(start);
         self
+    }
+
+    fn start(&self) -> Option<&'static Model> {
+        match self.start {
+            Start::Shipped => starting_model(),
+            Start::Other(model) => model,
+        }
+    }
+
+    /// Reads the starting model now, not while a mail waits.
+    pub fn prepare(&self) {
+        self.start();
     }
 
     /// With another combiner for the own counts; for measurements.
@@ -135,7 +154,8 @@ impl Classifier {
             let (statistics, pulls) = statistics(features, &counts, None);
             Judgement { log_odds: combiner.log_odds(&statistics), own_share: share, known: statistics.known, pulls }
         });
-        let start = self.start.filter(|_| share < 1.0).map(|model| {
+        let model = if share < 1.0 { self.start() } else { None };
+        let start = model.map(|model| {
             let (statistics, pulls) = statistics(features, &model.tokens, None);
             let log_odds = damped(model.combiner.log_odds(&statistics), &statistics);
             Judgement { log_odds, own_share: 0.0, known: statistics.known, pulls }

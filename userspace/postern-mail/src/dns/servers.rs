@@ -2,14 +2,19 @@
 //! start, another server in the machine's own settings.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig, ResolverOpts};
+use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::system_conf::parse_resolv_conf;
 use parking_lot::Mutex;
 use postern_model::settings::node::{DnsServer, DnsSettings};
+
+use rustls::crypto::aws_lc_rs;
+use rustls::{ClientConfig, RootCertStore};
 
 use super::{NEGATIVE_TTL, NEGATIVE_TTL_MAX, POSITIVE_TTL_MAX, ResolverError};
 
@@ -102,10 +107,17 @@ fn build(settings: &DnsSettings, config: ResolverConfig, mut options: ResolverOp
     options.negative_max_ttl = Some(NEGATIVE_TTL_MAX);
     options.positive_max_ttl = Some(POSITIVE_TTL_MAX);
     options.max_active_requests = 4096;
-    TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
-        .with_options(options)
-        .build()
+    without_tls()
+        .and_then(|tls| {
+            TokioResolver::builder_with_config(config, TokioRuntimeProvider::default()).with_options(options).with_tls_config(tls).build()
+        })
         .map_err(|e| ResolverError::Build(Box::new(e)))
+}
+
+/// Name servers are asked by UDP and TCP only. Left to itself the resolver reads the system's authorities each time it is built.
+fn without_tls() -> Result<ClientConfig, NetError> {
+    let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider())).with_safe_default_protocol_versions()?;
+    Ok(builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
 }
 
 #[cfg(test)]

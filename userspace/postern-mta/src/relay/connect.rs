@@ -90,6 +90,11 @@ impl Connector {
         Self { settings, resolver, hostname, tls: TlsClients::new(), hosts: HostMemory::new() }
     }
 
+    /// Makes what the first connection would wait for.
+    pub(crate) fn prepare(&self) {
+        self.tls.prepare();
+    }
+
     /// The settings changed: what was learned about hosts may be wrong now.
     pub(crate) fn reload(&self) {
         self.hosts.clear();

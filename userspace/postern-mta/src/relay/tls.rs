@@ -1,6 +1,6 @@
 //! TLS towards next hops: with a checked certificate, or (opportunistic, RFC 7435) without.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use postern_model::settings::delivery::TlsPolicy;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -9,14 +9,34 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use tokio_rustls::TlsConnector;
 
-/// Both configurations, made once: session tickets live in them.
-pub(crate) struct TlsClients {
+/// Both configurations, made once, when the first is asked for: session tickets live in them.
+pub(crate) struct TlsClients(LazyLock<Clients>);
+
+struct Clients {
     verified: TlsConnector,
     unverified: TlsConnector,
 }
 
 impl TlsClients {
     pub(crate) fn new() -> Self {
+        Self(LazyLock::new(Clients::new))
+    }
+
+    /// Reads the system's authorities now, not while a delivery waits.
+    pub(crate) fn prepare(&self) {
+        LazyLock::force(&self.0);
+    }
+
+    pub(crate) fn connector(&self, policy: TlsPolicy) -> &TlsConnector {
+        match policy {
+            TlsPolicy::Verified => &self.0.verified,
+            TlsPolicy::Off | TlsPolicy::Opportunistic | TlsPolicy::Required => &self.0.unverified,
+        }
+    }
+}
+
+impl Clients {
+    fn new() -> Self {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let mut roots = RootCertStore::empty();
         let found = rustls_native_certs::load_native_certs();
@@ -42,13 +62,6 @@ impl TlsClients {
         // Sessions begun without a check must never be resumed where one is asked for.
         unverified.resumption = rustls::client::Resumption::in_memory_sessions(256);
         Self { verified: TlsConnector::from(Arc::new(verified)), unverified: TlsConnector::from(Arc::new(unverified)) }
-    }
-
-    pub(crate) fn connector(&self, policy: TlsPolicy) -> &TlsConnector {
-        match policy {
-            TlsPolicy::Verified => &self.verified,
-            TlsPolicy::Off | TlsPolicy::Opportunistic | TlsPolicy::Required => &self.unverified,
-        }
     }
 }
 
