@@ -39,6 +39,8 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("utoipa", &["postern-console"]),
     ("mail-auth", &["postern-mail"]),
     ("boa_engine", &["postern-sandbox"]),
+    ("rars", &["postern-sandbox"]),
+    ("yara-x", &["postern-sandbox"]),
     ("mail-parser", &["postern-mail", "postern-sandbox"]),
     ("hickory-resolver", &["postern-mail"]),
     ("html5ever", &["postern-mail"]),

@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use clap::Parser;
-use postern_model::sandbox::{Places, Report};
+use postern_model::sandbox::{Places, Report, RulesId};
 use postern_sandbox::client;
 use postern_sandbox::job::Job;
+use postern_sandbox::yara::Sources;
 use postern_tests::bench::load::{RealMail, send_real};
 use postern_tests::bench::sink::Sink;
 use postern_tests::bench::{namespace, process, report};
@@ -94,10 +95,20 @@ fn main() -> anyhow::Result<()> {
     let socket = dir.join("run/sandbox.sock");
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
 
-    let (rows, single) = runtime.block_on(one_after_the_other(&socket, options.jobs))?;
-    report::table("Through the role, one at a time, milliseconds", &["attachment", "KiB", "p50", "p95", "bar p50", ""], &rows);
+    let began = Instant::now();
+    let rules = runtime.block_on(client::rules(&socket, &Sources::new(&[])?))?;
+    let compiled_in = began.elapsed().as_secs_f64() * 1000.0;
+    println!("{} YARA rules compiled in {compiled_in:.0} ms", rules.ours);
+    let rules = rules.id;
 
-    let (side_by_side, remains) = runtime.block_on(leave_nothing(&socket, role.id()))?;
+    let (rows, single) = runtime.block_on(one_after_the_other(&socket, options.jobs, rules))?;
+    report::table(
+        "Through the role, one at a time, milliseconds",
+        &["attachment", "KiB", "p50", "p95", "bar p50", "", "p50 without YARA"],
+        &rows,
+    );
+
+    let (side_by_side, remains) = runtime.block_on(leave_nothing(&socket, role.id(), rules))?;
     report::table(
         &format!("{LEFT_BEHIND} office documents, {AT_ONCE} cells at a time"),
         &["a second", "processes left", "mounts left", "descriptors left", "memory MB before", "after"],
@@ -112,7 +123,7 @@ fn main() -> anyhow::Result<()> {
     );
     remains.check()?;
 
-    let (alone, beside, busy) = beside_smtp(&runtime, &socket)?;
+    let (alone, beside, busy) = beside_smtp(&runtime, &socket, rules)?;
     let ratio = beside.p99 / alone.p99;
     report::table(
         &format!("The reply after the dot, {SESSIONS} sessions, milliseconds"),
@@ -131,7 +142,7 @@ fn main() -> anyhow::Result<()> {
         &options.out,
         "sandbox",
         json!({
-            "single": single, "documents_per_second": side_by_side,
+            "single": single, "rules_compiled_in_ms": compiled_in, "documents_per_second": side_by_side,
             "smtp_alone_ms": {"p50": alone.p50, "p99": alone.p99}, "smtp_beside_ms": {"p50": beside.p50, "p99": beside.p99},
         }),
     )
@@ -141,24 +152,27 @@ fn word(is_reached: bool) -> &'static str {
     if is_reached { "reached" } else { "missed" }
 }
 
-async fn open(socket: &Path, case: &Case, number: usize) -> anyhow::Result<Report> {
+async fn open(socket: &Path, case: &Case, number: usize, rules: Option<RulesId>) -> anyhow::Result<Report> {
     let job = Job { name: format!("{number}-{}", case.name), ..Job::default() };
     let sealed = job.seal(&case.content)?;
-    let report = client::open(socket, Places { at_once: AT_ONCE, waiting: 10_000 }, &sealed).await.with_context(|| case.title)?;
+    let report = client::open(socket, Places { at_once: AT_ONCE, waiting: 10_000 }, rules, &sealed).await.with_context(|| case.title)?;
     ensure!(report.parts.len() == case.parts, "{}: {} parts, not {}", case.title, report.parts.len(), case.parts);
     Ok(report)
 }
 
-async fn one_after_the_other(socket: &Path, jobs: usize) -> anyhow::Result<(Vec<Vec<String>>, Vec<Value>)> {
+async fn one_after_the_other(socket: &Path, jobs: usize, rules: RulesId) -> anyhow::Result<(Vec<Vec<String>>, Vec<Value>)> {
     let (mut rows, mut results) = (Vec::new(), Vec::new());
     for case in cases() {
-        let mut took = Vec::new();
+        let (mut took, mut without) = (Vec::new(), Vec::new());
         for n in 0..jobs + 5 {
-            let began = Instant::now();
-            open(socket, &case, n).await?;
-            // The first warm what is read from disk.
-            if n >= 5 {
-                took.push(began.elapsed().as_secs_f64() * 1000.0);
+            // Interleaved: what else the machine does falls on both.
+            for (rules, took) in [(Some(rules), &mut took), (None, &mut without)] {
+                let began = Instant::now();
+                open(socket, &case, n, rules).await?;
+                // The first warm what is read from disk.
+                if n >= 5 {
+                    took.push(began.elapsed().as_secs_f64() * 1000.0);
+                }
             }
         }
         let (p50, p95) = (report::median(&took), report::percentile(&took, 0.95));
@@ -169,8 +183,9 @@ async fn one_after_the_other(socket: &Path, jobs: usize) -> anyhow::Result<(Vec<
             format!("{p95:.1}"),
             case.bar.map_or_else(String::new, |bar| format!("{bar:.0}")),
             case.bar.map_or("", |bar| word(p50 <= bar)).into(),
+            format!("{:.1}", report::median(&without)),
         ]);
-        results.push(json!({"case": case.title, "octets": case.content.len(), "bar_ms": case.bar, "ms": took}));
+        results.push(json!({"case": case.title, "octets": case.content.len(), "bar_ms": case.bar, "ms": took, "without_yara_ms": without}));
     }
     Ok((rows, results))
 }
@@ -199,14 +214,14 @@ fn there_is(role: u32) -> anyhow::Result<(usize, usize, usize, f64)> {
     Ok((processes, mounts, descriptors, memory))
 }
 
-async fn leave_nothing(socket: &Path, role: u32) -> anyhow::Result<(f64, Remains)> {
+async fn leave_nothing(socket: &Path, role: u32, rules: RulesId) -> anyhow::Result<(f64, Remains)> {
     let case = Arc::new(cases().swap_remove(1));
     let before = there_is(role)?;
     let began = Instant::now();
     let mut running = JoinSet::new();
     for n in 0..LEFT_BEHIND {
         let (case, socket) = (Arc::clone(&case), socket.to_owned());
-        running.spawn(async move { open(&socket, &case, n).await.map(drop) });
+        running.spawn(async move { open(&socket, &case, n, Some(rules)).await.map(drop) });
         // As many as a client holds open side by side.
         if running.len() >= 4 * AT_ONCE {
             running.join_next().await.context("a job")???;
@@ -240,7 +255,7 @@ struct Replies {
 }
 
 /// SMTP alone and beside cells that are always busy; how many documents these took apart.
-fn beside_smtp(runtime: &tokio::runtime::Runtime, socket: &Path) -> anyhow::Result<(Replies, Replies, usize)> {
+fn beside_smtp(runtime: &tokio::runtime::Runtime, socket: &Path, rules: RulesId) -> anyhow::Result<(Replies, Replies, usize)> {
     let mails: Vec<RealMail> = (0..MAILS)
         .map(|n| RealMail {
             client: "192.0.2.7".parse().unwrap_or([192, 0, 2, 7].into()),
@@ -264,7 +279,7 @@ fn beside_smtp(runtime: &tokio::runtime::Runtime, socket: &Path) -> anyhow::Resu
             async move {
                 let case = cases().swap_remove(1);
                 while !stop.load(Ordering::Relaxed) {
-                    open(&socket, &case, n).await?;
+                    open(&socket, &case, n, Some(rules)).await?;
                     done.fetch_add(1, Ordering::Relaxed);
                 }
                 anyhow::Ok(())

@@ -79,7 +79,7 @@ impl Access {
             Limited::Narrowed => "narrowed",
             Limited::Same => "same",
         };
-        [("x-postern-role", json!({ "roles": roles, "limited-to-domains": limited }))].into_iter().collect()
+        [("x-postern-role", json!({ "limited-to-domains": limited, "roles": roles }))].into_iter().collect()
     }
 }
 

@@ -141,7 +141,9 @@ pub(crate) fn to_value(json: &serde_json::Value) -> Result<Value, PathError> {
         serde_json::Value::Array(list) => Value::Array(list.iter().map(to_value).collect::<Result<Array, _>>()?),
         serde_json::Value::Object(map) => {
             let mut table = InlineTable::new();
-            for (key, inner) in map.iter().filter(|(_, v)| !v.is_null()) {
+            let mut entries: Vec<_> = map.iter().filter(|(_, v)| !v.is_null()).collect();
+            entries.sort_by_key(|(key, _)| *key);
+            for (key, inner) in entries {
                 table.insert(key, to_value(inner)?);
             }
             Value::InlineTable(table)

@@ -29,6 +29,7 @@ pub const LOCAL: &[&str] = &[
     "sandbox.hold.max_mails",
     "sandbox.hold.max_size",
     "sandbox.memory",
+    "sandbox.yara_rules",
     "edge.interfaces",
     "edge.mode",
     "edge.steering.interface",
@@ -140,6 +141,7 @@ pub fn shared(settings: &Settings) -> Value {
             take_out(tables, path);
         }
     }
+    all.sort_all_objects();
     all
 }
 

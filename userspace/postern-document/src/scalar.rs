@@ -13,8 +13,12 @@ pub fn to_scalar(value: &Value) -> ScalarValue {
             (_, Some(u), _) => ScalarValue::Uint(u),
             (_, _, f) => ScalarValue::F64(f.unwrap_or_default()),
         },
-        // Replaced whole, as the thresholds of a rule.
-        Value::Array(_) | Value::Object(_) => ScalarValue::Bytes(value.to_string().into_bytes()),
+        // Replaced whole, as the thresholds of a rule; the same octets for the same value.
+        Value::Array(_) | Value::Object(_) => {
+            let mut sorted = value.clone();
+            sorted.sort_all_objects();
+            ScalarValue::Bytes(sorted.to_string().into_bytes())
+        }
     }
 }
 

@@ -1,11 +1,13 @@
 //! What the sandbox says of an attachment: plain data, made by a process that nobody trusts; and what its role is asked.
 
 mod opened;
+mod rules;
 mod timeline;
 
 use serde::{Deserialize, Serialize};
 
 pub use opened::{Opened, Room, Seen, SeenFile};
+pub use rules::{PROBLEMS_MOST, RULES_MOST, RuleProblem, RulesId, RulesReport};
 pub use timeline::{Action, EVENT_TEXT_MOST, EVENTS_MOST, Event};
 
 /// A report as it comes out of a cell. Every text in it is the sender's: it is shown as text, nothing else.
@@ -44,6 +46,13 @@ impl Report {
         names
     }
 
+    /// How many parts it lies in.
+    #[must_use]
+    pub fn depth(&self, part: u32) -> u32 {
+        let outer = |part: u32| self.parts.get(part as usize).and_then(|p| p.inside);
+        std::iter::successors(outer(part), |part| outer(*part)).count() as u32
+    }
+
     /// The names from the attachment down to a part: `invoice.zip/inner.zip/run.js`.
     #[must_use]
     pub fn path(&self, part: u32) -> String {
@@ -69,7 +78,12 @@ pub enum SandboxRequest {
     /// Take apart what is enclosed with the line (SCM_RIGHTS): a sealed memfd with the order and the content.
     Open {
         places: Places,
+        /// With these rules; with none without it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rules: Option<RulesId>,
     },
+    /// Make the YARA rules ready whose sources are enclosed in the same way, for the requests that name them.
+    Rules,
     Status,
 }
 
@@ -100,13 +114,18 @@ pub enum SandboxReply {
     Refused {
         why: String,
     },
+    /// It names rules that are not ready: nothing was looked at, and the sources are to be sent first.
+    UnknownRules,
+    Rules {
+        report: RulesReport,
+    },
     Status {
         status: SandboxStatus,
     },
 }
 
 /// What the role did since it started, and does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SandboxStatus {
     pub running: usize,
     pub waiting: usize,
@@ -116,6 +135,9 @@ pub struct SandboxStatus {
     pub refused: u64,
     /// Whoever asked was gone before the answer.
     pub abandoned: u64,
+    /// The YARA rules that it was sent last, usable or not.
+    #[serde(default)]
+    pub rules: Option<RulesReport>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -325,6 +347,14 @@ findings! {
     NativeEscape = "NATIVE_ESCAPE",
     /// A program was ended before its end: it took more time, memory or processes than it may.
     NativeStopped = "NATIVE_STOPPED",
+    /// A YARA rule matches.
+    Yara = "YARA",
+    /// A YARA rule matches that is tagged `suspicious`: what it looks for is in honest files, too.
+    YaraSuspicious = "YARA_SUSPICIOUS",
+    /// A YARA rule matches that is tagged `info`.
+    YaraInfo = "YARA_INFO",
+    /// YARA rules were ended before their end: they took more time than they may, or matched too often.
+    YaraStopped = "YARA_STOPPED",
     /// The worker broke a rule of its cell and was killed.
     CellBroken = "CELL_BROKEN",
     /// The worker crashed or ended without a report.

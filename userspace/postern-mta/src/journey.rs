@@ -406,7 +406,8 @@ impl Journey {
     /// New settings, for the mails that begin from now on. What cannot be used leaves the old ones in force.
     pub fn apply(&self, settings: &Arc<Settings>) {
         let before = self.live.load_full();
-        match Live::new(Arc::clone(settings), before.hostname.clone(), before.sandbox.memory()) {
+        let (seen_files, yara_rules) = (before.sandbox.memory(), before.sandbox.rules());
+        match Live::new(Arc::clone(settings), before.hostname.clone(), seen_files, yara_rules) {
             Ok(live) => {
                 live.policy.prepare();
                 self.live.store(Arc::new(live));

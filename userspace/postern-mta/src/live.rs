@@ -12,7 +12,7 @@ use postern_model::address::Domain;
 use postern_model::settings::{Settings, SettingsError};
 
 use crate::antivirus::Antivirus;
-use crate::sandbox::{self, Memory, Sandbox};
+use crate::sandbox::{self, Memory, RuleBook, Sandbox};
 
 pub struct Live {
     pub settings: Arc<Settings>,
@@ -39,11 +39,11 @@ pub enum LiveError {
 }
 
 impl Live {
-    /// `seen_files` outlives a change of the settings.
+    /// `seen_files` and `yara_rules` outlive a change of the settings.
     ///
     /// # Errors
     /// When the name servers or the rules of the settings cannot be used.
-    pub fn new(settings: Arc<Settings>, hostname: String, seen_files: Arc<Memory>) -> Result<Self, LiveError> {
+    pub fn new(settings: Arc<Settings>, hostname: String, seen_files: Arc<Memory>, yara_rules: Arc<RuleBook>) -> Result<Self, LiveError> {
         let resolver = Resolver::new(&settings.dns)?;
         let filter = &settings.filter;
         Ok(Self {
@@ -51,7 +51,7 @@ impl Live {
             rules: registry::policy(&settings.policy).map_err(|p| LiveError::Policy(SettingsError(p)))?,
             authenticator: Authenticator::new(resolver.clone(), &settings.authentication),
             antivirus: Antivirus::new(&settings.antivirus),
-            sandbox: Sandbox::new(&settings.sandbox, settings.node.run_dir.join(sandbox::SOCKET), seen_files),
+            sandbox: Sandbox::new(&settings.sandbox, settings.node.run_dir.join(sandbox::SOCKET), seen_files, yara_rules),
             extraction: Limits { text: filter.max_text, parts: filter.max_parts, depth: filter.max_depth, ..Limits::default() },
             own_domains: settings.domains.iter().filter_map(|d| d.name.trim_start_matches("*.").parse().ok()).collect(),
             resolver,

@@ -6,9 +6,11 @@ use std::os::fd::AsRawFd;
 use std::path::Path;
 
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
-use postern_model::sandbox::{MAX_REPLY, Places, Report, SandboxReply, SandboxRequest, SandboxStatus};
+use postern_model::sandbox::{MAX_REPLY, Places, Report, RulesId, RulesReport, SandboxReply, SandboxRequest, SandboxStatus};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Interest};
 use tokio::net::UnixStream;
+
+use crate::yara::Sources;
 
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
@@ -18,20 +20,33 @@ pub enum SandboxError {
     Busy { running: usize, waiting: usize },
     #[error("no cell can be had: {0}")]
     NoCell(String),
+    #[error("the role sandbox does not have the YARA rules ready")]
+    UnknownRules,
     #[error("the role sandbox refuses: {0}")]
     Refused(String),
     #[error("the role sandbox answers something else than was asked")]
     Unexpected,
 }
 
-/// Has a job ([`crate::job::Job::seal`]) done. Dropped before the answer, the job ends.
+/// Has a job ([`crate::job::Job::seal`]) done, with YARA rules that it has ready. Dropped before the answer, the job ends.
 ///
 /// # Errors
 /// When the role is not there, has no place or no cell.
-pub async fn open(socket: &Path, places: Places, sealed: &File) -> Result<Report, SandboxError> {
-    match ask(socket, &SandboxRequest::Open { places }, Some(sealed)).await? {
+pub async fn open(socket: &Path, places: Places, rules: Option<RulesId>, sealed: &File) -> Result<Report, SandboxError> {
+    match ask(socket, &SandboxRequest::Open { places, rules }, Some(sealed)).await? {
         // The role is no more believed than a cell.
         SandboxReply::Report { report } if report.is_sound() => Ok(report),
+        _ => Err(SandboxError::Unexpected),
+    }
+}
+
+/// Has it make YARA rules ready, for [`open`] with their number; what came of it.
+///
+/// # Errors
+/// When the role is not there, or the rules were not looked at.
+pub async fn rules(socket: &Path, sources: &Sources) -> Result<RulesReport, SandboxError> {
+    match ask(socket, &SandboxRequest::Rules, Some(sources.sealed())).await? {
+        SandboxReply::Rules { report } if report.id == sources.id => Ok(report),
         _ => Err(SandboxError::Unexpected),
     }
 }
@@ -52,6 +67,7 @@ async fn ask(socket: &Path, request: &SandboxRequest, enclosed: Option<&File>) -
         SandboxReply::Busy { running, waiting } => Err(SandboxError::Busy { running, waiting }),
         SandboxReply::Failed { why } => Err(SandboxError::NoCell(why)),
         SandboxReply::Refused { why } => Err(SandboxError::Refused(why)),
+        SandboxReply::UnknownRules => Err(SandboxError::UnknownRules),
         reply => Ok(reply),
     }
 }

@@ -50,15 +50,9 @@ impl Job {
     /// # Errors
     /// When there is no memory for it.
     pub fn seal(&self, content: &[u8]) -> io::Result<File> {
-        let memfd: OwnedFd = memfd_create("job", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?;
-        let mut file = File::from(memfd);
         let order = postcard::to_stdvec(self).map_err(io::Error::other)?;
-        file.write_all(&u32::try_from(order.len()).map_err(io::Error::other)?.to_le_bytes())?;
-        file.write_all(&order)?;
-        file.write_all(content)?;
-        fcntl(&file, FcntlArg::F_ADD_SEALS(SEALS))?;
-        io::Seek::rewind(&mut file)?;
-        Ok(file)
+        let length = u32::try_from(order.len()).map_err(io::Error::other)?.to_le_bytes();
+        sealed_file("job", &[&length, &order, content])
     }
 
     /// The order of what somebody says is a sealed job. The content is not looked at.
@@ -108,6 +102,21 @@ impl Job {
         from.read_to_end(&mut content)?;
         Ok((postcard::from_bytes(&order).map_err(io::Error::other)?, content))
     }
+}
+
+/// A file in memory that nobody changes any more.
+///
+/// # Errors
+/// When there is no memory for it.
+pub(crate) fn sealed_file(name: &str, pieces: &[&[u8]]) -> io::Result<File> {
+    let memfd: OwnedFd = memfd_create(name, MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?;
+    let mut file = File::from(memfd);
+    for piece in pieces {
+        file.write_all(piece)?;
+    }
+    fcntl(&file, FcntlArg::F_ADD_SEALS(SEALS))?;
+    io::Seek::rewind(&mut file)?;
+    Ok(file)
 }
 
 fn read_order(sealed: &File) -> io::Result<Vec<u8>> {

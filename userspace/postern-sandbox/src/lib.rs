@@ -4,7 +4,7 @@
 //! program `postern-cell`), which walls itself in ([`cell::walls`]) before it reads the first octet, takes the content apart
 //! ([`dissect`]), runs the scripts in it among objects that only write down ([`detonate`]), and writes a report ([`postern_model::sandbox::Report`]), which is data and nothing else.
 //!
-//! Programs and scripts of Linux among the parts are run for real, each in a cell of another kind ([`native`]).
+//! YARA rules look at each part that comes out ([`yara`]). Programs and scripts of Linux among the parts are run for real, each in a cell of another kind ([`native`]).
 //!
 //! The caller gives the content as a sealed memfd; the worker has that, a pipe for the report, and nothing more.
 //!
@@ -19,3 +19,4 @@ pub mod limits;
 pub mod native;
 pub mod role;
 pub mod wire;
+pub mod yara;

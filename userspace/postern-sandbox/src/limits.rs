@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::yara::COMPILED_MOST;
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// Containers within containers.
@@ -23,6 +25,8 @@ pub struct Limits {
     pub scripts: Duration,
     /// The same for its programs, which run in cells of their own.
     pub programs: Duration,
+    /// Time for the YARA rules, for all parts of a job together.
+    pub yara: Duration,
     /// Octets of a report.
     pub report: usize,
 }
@@ -39,6 +43,7 @@ impl Default for Limits {
             time: Duration::from_secs(60),
             scripts: Duration::from_secs(4),
             programs: Duration::from_secs(4),
+            yara: Duration::from_secs(4),
             report: 4 << 20,
         }
     }
@@ -56,6 +61,8 @@ impl Limits {
             cpu: Duration::from_secs(300),
             scripts: Duration::from_secs(300),
             programs: Duration::from_secs(300),
+            yara: Duration::from_secs(300),
+            report: COMPILED_MOST,
             ratio: 1_000_000,
             ..Self::default()
         };
@@ -69,6 +76,7 @@ impl Limits {
             (self.time <= most.time, "time"),
             (self.scripts <= most.scripts, "time for scripts"),
             (self.programs <= most.programs, "time for programs"),
+            (self.yara <= most.yara, "time for YARA rules"),
             (self.report <= most.report, "octets of a report"),
         ]
         .into_iter()

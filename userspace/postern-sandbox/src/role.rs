@@ -2,7 +2,8 @@
 //! cell's report. It has no right to anything: no file of the node, no network, no other role's socket.
 //!
 //! One connection is one request: a line ([`SandboxRequest`]), with what is to be taken apart enclosed as a descriptor (SCM_RIGHTS), and
-//! one reply. Whoever hangs up before it does not want it any more, and its cell ends.
+//! one reply. Whoever hangs up before it does not want it any more, and its cell ends. YARA rules are sent in the same way before the first
+//! request that names them.
 
 use std::fs::File;
 use std::io::{self, IoSliceMut};
@@ -13,12 +14,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
-use postern_model::sandbox::{MAX_REQUEST, Places, SandboxReply, SandboxRequest, SandboxStatus};
+use parking_lot::Mutex;
+use postern_model::sandbox::{MAX_REQUEST, Places, RulesId, RulesReport, SandboxReply, SandboxRequest, SandboxStatus};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::{UnixListener, UnixStream};
 
-use crate::cell::{Admission, Cells};
+use crate::cell::{Admission, Cells, Rules};
 use crate::job::Job;
+use crate::yara;
 
 /// For the log, and in errors.
 const NAME: &str = "sandbox";
@@ -26,6 +29,8 @@ const NAME: &str = "sandbox";
 const CONNECTIONS: usize = 10_100;
 /// A request is one line: it is there at once, or its sender hangs. The same holds for taking the reply.
 pub const PATIENCE: Duration = Duration::from_secs(10);
+/// Sets of YARA rules that are kept ready: the one in force, and the one before it, which mails began with.
+const SETS: usize = 2;
 /// Octets beyond a request that are read, to be thrown away.
 const DRAINED: u64 = 1 << 20;
 
@@ -34,6 +39,11 @@ struct Shared {
     cells: Cells,
     patience: Duration,
     admission: Admission,
+    /// The newest last.
+    rules: Mutex<Vec<(Arc<Rules>, RulesReport)>>,
+    sent_last: Mutex<Option<RulesReport>>,
+    /// One set after the other is compiled.
+    compiling: tokio::sync::Mutex<()>,
     opened: AtomicU64,
     busy: AtomicU64,
     failed: AtomicU64,
@@ -53,7 +63,7 @@ pub fn listen(path: &Path) -> io::Result<UnixListener> {
 /// socket's file says.
 pub async fn serve(listener: UnixListener, worker: PathBuf, patience: Duration) {
     let cells = Cells::new(worker);
-    match cells.run(&Job::default(), b"").await {
+    match cells.run(&Job::default(), b"", None).await {
         Ok(_) => tracing::info!("the sandbox serves: a cell could be had"),
         // It may be allowed later; until then each request is told the same.
         Err(e) => tracing::error!("no cell can be had, and no attachment taken apart: {e} (docs/how-to/sandbox.md)"),
@@ -62,6 +72,9 @@ pub async fn serve(listener: UnixListener, worker: PathBuf, patience: Duration) 
         cells,
         patience,
         admission: Admission::default(),
+        rules: Mutex::default(),
+        sent_last: Mutex::default(),
+        compiling: tokio::sync::Mutex::default(),
         opened: AtomicU64::default(),
         busy: AtomicU64::default(),
         failed: AtomicU64::default(),
@@ -81,10 +94,10 @@ impl Shared {
         let asked = tokio::time::timeout(self.patience, receive(&stream)).await.unwrap_or_else(late);
         let reply = match asked {
             Ok(Received { request: SandboxRequest::Status, .. }) => SandboxReply::Status { status: self.status() },
-            Ok(Received { request: SandboxRequest::Open { places }, mut enclosed }) => match (enclosed.pop(), enclosed.is_empty()) {
+            Ok(Received { request, mut enclosed }) => match (enclosed.pop(), enclosed.is_empty()) {
                 (Some(only), true) => {
                     tokio::select! {
-                        reply = self.open(places, File::from(only)) => reply,
+                        reply = self.work(request, File::from(only)) => reply,
                         () = hung_up(&stream) => {
                             self.abandoned.fetch_add(1, Ordering::Relaxed);
                             return Ok(());
@@ -115,7 +128,56 @@ impl Shared {
         }
     }
 
-    async fn open(&self, places: Places, sealed: File) -> SandboxReply {
+    async fn work(&self, request: SandboxRequest, sealed: File) -> SandboxReply {
+        match request {
+            SandboxRequest::Open { places, rules } => self.open(places, rules, sealed).await,
+            SandboxRequest::Rules => self.make_ready(&sealed).await,
+            SandboxRequest::Status => SandboxReply::Status { status: self.status() },
+        }
+    }
+
+    /// Compiles the rules, if they are not ready, and keeps them when they can be used.
+    async fn make_ready(&self, sealed: &File) -> SandboxReply {
+        if let Err(why) = Job::order_of(sealed) {
+            return refused(&why.to_string());
+        }
+        let id = match Job::content(sealed) {
+            Ok(content) => yara::id_of(&content),
+            Err(why) => return refused(&why.to_string()),
+        };
+        let _one = self.compiling.lock().await;
+        if let Some((_, report)) = self.ready(id) {
+            return SandboxReply::Rules { report };
+        }
+        match self.cells.compile_sealed(sealed).await {
+            Ok((rules, report)) => {
+                *self.sent_last.lock() = Some(report.clone());
+                if let Some(rules) = rules {
+                    tracing::info!(ours = report.ours, theirs = report.theirs, "YARA rules are ready");
+                    let mut sets = self.rules.lock();
+                    sets.push((Arc::new(rules), report.clone()));
+                    let over = sets.len().saturating_sub(SETS);
+                    sets.drain(..over);
+                }
+                SandboxReply::Rules { report }
+            }
+            Err(why) => {
+                tracing::error!("YARA rules are not ready: {why}");
+                SandboxReply::Failed { why: why.to_string() }
+            }
+        }
+    }
+
+    fn ready(&self, id: RulesId) -> Option<(Arc<Rules>, RulesReport)> {
+        self.rules.lock().iter().find(|(_, report)| report.id == id).cloned()
+    }
+
+    async fn open(&self, places: Places, rules: Option<RulesId>, sealed: File) -> SandboxReply {
+        let rules = match rules.map(|id| self.ready(id)) {
+            None => None,
+            Some(Some((rules, _))) => Some(rules),
+            Some(None) => return SandboxReply::UnknownRules,
+        };
         let job = match Job::order_of(&sealed) {
             Ok(job) => job,
             Err(why) => return refused(&why.to_string()),
@@ -127,7 +189,7 @@ impl Shared {
                 return SandboxReply::Busy { running: busy.running, waiting: busy.waiting };
             }
         };
-        match self.cells.run_sealed(&job, &sealed).await {
+        match self.cells.run_sealed(&job, &sealed, rules.as_deref()).await {
             Ok(report) => {
                 self.opened.fetch_add(1, Ordering::Relaxed);
                 SandboxReply::Report { report }
@@ -150,6 +212,7 @@ impl Shared {
             failed: count(&self.failed),
             refused: count(&self.refused),
             abandoned: count(&self.abandoned),
+            rules: self.sent_last.lock().clone(),
         }
     }
 }

@@ -7,7 +7,8 @@ use postern_model::sandbox::{Event, Report};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use crate::native::Program;
+use crate::native::{Program, Written};
+use crate::yara::compile::Compiled;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Word {
@@ -16,8 +17,12 @@ pub enum Word {
     Event(Event),
     /// A part that is to be run in a cell for programs.
     Program(Program),
+    /// Of a cell for programs: a file that one wrote.
+    Written(Written),
     /// At the end.
     Whole(Report),
+    /// Of a cell for rules, at its end.
+    Compiled(Compiled),
 }
 
 #[derive(Serialize)]
@@ -25,7 +30,9 @@ pub enum WordRef<'a> {
     SoFar(&'a Report),
     Event(&'a Event),
     Program(&'a Program),
+    Written(&'a Written),
     Whole(&'a Report),
+    Compiled(&'a Compiled),
 }
 
 /// # Errors

@@ -12,6 +12,7 @@ use postern_model::sandbox::{FindingName, Kind, Report};
 use postern_sandbox::cell::{CellError, Cells};
 use postern_sandbox::job::Job;
 use postern_sandbox::limits::Limits;
+use postern_sandbox::yara::{Source, Sources};
 use support::documents::{archive as zip, program};
 use support::{job, names};
 
@@ -21,7 +22,7 @@ fn cells() -> Cells {
 
 /// `None` where no cell can be had.
 async fn run(job: Job, content: &[u8]) -> Option<Report> {
-    match cells().run(&job, content).await {
+    match cells().run(&job, content, None).await {
         Ok(report) => Some(report),
         Err(CellError::Walls(why)) if why.contains("EPERM") || why.contains("ENOSPC") => {
             println!("skipped: {why}");
@@ -173,4 +174,54 @@ async fn long_sums_are_run_and_what_is_too_deep_leaves_the_rest() {
         assert!(names(&report).contains(&"PROGRAM") && report.parts.len() == 3, "{what}: {:?}", names(&report));
         println!("{what}: {:?}", report.findings.last());
     }
+}
+
+fn rules(text: &str) -> Sources {
+    Sources::new(&[Source { file: "a.yar".into(), text: text.as_bytes().to_vec() }]).unwrap()
+}
+
+/// In real cells: one compiles, the others make no call that is not on the list, with the least memory that a cell may have.
+#[tokio::test]
+async fn rules_look_at_every_part_behind_the_walls() {
+    let text = "import \"math\" rule a : suspicious { strings: $a = /ne{2}dle/ condition: $a and math.entropy(0, filesize) < 7 }";
+    let (rules, told) = match cells().compile(&rules(text)).await {
+        Err(CellError::Walls(why)) if why.contains("EPERM") || why.contains("ENOSPC") => return println!("skipped: {why}"),
+        compiled => compiled.unwrap(),
+    };
+    assert!(told.is_usable() && told.theirs == 1 && told.ours > 10, "{told:?}");
+    let rules = rules.unwrap();
+    let content =
+        zip(&[("inner.zip", &zip(&[("deep.txt", b"a needle")], None)), ("b.js", b"var a = 'no needle' + eval('\"ne\" + \"edle\"')")], None);
+    let limits = Limits { memory: 48 << 20, ..Limits::default() };
+    let report = cells().run(&Job { limits, ..job("a.zip") }, &content, Some(&rules)).await.unwrap();
+    let found: Vec<_> = report.findings.iter().filter(|f| f.name == FindingName::YaraSuspicious).map(|f| report.path(f.part)).collect();
+    assert_eq!(found, ["a.zip/b.js", "a.zip/inner.zip/deep.txt"], "{:?}", report.findings);
+    assert!(report.findings.iter().any(|f| f.evidence == "a:a [suspicious], $a at 2"), "{:?}", report.findings);
+    let mut packed = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
+    packed.write_all(b"1 0 << /S /GoTo /D (a needle) >>").unwrap();
+    let head = &b"%PDF-1.5\n1 0 obj << /Type /ObjStm /Filter /FlateDecode >>\nstream\n"[..];
+    let pdf = [head, &packed.finish().unwrap(), b"\nendstream endobj\n%%EOF"].concat();
+    let report = cells().run(&job("a.pdf"), &pdf, Some(&rules)).await.unwrap();
+    assert!(names(&report).contains(&"YARA_SUSPICIOUS"), "{:?}", report.findings);
+    // The same rules again, two at a time: each cell reads them from their beginning.
+    let again = || async { cells().run(&job("a.pdf"), &pdf, Some(&rules)).await.unwrap().findings.len() };
+    assert_eq!(tokio::join!(again(), again()), (report.findings.len(), report.findings.len()));
+    let off = Limits { yara: Duration::ZERO, ..Limits::default() };
+    let report = cells().run(&Job { limits: off, ..job("a.zip") }, &content, Some(&rules)).await.unwrap();
+    assert!(!names(&report).contains(&"YARA_SUSPICIOUS"));
+}
+
+/// A rule that goes on for ever costs its own time and no finding of the others.
+#[tokio::test]
+async fn an_endless_rule_is_ended_and_the_rest_stays() {
+    let text = "rule a { condition: for all i in (0..filesize - 1) : ( for all j in (0..filesize - 1) : ( uint8(i) + uint8(j) + i + j != 1000000000 ) ) }";
+    let (rules, _) = match cells().compile(&rules(text)).await {
+        Err(CellError::Walls(why)) if why.contains("EPERM") || why.contains("ENOSPC") => return println!("skipped: {why}"),
+        compiled => compiled.unwrap(),
+    };
+    let content = zip(&[("large.bin", &vec![7; 4 << 20]), ("run.exe", &program())], None);
+    let began = std::time::Instant::now();
+    let report = cells().run(&job("a.zip"), &content, rules.as_ref()).await.unwrap();
+    assert!(names(&report).contains(&"YARA_STOPPED") && names(&report).contains(&"PROGRAM"), "{:?}", report.findings);
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
 }

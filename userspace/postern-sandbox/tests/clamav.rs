@@ -25,7 +25,7 @@ async fn the_program_is_found_in_every_container_that_is_opened() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         let job = Job { name: name.clone(), ..Job::default() };
-        let report = match cells.run(&job, &std::fs::read(&path).unwrap()).await {
+        let report = match cells.run(&job, &std::fs::read(&path).unwrap(), None).await {
             Ok(report) => report,
             Err(CellError::Walls(why)) if why.contains("EPERM") || why.contains("ENOSPC") => return println!("skipped: {why}"),
             Err(error) => panic!("{error}"),
@@ -48,6 +48,7 @@ async fn the_program_is_found_in_every_container_that_is_opened() {
         Kind::Bzip2,
         Kind::Tar,
         Kind::SevenZip,
+        Kind::Rar,
         Kind::Cabinet,
         Kind::Mail,
         Kind::Rtf,

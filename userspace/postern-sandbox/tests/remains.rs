@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use postern_model::sandbox::Places;
 use postern_sandbox::cell::{Admission, CellError, Cells};
+use postern_sandbox::yara::Sources;
 use support::documents::archive;
 use support::job;
 
@@ -18,18 +19,20 @@ async fn jobs_leave_nothing_behind() {
     let cells = Cells::new(PathBuf::from(env!("CARGO_BIN_EXE_postern-cell")));
     // A second cell for each: the script is run.
     let content = archive(&[("a.txt", b"x"), ("run.sh", b"#!/bin/sh\nexit 0\n")], None);
-    match cells.run(&job("first.zip"), &content).await {
+    match cells.run(&job("first.zip"), &content, None).await {
         Err(CellError::Walls(why)) if why.contains("EPERM") || why.contains("ENOSPC") => return println!("skipped: {why}"),
         first => assert_eq!(first.unwrap().parts.len(), 3),
     }
+    let (rules, _) = cells.compile(&Sources::new(&[]).unwrap()).await.unwrap();
+    let rules = Arc::new(rules.unwrap());
     let before = there_is();
     let mut running = tokio::task::JoinSet::new();
     let admission = Arc::new(Admission::default());
     for n in 0..100 {
-        let (cells, content, admission) = (cells.clone(), content.clone(), Arc::clone(&admission));
+        let (cells, content, admission, rules) = (cells.clone(), content.clone(), Arc::clone(&admission), Arc::clone(&rules));
         running.spawn(async move {
             let _place = admission.enter(Places { at_once: 4, waiting: 100 }).await.unwrap();
-            cells.run(&job(&format!("{n}.zip")), &content).await.unwrap()
+            cells.run(&job(&format!("{n}.zip")), &content, Some(&rules)).await.unwrap()
         });
     }
     while let Some(done) = running.join_next().await {

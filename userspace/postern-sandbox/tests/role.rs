@@ -19,6 +19,7 @@ use postern_sandbox::client::{self, SandboxError};
 use postern_sandbox::job::Job;
 use postern_sandbox::limits::Limits;
 use postern_sandbox::role;
+use postern_sandbox::yara::{Source, Sources};
 use support::documents::{archive, macro_document, noise, program};
 use support::{job, names};
 
@@ -46,7 +47,7 @@ impl Role {
     }
 
     async fn open(&self, job: &Job, content: &[u8], places: Places) -> Result<postern_model::sandbox::Report, SandboxError> {
-        client::open(&self.socket, places, &job.seal(content).unwrap()).await
+        client::open(&self.socket, places, None, &job.seal(content).unwrap()).await
     }
 
     async fn status(&self) -> SandboxStatus {
@@ -181,7 +182,7 @@ async fn who_finds_no_place_is_told_and_who_hangs_up_gives_his_back() {
     let one = Places { at_once: 1, waiting: 1 };
     let start = |name: &str| {
         let (socket, sealed) = (role.socket.clone(), Job { name: name.into(), ..words.clone() }.seal(&slow).unwrap());
-        tokio::spawn(async move { client::open(&socket, one, &sealed).await })
+        tokio::spawn(async move { client::open(&socket, one, None, &sealed).await })
     };
     let runs = start("runs.zip");
     role.wait_for("one runs", |s| s.running == 1).await;
@@ -204,10 +205,43 @@ async fn where_no_cell_can_be_had_it_says_so_and_serves_on() {
     let serving = tokio::spawn(role::serve(role::listen(&socket).unwrap(), folder.path().join("no-worker"), role::PATIENCE));
     let sealed = job("a.txt").seal(b"hello").unwrap();
     for _ in 0..2 {
-        let said = client::open(&socket, FOUR, &sealed).await;
+        let said = client::open(&socket, FOUR, None, &sealed).await;
         assert!(matches!(&said, Err(SandboxError::NoCell(why)) if why.contains("no-worker cannot be started")), "{said:?}");
     }
     serving.abort();
-    let nobody = client::open(&folder.path().join("nobody.sock"), FOUR, &sealed).await;
+    let nobody = client::open(&folder.path().join("nobody.sock"), FOUR, None, &sealed).await;
     assert!(matches!(nobody, Err(SandboxError::Away(_))));
+}
+
+/// Rules are sent first; the last two sets are ready, and one with an error never is.
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_are_made_ready_and_kept() {
+    let role = Role::start();
+    let set = |word: &str| {
+        let text = format!("rule found {{ strings: $a = \"{word}\" condition: $a }}").into_bytes();
+        Sources::new(&[Source { file: "a.yar".into(), text }]).unwrap()
+    };
+    let sealed = job("a.txt").seal(b"the second word").unwrap();
+    let (first, second, third) = (set("first"), set("second"), set("third"));
+    let unknown = client::open(&role.socket, FOUR, Some(second.id), &sealed).await;
+    assert!(matches!(unknown, Err(SandboxError::UnknownRules)), "{unknown:?}");
+    let made = client::rules(&role.socket, &first).await;
+    if lacking(&made) {
+        return;
+    }
+    assert_eq!((made.as_ref().unwrap().id, made.unwrap().theirs), (first.id, 1));
+    client::rules(&role.socket, &second).await.unwrap();
+    let open = async |rules: &Sources| client::open(&role.socket, FOUR, Some(rules.id), &sealed).await;
+    assert_eq!((names(&open(&first).await.unwrap()).len(), names(&open(&second).await.unwrap())), (0, vec!["YARA"]));
+    let broken = Sources::new(&[Source { file: "b.yar".into(), text: b"rule b { condition: $x }".to_vec() }]).unwrap();
+    let told = client::rules(&role.socket, &broken).await.unwrap();
+    assert!(!told.is_usable() && told.problems[0].to_string().starts_with("b.yar:1: error: "), "{told:?}");
+    assert!(matches!(open(&broken).await, Err(SandboxError::UnknownRules)));
+    assert_eq!(role.status().await.rules, Some(told));
+    client::rules(&role.socket, &third).await.unwrap();
+    assert!(matches!(open(&first).await, Err(SandboxError::UnknownRules)), "two are kept");
+    assert_eq!(names(&open(&second).await.unwrap()), ["YARA"]);
+    let unsealed = File::from(memfd_create("rules", MFdFlags::MFD_ALLOW_SEALING).unwrap());
+    let said = role.said_to(b"{\"do\":\"rules\"}\n", &[&unsealed]).await;
+    assert!(matches!(&said, SandboxReply::Refused { why } if why.contains("seal it")), "{said:?}");
 }

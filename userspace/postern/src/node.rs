@@ -26,7 +26,7 @@ use postern_mta::live::Live;
 use postern_mta::quarantine::QuarantineKeeper;
 use postern_mta::queue::{Queue, QueueParts};
 use postern_mta::recipients::Recipients;
-use postern_mta::sandbox::Memory;
+use postern_mta::sandbox::{self, Memory, RuleBook};
 use postern_mta::tls::Tls;
 use postern_store::database::Database;
 use postern_store::spool::Spool;
@@ -94,7 +94,8 @@ async fn serve(settings: Settings, file: &Path, mut inherited: Inherited, genera
         queue: &queue_slot,
     };
     let cluster::Opened { cluster, restored, moved } = cluster::open(parts, queued).await?;
-    let live = Live::new(Arc::new(settings.clone()), hostname.clone(), seen_files)?;
+    let yara_rules = Arc::new(RuleBook::open(&data, &settings.sandbox).context("the YARA rules")?);
+    let live = Live::new(Arc::new(settings.clone()), hostname.clone(), seen_files, Arc::clone(&yara_rules))?;
     let left_behind = quarantined.iter().map(|m| m.id).collect();
     let quarantine = QuarantineKeeper::start(spool.clone(), database.clone(), events.clone(), handle.live(), left_behind);
     let queue = Queue::start(
@@ -126,6 +127,8 @@ async fn serve(settings: Settings, file: &Path, mut inherited: Inherited, genera
 
     let stop = CancellationToken::new();
     tokio::spawn(holding::keep(Arc::clone(&journey), stop.clone()));
+    let (socket, live) = (settings.node.run_dir.join(sandbox::SOCKET), handle.live());
+    tokio::spawn(async move { yara_rules.follow(&socket, || live.load().sandbox.clone()).await });
     let door = Door::new(&settings, &hostname, Arc::clone(&journey), spool, tls)?;
     let serving = listen::serve(&door, ports)?;
     let steering = Steering::new();

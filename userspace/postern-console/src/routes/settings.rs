@@ -139,6 +139,7 @@ impl From<SettingsFileError> for Problem {
 pub async fn get(State(console): State<Console>) -> Answer<Response> {
     let version = console.state().settings.current();
     let mut settings = serde_json::to_value(&*version.settings).map_err(|e| Problem::internal(e.to_string()))?;
+    settings.sort_all_objects();
     mask_json(&mut settings);
     let view = SettingsView { digest: version.digest.clone(), text: mask_text(&version.text), settings };
     Ok(tagged(Json(view), &version.digest))
@@ -156,7 +157,9 @@ pub(super) fn tagged(view: impl IntoResponse, digest: &str) -> Response {
 /// JSON schema of the settings, with the documentation of each.
 #[utoipa::path(get, path = "/settings/schema", tag = "settings", responses((status = 200, body = Object)))]
 pub async fn schema() -> Json<serde_json::Value> {
-    Json(schemars::schema_for!(Settings).to_value())
+    let mut schema = schemars::schema_for!(Settings).to_value();
+    schema.sort_all_objects();
+    Json(schema)
 }
 
 /// Put a whole file (TOML) in force.

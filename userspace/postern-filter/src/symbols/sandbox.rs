@@ -56,6 +56,10 @@ symbols! { Sandbox:
     SANDBOX_NATIVE_REMOVES_ITSELF = 2.0, "A program or script of Linux, run in a cell, removes itself.";
     SANDBOX_NATIVE_ESCAPE = 5.0, "A program of Linux, run in a cell, made a call that only who wants out of it makes.";
     SANDBOX_NATIVE_STOPPED = 0.5, "A program of Linux was ended before its end: it took more time, memory or processes than it may.";
+    SANDBOX_YARA = 6.0, "A YARA rule matches in the attachment.";
+    SANDBOX_YARA_SUSPICIOUS = 2.0, "A YARA rule that is tagged suspicious matches in the attachment.";
+    SANDBOX_YARA_INFO = 0.01, "A YARA rule that is tagged info matches in the attachment.";
+    SANDBOX_YARA_STOPPED = 0.1, "YARA rules were ended before their end: they took more time than they may, or matched too often.";
     SANDBOX_CELL_BROKEN = 5.0, "What took the attachment apart broke a rule of its cell: the content may have taken it over.";
     SANDBOX_CELL_FAILED = 0.5, "What took the attachment apart ended without a report.";
     SANDBOX_CELL_TIMEOUT = 0.5, "Taking the attachment apart did not end in time.";
@@ -129,6 +133,10 @@ fn symbol(name: FindingName) -> &'static Symbol {
         FindingName::NativeRemovesItself => &SANDBOX_NATIVE_REMOVES_ITSELF,
         FindingName::NativeEscape => &SANDBOX_NATIVE_ESCAPE,
         FindingName::NativeStopped => &SANDBOX_NATIVE_STOPPED,
+        FindingName::Yara => &SANDBOX_YARA,
+        FindingName::YaraSuspicious => &SANDBOX_YARA_SUSPICIOUS,
+        FindingName::YaraInfo => &SANDBOX_YARA_INFO,
+        FindingName::YaraStopped => &SANDBOX_YARA_STOPPED,
         FindingName::CellBroken => &SANDBOX_CELL_BROKEN,
         FindingName::CellFailed => &SANDBOX_CELL_FAILED,
         FindingName::CellTimeout => &SANDBOX_CELL_TIMEOUT,

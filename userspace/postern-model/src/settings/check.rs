@@ -178,6 +178,12 @@ fn users(u: &UserSettings, say: &mut impl FnMut(String, String)) {
 }
 
 fn sandbox(s: &SandboxSettings, say: &mut impl FnMut(String, String)) {
+    if s.yara_rules.is_relative() && !s.yara_rules.as_os_str().is_empty() {
+        say(
+            "sandbox.yara_rules".into(),
+            format!("{}: write the folder's path from the root, as in \"/etc/postern/rules\"", s.yara_rules.display()),
+        );
+    }
     if s.timeout.0 < Duration::from_secs(1) || s.timeout.0 > Duration::from_secs(300) {
         // RFC 5321 §4.5.3.2.6: a client waits ten minutes for the reply to its data.
         say("sandbox.timeout".into(), format!("{}: write \"1s\" to \"5m\"", s.timeout));

@@ -6,8 +6,11 @@ use super::Settings;
 
 /// Markdown with one table for each section: setting, default, meaning.
 pub fn markdown() -> String {
-    let schema = schemars::schema_for!(Settings).to_value();
-    let defaults = serde_json::to_value(Settings::default()).unwrap_or_default();
+    let mut schema = schemars::schema_for!(Settings).to_value();
+    let mut defaults = serde_json::to_value(Settings::default()).unwrap_or_default();
+    // By name, whatever order the structs have.
+    schema.sort_all_objects();
+    defaults.sort_all_objects();
     let mut out = String::from("# Settings\n\nMade from the source by `postern settings reference`; do not edit.\n");
     let empty = Map::new();
     let definitions = schema.get("$defs").and_then(Value::as_object).unwrap_or(&empty);

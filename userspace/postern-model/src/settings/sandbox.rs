@@ -1,5 +1,7 @@
 //! `[sandbox]`: attachments taken apart before the verdict, each in a cell of its own.
 
+use std::path::PathBuf;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +24,11 @@ pub struct SandboxSettings {
     /// Run programs and scripts of Linux (ELF, shell, Python, Perl) in a cell of their own with a network that leads nowhere, where this machine
     /// has what runs them.
     pub run_programs: bool,
+    /// Look for patterns in all that comes out of attachments, by the YARA rules that Postern brings and those of `yara_rules`.
+    pub yara: bool,
+    /// Folder with YARA rules of your own (`*.yar`, `*.yara`, in folders of it too), on this machine. A change in it is in force within seconds;
+    /// with an error in any file the rules before it stay. Empty: none. Node-local.
+    pub yara_rules: PathBuf,
     /// Kinds of attachments that are not taken apart. What a thing is, its content says and not its name.
     pub skip: Vec<Skipped>,
     /// Attachments above this many octets are not taken apart; the mail gets SANDBOX_LEFT_OUT, whatever `when_unavailable` says.
@@ -45,6 +52,8 @@ impl Default for SandboxSettings {
             timeout: Span::seconds(20),
             run_scripts: true,
             run_programs: true,
+            yara: true,
+            yara_rules: PathBuf::new(),
             skip: vec![Skipped::Text, Skipped::Image, Skipped::Media],
             max_size: 25 * 1024 * 1024,
             max_attachments: 20,

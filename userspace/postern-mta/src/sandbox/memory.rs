@@ -1,8 +1,8 @@
 //! What attachments came to that were seen before, here or by a peer: a campaign sends the same file a thousand times, and it is taken
 //! apart once.
 //!
-//! The key is the content's hash with all else that the findings depend on: the name, the declared type, whether scripts are run, and
-//! which findings this version knows. Reports that depend on more are not kept: of what is encrypted (another mail may bring the
+//! The key is the content's hash with all else that the findings depend on: the name, the declared type, whether scripts are run, the YARA
+//! rules, and which findings this version knows. Reports that depend on more are not kept: of what is encrypted (another mail may bring the
 //! password), and of cells that did not end well (they may next time). One in which something was found is told to the peers.
 
 use std::num::NonZeroUsize;
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use lru::LruCache;
 use parking_lot::Mutex;
-use postern_model::sandbox::{FindingName, Report, Room, Seen, SeenFile};
+use postern_model::sandbox::{FindingName, Report, Room, RulesId, Seen, SeenFile};
 use postern_model::settings::sandbox::SandboxSettings;
 use postern_model::time::Timestamp;
 use postern_sandbox::dissect::FINDINGS_VERSION;
@@ -54,7 +54,7 @@ impl Memory {
         Self { files: Mutex::new(LruCache::new(MOST)), outlet: Mutex::default() }
     }
 
-    pub fn key(attachment: &Attachment<'_>, settings: &SandboxSettings) -> Key {
+    pub fn key(attachment: &Attachment<'_>, settings: &SandboxSettings, rules: Option<RulesId>) -> Key {
         let mut hasher = blake3::Hasher::new();
         hasher.update(&attachment.hash);
         for text in [attachment.name.as_str(), attachment.content_type] {
@@ -63,6 +63,9 @@ impl Memory {
         }
         hasher.update(&FINDINGS_VERSION.to_le_bytes());
         hasher.update(&[u8::from(settings.run_scripts), u8::from(settings.run_programs)]);
+        if let Some(RulesId(rules)) = rules {
+            hasher.update(&rules);
+        }
         *hasher.finalize().as_bytes()
     }
 
@@ -147,6 +150,7 @@ fn is_lasting(name: FindingName) -> bool {
             | FindingName::CellTimeout
             | FindingName::ScriptStopped
             | FindingName::NativeStopped
+            | FindingName::YaraStopped
     )
 }
 
@@ -161,7 +165,7 @@ mod tests {
     fn key(name: &str, content: &[u8]) -> Key {
         let hash = *blake3::hash(content).as_bytes();
         let attachment = Attachment { name: name.into(), content_type: "application/zip", hash, content: content.into() };
-        Memory::key(&attachment, &SandboxSettings::default())
+        Memory::key(&attachment, &SandboxSettings::default(), None)
     }
 
     fn report(names: &[FindingName]) -> Report {

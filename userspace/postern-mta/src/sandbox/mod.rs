@@ -5,6 +5,7 @@
 pub mod attachments;
 mod memory;
 pub mod passwords;
+mod rules;
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -21,10 +22,12 @@ use postern_model::settings::sandbox::{SandboxSettings, WhenNotOpened};
 use postern_sandbox::client::{self, SandboxError};
 use postern_sandbox::job::Job;
 use postern_sandbox::limits::Limits;
+use postern_sandbox::yara::Sources;
 
 use attachments::Attachment;
 use memory::Key;
 pub use memory::Memory;
+pub use rules::RuleBook;
 
 /// Its socket, in the folder of all roles' sockets.
 pub const SOCKET: &str = "sandbox.sock";
@@ -43,6 +46,7 @@ pub struct Sandbox {
     /// Said once until it answers again, not for every mail.
     was_down: AtomicBool,
     memory: Arc<Memory>,
+    rules: Arc<RuleBook>,
 }
 
 /// For whom attachments are looked at: what it may take, and whether what was seen before counts.
@@ -72,6 +76,7 @@ impl Look {
 #[derive(Default)]
 pub(crate) struct Prepared {
     look: Look,
+    rules: Option<Arc<Sources>>,
     enclosed: Vec<Enclosed>,
     known: Vec<(Arc<Report>, Seen)>,
     left_out: Vec<String>,
@@ -91,7 +96,8 @@ pub fn job(settings: &SandboxSettings, attachment: &Attachment<'_>, passwords: &
     let usual = Limits::default();
     let scripts = if settings.run_scripts { usual.scripts.min(time / 3) } else { Duration::ZERO };
     let programs = if settings.run_programs { usual.programs.min(time / 3) } else { Duration::ZERO };
-    let limits = Limits { memory: settings.memory, time, cpu: time.min(usual.cpu), scripts, programs, ..usual };
+    let yara = if settings.yara { usual.yara.min(time / 4) } else { Duration::ZERO };
+    let limits = Limits { memory: settings.memory, time, cpu: time.min(usual.cpu), scripts, programs, yara, ..usual };
     Job {
         name: attachment.name.clone(),
         content_type: attachment.content_type.to_owned(),
@@ -116,13 +122,14 @@ fn show(opened: &mut Vec<Opened>, report: &Report, seen: Seen, room: Room) -> Ro
 }
 
 impl Sandbox {
-    pub fn new(settings: &SandboxSettings, socket: PathBuf, memory: Arc<Memory>) -> Self {
+    pub fn new(settings: &SandboxSettings, socket: PathBuf, memory: Arc<Memory>, rules: Arc<RuleBook>) -> Self {
         Self {
             settings: settings.clone(),
             socket,
             patience: Patience::new(FAILURES, TRY_EVERY, Instant::now()),
             was_down: AtomicBool::new(false),
             memory,
+            rules,
         }
     }
 
@@ -131,16 +138,21 @@ impl Sandbox {
         Arc::clone(&self.memory)
     }
 
+    pub(crate) fn rules(&self) -> Arc<RuleBook> {
+        Arc::clone(&self.rules)
+    }
+
     /// Finds the attachments and encloses those whose findings are not known. Takes as long as decoding them does.
     pub(crate) fn prepare(&self, mail: &[u8], message: &Message, look: Look) -> Prepared {
         if !self.settings.enabled {
             return Prepared::default();
         }
         let (attachments, left_out) = attachments::of(&self.settings, mail, message);
-        let mut prepared = Prepared { look, left_out, ..Prepared::default() };
+        let rules = self.settings.yara.then(|| self.rules.in_force());
+        let mut prepared = Prepared { look, rules, left_out, ..Prepared::default() };
         let passwords = if attachments.is_empty() { Vec::new() } else { passwords::of(message) };
         for attachment in attachments {
-            let key = Memory::key(&attachment, &self.settings);
+            let key = Memory::key(&attachment, &self.settings, prepared.rules.as_ref().map(|rules| rules.id));
             if let Some(known) = self.memory.recall(&key).filter(|_| look != Look::Anew) {
                 prepared.known.push(known);
                 continue;
@@ -155,7 +167,7 @@ impl Sandbox {
 
     /// What taking them apart comes to, within the time limit of a mail.
     pub(crate) async fn ask(&self, prepared: Prepared) -> Sandboxed {
-        let Prepared { look, enclosed, known, left_out, unsealed } = prepared;
+        let Prepared { look, rules, enclosed, known, left_out, unsealed } = prepared;
         let mut found = Sandboxed { left_out, unanswered: unsealed, ..Sandboxed::default() };
         let mut room = Room::MAIL;
         for (report, seen) in known {
@@ -171,7 +183,8 @@ impl Sandbox {
         }
         let limit = look.whole(&self.settings);
         let until = tokio::time::Instant::now() + limit;
-        let answers = join_all(enclosed.into_iter().map(|one| async move { (self.open(&one, until, limit).await, one) })).await;
+        let rules = rules.as_deref();
+        let answers = join_all(enclosed.into_iter().map(|one| async move { (self.open(&one, rules, until, limit).await, one) })).await;
         let mut is_silent = false;
         for (answer, one) in answers {
             match answer {
@@ -215,12 +228,32 @@ impl Sandbox {
             && report.findings.iter().any(|f| f.name == FindingName::CellTimeout)
     }
 
-    async fn open(&self, one: &Enclosed, until: tokio::time::Instant, limit: Duration) -> Result<Report, Trouble> {
-        let places = Places { at_once: self.settings.at_once, waiting: self.settings.waiting };
-        match tokio::time::timeout_at(until, client::open(&self.socket, places, &one.sealed)).await {
+    async fn open(&self, one: &Enclosed, rules: Option<&Sources>, until: tokio::time::Instant, limit: Duration) -> Result<Report, Trouble> {
+        match tokio::time::timeout_at(until, self.open_with(one, rules)).await {
             Ok(answer) => answer.map_err(Trouble::Answer),
             Err(_) => Err(Trouble::Late(limit)),
         }
+    }
+
+    /// The role forgets rules when it starts anew: then they are sent first. Where they cannot be used the attachment is opened without them, and
+    /// that is said.
+    async fn open_with(&self, one: &Enclosed, rules: Option<&Sources>) -> Result<Report, SandboxError> {
+        let places = Places { at_once: self.settings.at_once, waiting: self.settings.waiting };
+        let open = |rules| client::open(&self.socket, places, rules, &one.sealed);
+        let Some(rules) = rules else { return open(None).await };
+        match open(Some(rules.id)).await {
+            Err(SandboxError::UnknownRules) => {}
+            answer => return answer,
+        }
+        let why = match client::rules(&self.socket, rules).await {
+            Ok(report) if report.is_usable() => return open(Some(rules.id)).await,
+            Ok(report) => report.errors().map(ToString::to_string).next().unwrap_or_default(),
+            Err(why) => why.to_string(),
+        };
+        tracing::error!(attachment = one.name, why, "an attachment is opened without YARA rules");
+        let mut report = open(None).await?;
+        report.findings.push(Finding::new(FindingName::YaraStopped, 0, format!("the rules are not ready: {why}")));
+        Ok(report)
     }
 
     /// Whether there is anything to be had by asking now.

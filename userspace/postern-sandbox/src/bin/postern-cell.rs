@@ -1,19 +1,35 @@
 //! The worker: walls itself in, takes one attachment apart, runs the scripts in it, says what it found, ends. See `postern_sandbox`.
 
+use std::fs::File;
 use std::io::{self, Read, Write};
+use std::os::fd::FromRawFd;
+use std::os::unix::fs::FileExt;
 use std::rc::Rc;
 
-use postern_model::sandbox::Event;
 use postern_sandbox::cell::walls::{self, NO_WALLS};
 use postern_sandbox::dissect::{self, Said};
 use postern_sandbox::job::Job;
-use postern_sandbox::native::{self, NATIVE};
+use postern_sandbox::native::{self, NATIVE, Told};
 use postern_sandbox::wire::{self, WordRef};
+use postern_sandbox::yara;
+use postern_sandbox::yara::scan::Scanner;
+
+/// Octets beyond the job's memory for YARA rules. The interpreter sets addresses aside that it does not fill: 16 MiB of its own memory, and
+/// 32 on either side. The rules themselves are some times what they are on paper.
+const SCANNER_SPACE: u64 = 96 << 20;
+const SCANNER_RATIO: u64 = 8;
 
 fn main() {
-    if std::env::args_os().nth(1).is_some_and(|what| what == NATIVE) {
-        return run_program();
-    }
+    let mut words = std::env::args().skip(1);
+    let rules = match words.next().as_deref() {
+        Some(NATIVE) => return run_program(),
+        Some(yara::COMPILE) => return compile_rules(),
+        Some(yara::WITH) => match words.next().map(|number| number.parse()) {
+            Some(Ok(number)) => Some(number),
+            _ => end(NO_WALLS, "the rules have no descriptor"),
+        },
+        _ => None,
+    };
     if let Err(error) = walls::enclose() {
         end(NO_WALLS, &error.to_string());
     }
@@ -22,9 +38,18 @@ fn main() {
         Ok(read) => read,
         Err(error) => end(NO_WALLS, &format!("the job cannot be read: {error}")),
     };
-    if let Err(error) = walls::close(&job.limits) {
-        end(NO_WALLS, &error.to_string());
-    }
+    let rules = match rules {
+        None => walls::close(&job.limits).map(|()| None),
+        Some(descriptor) => {
+            let compiled = compiled(descriptor).unwrap_or_else(|why| end(NO_WALLS, &format!("the compiled rules cannot be read: {why}")));
+            let space = SCANNER_SPACE + SCANNER_RATIO * compiled.len() as u64;
+            walls::close_with(&job.limits, space, || Some(Scanner::new(&compiled, job.limits.yara)))
+        }
+    };
+    let rules = match rules {
+        Ok(made) => made.transpose().unwrap_or_else(|why| end(NO_WALLS, &why)),
+        Err(error) => end(NO_WALLS, &error.to_string()),
+    };
     // Nobody reads it any more when this fails: the next word, or the end, fails as well.
     let tell: Rc<dyn Fn(Said<'_>)> = Rc::new(|said: Said<'_>| {
         let word = match said {
@@ -34,9 +59,41 @@ fn main() {
         };
         let _ = wire::say(&word, &mut io::stdout().lock());
     });
-    let report = dissect::run_telling(&job, content, &tell);
+    let report = dissect::run_telling(&job, content, rules, &tell);
     if let Err(error) = wire::say(&WordRef::Whole(&report), &mut io::stdout().lock()) {
         end(1, &format!("the report cannot be written: {error}"));
+    }
+}
+
+/// The rules that the supervisor handed over. Where the descriptor stands is every cell's: they are read from their beginning.
+fn compiled(descriptor: i32) -> io::Result<Vec<u8>> {
+    // SAFETY: the supervisor hands it over to this process and names it in its arguments.
+    let file = unsafe { File::from_raw_fd(descriptor) };
+    let mut rules = vec![0; usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?];
+    file.read_exact_at(&mut rules, 0)?;
+    Ok(rules)
+}
+
+/// A cell for the sources of rules.
+fn compile_rules() {
+    if let Err(error) = walls::enclose() {
+        end(NO_WALLS, &error.to_string());
+    }
+    let (job, content) = match Job::read(io::stdin().lock().by_ref()) {
+        Ok(read) => read,
+        Err(error) => end(NO_WALLS, &format!("the job cannot be read: {error}")),
+    };
+    if let Err(error) = walls::close_with(&job.limits, 0, yara::prepare) {
+        end(NO_WALLS, &error.to_string());
+    }
+    let compiled = yara::read(&content).and_then(|sources| yara::compile::compile(&sources));
+    match compiled {
+        Ok(compiled) => {
+            if let Err(error) = wire::say(&WordRef::Compiled(&compiled), &mut io::stdout().lock()) {
+                end(1, &format!("the rules cannot be written: {error}"));
+            }
+        }
+        Err(why) => end(1, &why),
     }
 }
 
@@ -51,8 +108,12 @@ fn run_program() {
         end(NO_WALLS, &error.to_string());
     }
     let Some(language) = job.program else { end(NO_WALLS, "the job names nothing that runs it") };
-    let mut tell = |event: &Event| {
-        let _ = wire::say(&WordRef::Event(event), &mut io::stdout().lock());
+    let mut tell = |told: Told<'_>| {
+        let word = match told {
+            Told::Event(event) => WordRef::Event(event),
+            Told::Written(file) => WordRef::Written(file),
+        };
+        let _ = wire::say(&word, &mut io::stdout().lock());
     };
     match native::run(&job, language, &content, &mut tell) {
         Ok(report) => {

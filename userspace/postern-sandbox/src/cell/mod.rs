@@ -6,4 +6,4 @@ mod supervisor;
 pub mod walls;
 
 pub use admission::{Admission, Busy, Place};
-pub use supervisor::{CellError, Cells};
+pub use supervisor::{CellError, Cells, Rules};

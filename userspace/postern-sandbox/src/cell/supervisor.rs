@@ -1,30 +1,36 @@
 //! The process outside: starts cells, reads their reports, ends those that do not end.
 
+use std::collections::{HashSet, VecDeque};
 use std::fs::File;
 use std::io::{self, Seek};
+use std::os::fd::AsRawFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use postern_model::sandbox::{Action, EVENTS_MOST, Event, Finding, FindingName, Part, Report};
+use postern_model::sandbox::{Action, EVENTS_MOST, Event, Finding, FindingName, Part, Report, RulesReport};
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::process::Command;
+use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 use tokio::time::Instant;
 
 use super::walls::NO_WALLS;
 use crate::detonate;
 use crate::dissect::{self, kind};
-use crate::job::Job;
+use crate::job::{Job, sealed_file};
 use crate::limits::Limits;
-use crate::native::{self, Program};
+use crate::native::{self, Program, Written};
 use crate::wire::{self, Word};
+use crate::yara::compile::Compiled;
+use crate::yara::{self, Sources};
 
 /// Octets of what a worker says to the log.
 const WORDS_MOST: u64 = 4096;
 /// Beyond the time of its scripts, for a machine that is busy otherwise.
 const GRACE: Duration = Duration::from_secs(1);
+/// Findings of a job from which on files that its programs wrote are not taken apart any more: one more report of them fits.
+const FINDINGS: usize = 10_000;
 /// A program that has less is not begun.
 const SHORTEST: Duration = Duration::from_millis(100);
 
@@ -39,15 +45,23 @@ pub enum CellError {
     /// Nothing of the content was looked at.
     #[error("{0}")]
     Walls(String),
+    #[error("the YARA rules cannot be compiled: {0}")]
+    Rules(String),
 }
 
 /// What a cell is for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Profile {
-    Reading,
+#[derive(Clone, Copy)]
+enum Profile<'a> {
+    Reading(Option<&'a Rules>),
     /// A program is run in it.
     Native,
+    /// Rules are compiled in it.
+    Compiling,
 }
+
+/// YARA rules as they are handed to cells: made by one, and changed by nobody.
+#[derive(Debug)]
+pub struct Rules(File);
 
 /// Starts cells. How many at a time is up to the caller ([`super::Admission`]).
 #[derive(Clone, Debug)]
@@ -62,41 +76,94 @@ impl Cells {
         Self { worker }
     }
 
-    /// Takes the content apart. What goes wrong within the cell is a finding; an error means that no cell could be had.
+    /// Takes the content apart, with compiled rules if there are some. What goes wrong within the cell is a finding; an error means that no
+    /// cell could be had.
     ///
     /// # Errors
     /// When no worker can be started, or it cannot put up its walls.
-    pub async fn run(&self, job: &Job, content: &[u8]) -> Result<Report, CellError> {
+    pub async fn run(&self, job: &Job, content: &[u8], rules: Option<&Rules>) -> Result<Report, CellError> {
         let sealed = job.seal(content).map_err(|source| CellError::Start { path: self.worker.clone(), source })?;
-        self.run_sealed(job, &sealed).await
+        self.run_sealed(job, &sealed, rules).await
     }
 
     /// The same with what [`Job::seal`] made of this job. Dropped before its end, it takes the cell with it.
     ///
     /// # Errors
     /// As [`Self::run`].
-    pub async fn run_sealed(&self, job: &Job, sealed: &File) -> Result<Report, CellError> {
+    pub async fn run_sealed(&self, job: &Job, sealed: &File, rules: Option<&Rules>) -> Result<Report, CellError> {
         let until = Instant::now() + job.limits.time;
-        let (mut report, programs) = self.cell(job, sealed, Profile::Reading).await?;
+        let profile = Profile::Reading(rules.filter(|_| !job.limits.yara.is_zero()));
+        let Ran { mut report, programs, .. } = self.cell(job, sealed, profile).await?;
         let mut left = job.limits.programs;
-        for program in programs {
+        let mut seen: HashSet<_> = programs.iter().map(|p| blake3::hash(&p.content)).collect();
+        let mut waiting = VecDeque::from(programs);
+        while let Some(program) = waiting.pop_front() {
             let time = native::share(until.saturating_duration_since(Instant::now()), left);
             let began = Instant::now();
-            self.run_program(&mut report, &program, job, time).await;
+            let written = self.run_program(&mut report, &program, job, time).await;
             left = left.saturating_sub(began.elapsed());
+            for file in written {
+                // Programs among them count as those that came with the mail.
+                for more in self.open_written(&mut report, program.part, file, job, profile, until).await {
+                    if seen.len() < native::MOST && seen.insert(blake3::hash(&more.content)) {
+                        waiting.push_back(more);
+                    }
+                }
+            }
         }
         Ok(report)
     }
 
-    /// Runs a program of the job in a cell of its own, and puts what it did into the report. That it cannot be run here is said there, too.
-    async fn run_program(&self, report: &mut Report, program: &Program, job: &Job, time: Duration) {
+    /// Takes a file apart that a program wrote, in a cell as the mail's own; the programs in it.
+    async fn open_written(
+        &self,
+        report: &mut Report,
+        below: u32,
+        file: Written,
+        job: &Job,
+        profile: Profile<'_>,
+        until: Instant,
+    ) -> Vec<Program> {
+        let time = until.saturating_duration_since(Instant::now()) / 2;
+        let parts = job.limits.parts.saturating_sub(report.parts.len());
+        if time < SHORTEST || parts == 0 || report.findings.len() > FINDINGS {
+            let why = format!("{} is not taken apart: no time or place is left", file.path);
+            report.findings.push(Finding::new(FindingName::TooMany, below, why));
+            return Vec::new();
+        }
+        let depth = job.limits.depth.saturating_sub(report.depth(below) + 1);
+        let (scripts, yara) = (job.limits.scripts.min(time / 3), job.limits.yara.min(time / 4));
+        let limits = Limits { depth, parts, time, scripts, yara, cpu: job.limits.cpu.min(time), ..job.limits.clone() };
+        let name = file.path.rsplit('/').next().unwrap_or_default().to_owned();
+        let order = Job { name, passwords: job.passwords.clone(), limits, ..Job::default() };
+        let opened = match order.seal(&file.content) {
+            Ok(sealed) => self.cell(&order, &sealed, profile).await,
+            Err(source) => Err(CellError::Start { path: self.worker.clone(), source }),
+        };
+        match opened {
+            Ok(Ran { report: opened, programs, .. }) => {
+                let before = native::graft(report, below, opened);
+                programs.into_iter().map(|p| Program { part: p.part + before, ..p }).collect()
+            }
+            Err(why) => {
+                tracing::warn!(attachment = job.name, file = file.path, %why, "a file that a program wrote is not taken apart");
+                report.findings.push(Finding::new(FindingName::CellFailed, below, format!("{} is not taken apart: {why}", file.path)));
+                Vec::new()
+            }
+        }
+    }
+
+    /// Runs a program of the job in a cell of its own, and puts what it did into the report; the files that it wrote. That it cannot be run here
+    /// is said there, too.
+    async fn run_program(&self, report: &mut Report, program: &Program, job: &Job, time: Duration) -> Vec<Written> {
         if report.parts.get(program.part as usize).is_none() {
-            return;
+            return Vec::new();
         }
         let mut not_run = |why: &str| {
             if report.timeline.len() < EVENTS_MOST {
                 report.timeline.push(Event::new(0, program.part, Action::Error, "not run", why));
             }
+            Vec::new()
         };
         if time < SHORTEST {
             return not_run("the time for programs is used up");
@@ -111,28 +178,90 @@ impl Cells {
             Err(source) => Err(CellError::Start { path: self.worker.clone(), source }),
         };
         match ran {
-            Ok((ran, _)) => native::merge(report, program.part, ran, EVENTS_MOST),
+            Ok(Ran { report: ran, written, .. }) => {
+                native::merge(report, program.part, ran);
+                written
+            }
             Err(why) => {
                 tracing::warn!(attachment = job.name, %why, "a program is not run");
-                not_run(&why.to_string());
+                not_run(&why.to_string())
             }
         }
     }
 
-    async fn cell(&self, job: &Job, sealed: &File, profile: Profile) -> Result<(Report, Vec<Program>), CellError> {
+    /// Makes rules ready. What is wrong with the sources is told; an error means that they were not looked at, or took the cell down.
+    ///
+    /// # Errors
+    /// When no cell can be had, it does not end in time, or needs more than it has.
+    pub async fn compile(&self, sources: &Sources) -> Result<(Option<Rules>, RulesReport), CellError> {
+        self.compile_sealed(sources.sealed()).await
+    }
+
+    /// The same with the sealed sources that somebody sent.
+    ///
+    /// # Errors
+    /// As [`Self::compile`].
+    pub async fn compile_sealed(&self, sealed: &File) -> Result<(Option<Rules>, RulesReport), CellError> {
         let failed = |source| CellError::Start { path: self.worker.clone(), source };
+        let job = Job::order_of(sealed).map_err(|e| CellError::Rules(e.to_string()))?;
+        let id = yara::id_of(&Job::content(sealed).map_err(failed)?);
+        let (mut child, mut out, err) = self.start(sealed, Profile::Compiling).map_err(failed)?;
+        let mut words = String::new();
+        let until = Instant::now() + job.limits.time;
+        let compiled = match tokio::time::timeout_at(until, wire::hear(&mut out, job.limits.report)).await {
+            Err(_) => return Err(CellError::Rules(format!("it took more than {} s", job.limits.time.as_secs()))),
+            Ok(Ok(Some(Word::Compiled(compiled)))) => {
+                // It has said all; nothing of it is to stay.
+                let _ = tokio::time::timeout_at(until, child.wait()).await;
+                compiled
+            }
+            Ok(_) => {
+                let _ = tokio::time::timeout_at(until, err.take(WORDS_MOST).read_to_string(&mut words)).await;
+                let status = tokio::time::timeout_at(until, child.wait()).await.ok().and_then(Result::ok);
+                if status.and_then(|s| s.code()) == Some(NO_WALLS) {
+                    return Err(CellError::Walls(words.trim().to_owned()));
+                }
+                let (_, evidence) = status.map_or((FindingName::CellTimeout, "it did not end".to_owned()), |s| end_of(s, words.trim()));
+                return Err(CellError::Rules(evidence));
+            }
+        };
+        let Compiled { rules, ours, theirs, problems } = compiled;
+        let rules = rules.map(|octets| sealed_file("rules", &[&octets])).transpose().map_err(failed)?.map(Rules);
+        Ok((rules, RulesReport { id, ours, theirs, problems }))
+    }
+
+    fn start(&self, sealed: &File, profile: Profile<'_>) -> io::Result<(Child, ChildStdout, ChildStderr)> {
         // The worker reads from where the descriptor stands, and whoever sealed it holds it too.
         let mut whole = sealed;
-        whole.rewind().map_err(failed)?;
+        whole.rewind()?;
         let mut command = Command::new(&self.worker);
-        if profile == Profile::Native {
-            command.arg(native::NATIVE);
+        match profile {
+            Profile::Reading(None) => {}
+            Profile::Reading(Some(Rules(rules))) => {
+                let descriptor = rules.as_raw_fd();
+                command.arg(yara::WITH).arg(descriptor.to_string());
+                // SAFETY: one call, which is safe between fork and exec, on a descriptor that is open until the worker was started.
+                unsafe {
+                    command.pre_exec(move || match libc::fcntl(descriptor, libc::F_SETFD, 0) {
+                        0 => Ok(()),
+                        _ => Err(io::Error::last_os_error()),
+                    });
+                }
+            }
+            Profile::Native => drop(command.arg(native::NATIVE)),
+            Profile::Compiling => drop(command.arg(yara::COMPILE)),
         }
-        command.env_clear().stdin(sealed.try_clone().map_err(failed)?).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-        let mut child = command.spawn().map_err(failed)?;
-        let (Some(out), Some(err)) = (child.stdout.take(), child.stderr.take()) else {
-            return Err(failed(io::Error::other("without its pipes")));
-        };
+        command.env_clear().stdin(sealed.try_clone()?).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn()?;
+        match (child.stdout.take(), child.stderr.take()) {
+            (Some(out), Some(err)) => Ok((child, out, err)),
+            _ => Err(io::Error::other("without its pipes")),
+        }
+    }
+
+    async fn cell(&self, job: &Job, sealed: &File, profile: Profile<'_>) -> Result<Ran, CellError> {
+        let failed = |source| CellError::Start { path: self.worker.clone(), source };
+        let (mut child, out, err) = self.start(sealed, profile).map_err(failed)?;
         let mut heard = Heard { until: Instant::now() + job.limits.time, ..Heard::default() };
         let mut words = Vec::new();
         let mut err = err.take(WORDS_MOST);
@@ -158,14 +287,16 @@ impl Cells {
             Some(Err(source)) => return Err(failed(source)),
             Some(Ok(status)) if status.code() == Some(NO_WALLS) => return Err(CellError::Walls(words)),
             Some(Ok(status)) if status.success() => match heard.whole.take() {
-                Some(report) if report.is_sound() && heard.is_sound => return Ok((report, heard.programs)),
+                Some(report) if report.is_sound() && heard.is_sound => {
+                    return Ok(Ran { report, programs: heard.programs, written: heard.written });
+                }
                 _ => (FindingName::CellFailed, "its report cannot be read".to_owned()),
             },
             Some(Ok(status)) => end_of(status, &words),
         };
         tracing::warn!(attachment = job.name, finding = name.name(), evidence, words, "a cell ended without a report");
         if let Some(report) = heard.until_then(name, &evidence) {
-            return Ok((report, Vec::new()));
+            return Ok(Ran { report, ..Ran::default() });
         }
         let content = Job::content(sealed).map_err(failed)?;
         let mut report = without_report(job, &content, name, evidence);
@@ -173,8 +304,18 @@ impl Cells {
             report.findings.extend(native::findings::of(&heard.events).into_iter().map(|(name, evidence)| Finding::new(name, 0, evidence)));
             report.timeline = heard.events;
         }
-        Ok((report, Vec::new()))
+        // What it wrote until then is as good.
+        let written = if heard.is_sound { heard.written } else { Vec::new() };
+        Ok(Ran { report, written, ..Ran::default() })
     }
+}
+
+/// What came out of a cell.
+#[derive(Default)]
+struct Ran {
+    report: Report,
+    programs: Vec<Program>,
+    written: Vec<Written>,
 }
 
 /// What a worker said until its end.
@@ -183,6 +324,7 @@ struct Heard {
     /// Of the script that runs.
     events: Vec<Event>,
     programs: Vec<Program>,
+    written: Vec<Written>,
     whole: Option<Report>,
     is_sound: bool,
     until: Instant,
@@ -190,7 +332,15 @@ struct Heard {
 
 impl Default for Heard {
     fn default() -> Self {
-        Self { so_far: None, events: Vec::new(), programs: Vec::new(), whole: None, is_sound: true, until: Instant::now() }
+        Self {
+            so_far: None,
+            events: Vec::new(),
+            programs: Vec::new(),
+            written: Vec::new(),
+            whole: None,
+            is_sound: true,
+            until: Instant::now(),
+        }
     }
 }
 
@@ -213,8 +363,13 @@ impl Heard {
                 Ok(Ok(Some(Word::Program(program)))) if self.programs.len() < native::MOST && program.content.len() <= native::LARGEST => {
                     self.programs.push(program);
                 }
-                // What is no word, or one too many: nothing is believed any more, and what comes is thrown away.
-                Ok(Ok(Some(Word::Event(_) | Word::Program(_))) | Err(_)) => {
+                Ok(Ok(Some(Word::Written(file))))
+                    if self.written.len() < native::WRITTEN_MOST && file.content.len() <= native::WRITTEN_LARGEST =>
+                {
+                    self.written.push(file);
+                }
+                // What is no word, one too many, or another kind of cell's: nothing is believed any more, and what comes is thrown away.
+                Ok(Ok(Some(Word::Event(_) | Word::Program(_) | Word::Written(_) | Word::Compiled(_))) | Err(_)) => {
                     self.is_sound = false;
                     let mut nowhere = tokio::io::sink();
                     let rest = tokio::io::copy(&mut out, &mut nowhere);

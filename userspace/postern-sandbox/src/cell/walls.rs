@@ -95,20 +95,35 @@ pub fn part() -> Result<(), WallError> {
 /// # Errors
 /// The wall that could not be put up.
 pub fn close(limits: &Limits) -> Result<(), WallError> {
+    put_up(limits, 0, &[], || ())
+}
+
+/// The same; before the last of them something of ours is made ready that needs a thread (its walls are this one's) or a place in memory.
+/// `space`: octets of addresses that it may take beyond the job's memory.
+///
+/// # Errors
+/// As [`close`].
+pub fn close_with<T>(limits: &Limits, space: u64, make: impl FnOnce() -> T) -> Result<T, WallError> {
+    put_up(limits, space, seccomp::OF_A_THREAD, make)
+}
+
+fn put_up<T>(limits: &Limits, space: u64, calls: &[libc::c_long], make: impl FnOnce() -> T) -> Result<T, WallError> {
     // Takes a file for a moment, so before there are no more.
     no_files().map_err(wall("Landlock"))?;
     let limit = |what, value| setrlimit(what, value, value).map_err(wall("limits"));
-    limit(Resource::RLIMIT_AS, limits.memory)?;
+    limit(Resource::RLIMIT_AS, limits.memory.saturating_add(space))?;
     limit(Resource::RLIMIT_CPU, limits.cpu.as_secs().max(1))?;
     limit(Resource::RLIMIT_FSIZE, 0)?;
-    limit(Resource::RLIMIT_NPROC, 0)?;
     limit(Resource::RLIMIT_NOFILE, 3)?;
     limit(Resource::RLIMIT_CORE, 0)?;
     // Long sums and chains of strangers' scripts are deep trees; where the machine's own limit is lower, that holds.
     let deep = getrlimit(Resource::RLIMIT_STACK).map_err(wall("limits"))?.1.min(STACK);
     setrlimit(Resource::RLIMIT_STACK, deep, deep).map_err(wall("limits"))?;
     no_capabilities().map_err(wall("loss of capabilities"))?;
-    seccomp::apply().map_err(wall("list of system calls"))
+    let made = make();
+    limit(Resource::RLIMIT_NPROC, 0)?;
+    seccomp::apply(calls).map_err(wall("list of system calls"))?;
+    Ok(made)
 }
 
 fn die_with_parent() -> nix::Result<()> {

@@ -13,6 +13,8 @@ const MAGIC: &[(usize, &[u8], Kind)] = &[
     (257, b"ustar", Kind::Tar),
     (0, b"7z\xbc\xaf\x27\x1c", Kind::SevenZip),
     (0, b"Rar!\x1a\x07", Kind::Rar),
+    // Before version 1.5.
+    (0, b"RE~^", Kind::Rar),
     (0, b"MSCF", Kind::Cabinet),
     (0x8001, b"CD001", Kind::DiskImage),
     (0, b"vhdxfile", Kind::DiskImage),

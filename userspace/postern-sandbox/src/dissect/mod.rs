@@ -25,9 +25,10 @@ use postern_model::sandbox::{Event, Finding, FindingName, Kind, Part, Report};
 
 use crate::job::Job;
 use crate::native::{self, Program};
+use crate::yara::scan::Scanner;
 
 /// Raised when the same file comes to other findings than before: what was seen by an earlier version is not known to a later one.
-pub const FINDINGS_VERSION: u32 = 3;
+pub const FINDINGS_VERSION: u32 = 4;
 /// What a stream may unpack to, whatever went in.
 const ALWAYS: u64 = 1 << 20;
 /// Evidence of what is larger than a cell.
@@ -48,12 +49,12 @@ pub enum Said<'a> {
 /// Takes the content apart, and runs what is script in it.
 #[must_use]
 pub fn run(job: &Job, content: Vec<u8>) -> Report {
-    run_telling(job, content, &(Rc::new(|_: Said<'_>| {}) as Rc<dyn Fn(Said<'_>)>))
+    run_telling(job, content, None, &(Rc::new(|_: Said<'_>| {}) as Rc<dyn Fn(Said<'_>)>))
 }
 
-/// The same, with a word before each script and for each thing that one does.
+/// The same with YARA rules, and with a word before each script and for each thing that one does.
 #[must_use]
-pub fn run_telling(job: &Job, content: Vec<u8>, tell: &Rc<dyn Fn(Said<'_>)>) -> Report {
+pub fn run_telling(job: &Job, content: Vec<u8>, rules: Option<Scanner>, tell: &Rc<dyn Fn(Said<'_>)>) -> Report {
     let mut walk = Walk {
         job,
         report: Report::default(),
@@ -62,6 +63,7 @@ pub fn run_telling(job: &Job, content: Vec<u8>, tell: &Rc<dyn Fn(Said<'_>)>) -> 
         is_full: false,
         scripts: scripts::Queue::new(job.limits.scripts),
         programs: HashSet::new(),
+        rules,
     };
     walk.add(None, &job.name, content);
     if let Some((name, evidence)) = walk.report.parts.first().and_then(|part| names::check_type(&job.content_type, part.kind)) {
@@ -69,6 +71,7 @@ pub fn run_telling(job: &Job, content: Vec<u8>, tell: &Rc<dyn Fn(Said<'_>)>) -> 
     }
     loop {
         while let Some(waiting) = walk.waiting.pop() {
+            walk.look(waiting.number, &waiting.content);
             walk.open(&waiting);
             if let Some(program) = walk.program(&waiting) {
                 tell(Said::Program(&program));
@@ -100,6 +103,7 @@ struct Walk<'a> {
     scripts: scripts::Queue,
     /// Contents of programs that are to be run, each once.
     programs: HashSet<[u8; 32]>,
+    rules: Option<Scanner>,
 }
 
 impl Walk<'_> {
@@ -140,6 +144,14 @@ impl Walk<'_> {
         }
     }
 
+    /// What the YARA rules find in the part as it is, or in what is packed in it and no part of its own.
+    fn look(&mut self, part: u32, content: &[u8]) {
+        let found = self.rules.as_mut().map(|rules| rules.look(content)).unwrap_or_default();
+        for (name, evidence) in found {
+            self.find(name, part, evidence);
+        }
+    }
+
     fn open(&mut self, part: &Waiting) {
         let holds_parts = matches!(part.kind, Kind::Mail | Kind::Html | Kind::Svg | Kind::Pdf | Kind::OneNote | Kind::Tnef);
         let is_container = archive::is_opened(part.kind) || office::is_opened(part.kind) || holds_parts;
@@ -162,7 +174,8 @@ impl Walk<'_> {
             Kind::OneNote => onenote::open(self, part),
             Kind::Tnef => tnef::open(self, part),
             Kind::Text if part.depth < self.job.limits.depth => uuencode::open(self, part),
-            Kind::Rar => self.find(FindingName::NotOpened, part.number, format!("{:?}", part.kind)),
+            Kind::Rar => archive::rar::open(self, part),
+            Kind::WindowsProgram | Kind::LinuxProgram if part.depth < self.job.limits.depth => archive::rar::open_program(self, part),
             _ => {}
         }
     }

@@ -55,6 +55,7 @@ pub fn open(walk: &mut Walk<'_>, part: &Waiting) {
         if is_file {
             walk.add(Some(part), "embedded file", content);
         } else {
+            walk.look(part.number, &content);
             words(walk, part, &content);
         }
     }

@@ -13,14 +13,16 @@ pub mod findings;
 mod network;
 mod root;
 mod tracer;
+mod written;
 
 use std::path::Path;
 use std::time::Duration;
 
-use postern_model::sandbox::{Kind, Report};
+use postern_model::sandbox::{EVENTS_MOST, Event, Finding, Kind, Part, Report};
 use serde::{Deserialize, Serialize};
 
-pub use tracer::run;
+pub use tracer::{Told, run};
+pub use written::{LARGEST as WRITTEN_LARGEST, MOST as WRITTEN_MOST, Written};
 
 use crate::dissect::kind;
 
@@ -114,10 +116,20 @@ fn is_for_this_machine(content: &[u8]) -> bool {
 }
 
 /// Puts what a program did into the report of the job it came with.
-pub fn merge(report: &mut Report, part: u32, run: Report, events: usize) {
-    let room = events.saturating_sub(report.timeline.len());
-    report.findings.extend(run.findings.into_iter().map(|f| postern_model::sandbox::Finding { part, ..f }));
-    report.timeline.extend(run.timeline.into_iter().take(room).map(|e| postern_model::sandbox::Event { part, ..e }));
+pub fn merge(report: &mut Report, part: u32, run: Report) {
+    let room = EVENTS_MOST.saturating_sub(report.timeline.len());
+    report.findings.extend(run.findings.into_iter().map(|f| Finding { part, ..f }));
+    report.timeline.extend(run.timeline.into_iter().take(room).map(|e| Event { part, ..e }));
+}
+
+/// Puts a file that a program wrote, taken apart, below the program's part; by how much the numbers of its parts grew.
+pub fn graft(report: &mut Report, below: u32, file: Report) -> u32 {
+    let before = report.parts.len() as u32;
+    let room = EVENTS_MOST.saturating_sub(report.timeline.len());
+    report.parts.extend(file.parts.into_iter().map(|p| Part { inside: Some(p.inside.map_or(below, |inside| inside + before)), ..p }));
+    report.findings.extend(file.findings.into_iter().map(|f| Finding { part: f.part + before, ..f }));
+    report.timeline.extend(file.timeline.into_iter().take(room).map(|e| Event { part: e.part + before, ..e }));
+    before
 }
 
 /// What may be left of a job's time for its programs.
@@ -134,6 +146,20 @@ pub(crate) fn kind_of(content: &[u8]) -> Kind {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_is_put_below_its_program() {
+        let part = |inside, name: &str| Part { inside, name: name.into(), kind: Kind::Text, size: 1, hash: [0; 32] };
+        let mut report = Report { parts: vec![part(None, "a.zip"), part(Some(0), "run.sh")], ..Report::default() };
+        let file = Report {
+            parts: vec![part(None, "b.zip"), part(Some(0), "c.txt")],
+            findings: vec![Finding::new(postern_model::sandbox::FindingName::Script, 1, "c")],
+            timeline: vec![Event::new(0, 1, postern_model::sandbox::Action::End, "c", "")],
+        };
+        assert_eq!(graft(&mut report, 1, file), 2);
+        assert!(report.is_sound());
+        assert_eq!((report.path(3).as_str(), report.findings[0].part, report.timeline[0].part), ("a.zip/run.sh/b.zip/c.txt", 3, 3));
+    }
 
     #[test]
     fn who_runs_what() {

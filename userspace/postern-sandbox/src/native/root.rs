@@ -31,7 +31,9 @@ const FILES: &[(&str, &str)] = &[
     ("etc/resolv.conf", "nameserver 198.18.0.1\noptions timeout:1 attempts:1\n"),
 ];
 
+/// The folders that a program may write to.
 pub const HOME: &str = "/home/user";
+pub const TEMPORARY: &str = "/tmp";
 /// Where what a program prints goes.
 pub const PRINTED: &str = "/work/printed";
 
@@ -143,7 +145,7 @@ pub fn restrict() -> Result<(), landlock::RulesetError> {
             rules = rules.add_rule(rule)?;
         }
     }
-    for path in [HOME, "/tmp"] {
+    for path in [HOME, TEMPORARY] {
         if let Ok(rule) = below(path, all & !AccessFs::MakeChar & !AccessFs::MakeBlock & !AccessFs::IoctlDev) {
             rules = rules.add_rule(rule)?;
         }

@@ -20,6 +20,7 @@ use nix::unistd::{ForkResult, dup2_stderr, dup2_stdin, dup2_stdout, execve, fork
 use postern_model::sandbox::{Action, EVENTS_MOST, Event, Finding, Part, Report};
 
 use super::decoy::{Decoy, Seen};
+use super::written::{Keeper, Written};
 use super::{Language, SURROUNDINGS, filter, findings, network, root};
 use crate::cell::walls::{self, NO_WALLS};
 use crate::job::Job;
@@ -83,11 +84,17 @@ const NEW_NAMESPACES: u64 = (libc::CLONE_NEWNS
     | libc::CLONE_NEWCGROUP) as u64;
 const UNTRACED: u64 = libc::CLONE_UNTRACED as u64;
 
-/// Runs the program behind its walls, and says what it did. `tell`: each event as it happens.
+/// What is told as it happens.
+pub enum Told<'a> {
+    Event(&'a Event),
+    Written(&'a Written),
+}
+
+/// Runs the program behind its walls, and says what it did. `tell`: each event as it happens, and the files that it wrote.
 ///
 /// # Errors
 /// The wall that cannot be put up: nothing was run.
-pub fn run(job: &Job, language: Language, content: &[u8], tell: &mut dyn FnMut(&Event)) -> Result<Report, String> {
+pub fn run(job: &Job, language: Language, content: &[u8], tell: &mut dyn FnMut(Told<'_>)) -> Result<Report, String> {
     let failed = |what: &'static str| move |e: io::Error| format!("the cell's {what} cannot be put up: {e}");
     sethostname("desktop").map_err(|e| failed("host name")(e.into()))?;
     network::up().map_err(failed("network"))?;
@@ -117,6 +124,7 @@ pub fn run(job: &Job, language: Language, content: &[u8], tell: &mut dyn FnMut(&
         code: None,
         own: program,
         missing: None,
+        files: Keeper::new(content),
     };
     let outcome = tracer.trace(&job.limits);
     // SAFETY: everything but this process, which is the first of its namespace.
@@ -173,7 +181,7 @@ fn become_program(limits: &Limits, printed: &fs::File, words: &[&Path]) -> ! {
 struct Log<'t> {
     began: Instant,
     events: Vec<Event>,
-    tell: &'t mut dyn FnMut(&Event),
+    tell: &'t mut dyn FnMut(Told<'_>),
 }
 
 impl Log<'_> {
@@ -185,7 +193,7 @@ impl Log<'_> {
             return;
         }
         if !self.is_full() || (matches!(action, Action::Stopped | Action::Show | Action::End) && self.events.len() < EVENTS_MOST) {
-            (self.tell)(&event);
+            (self.tell)(Told::Event(&event));
             self.events.push(event);
         }
     }
@@ -208,6 +216,7 @@ struct Tracer<'t> {
     own: PathBuf,
     /// A program that was looked for and not found yet, and its arguments.
     missing: Option<(String, String)>,
+    files: Keeper,
 }
 
 impl Tracer<'_> {
@@ -372,17 +381,18 @@ impl Tracer<'_> {
             }
             // The first is our own, and the program's beginning.
             libc::SYS_execve if self.is_started => self.starts(pid, &path(None, first), second),
-            libc::SYS_execveat if self.is_started => self.starts(pid, &path(Some(first), second), third),
+            libc::SYS_execveat if self.is_started => {
+                let in_memory = self.files.in_memory(pid, first);
+                self.hand_out(in_memory);
+                self.starts(pid, &path(Some(first), second), third);
+            }
             libc::SYS_open => self.opens(&path(None, first), second),
             libc::SYS_openat => self.opens(&path(Some(first), second), third),
-            libc::SYS_creat => self.opens(&path(None, first), libc::O_WRONLY as u64),
-            libc::SYS_unlink | libc::SYS_rmdir => self.log.note(Action::Move, &path(None, first), findings::REMOVED),
-            libc::SYS_unlinkat => self.log.note(Action::Move, &path(Some(first), second), findings::REMOVED),
-            libc::SYS_rename => self.log.note(Action::Move, &path(None, first), &format!("to {}", path(None, second))),
-            libc::SYS_renameat | libc::SYS_renameat2 => {
-                let to = path(Some(third), arguments[3]);
-                self.log.note(Action::Move, &path(Some(first), second), &format!("to {to}"));
-            }
+            libc::SYS_creat => self.opens(&path(None, first), (libc::O_WRONLY | libc::O_TRUNC) as u64),
+            libc::SYS_unlink | libc::SYS_rmdir => self.removes(&path(None, first)),
+            libc::SYS_unlinkat => self.removes(&path(Some(first), second)),
+            libc::SYS_rename => self.moves(&path(None, first), &path(None, second)),
+            libc::SYS_renameat | libc::SYS_renameat2 => self.moves(&path(Some(first), second), &path(Some(third), arguments[3])),
             libc::SYS_connect | libc::SYS_sendto => {
                 let (address, length) = if number == libc::SYS_connect { (second, third) } else { (arguments[4], arguments[5]) };
                 self.connects(pid, address, length);
@@ -391,6 +401,28 @@ impl Tracer<'_> {
             _ => {}
         }
         None
+    }
+
+    fn removes(&mut self, path: &str) {
+        self.keep(path);
+        self.log.note(Action::Move, path, findings::REMOVED);
+    }
+
+    fn moves(&mut self, from: &str, to: &str) {
+        self.keep(to);
+        self.log.note(Action::Move, from, &format!("to {to}"));
+    }
+
+    /// A file that is about to be no more what it is.
+    fn keep(&mut self, path: &str) {
+        let file = self.files.now(path);
+        self.hand_out(file);
+    }
+
+    fn hand_out(&mut self, file: Option<Written>) {
+        if let Some(file) = file {
+            (self.log.tell)(Told::Written(&file));
+        }
     }
 
     fn too_many(&mut self) -> libc::c_int {
@@ -407,6 +439,7 @@ impl Tracer<'_> {
             self.note_missing();
         }
         if Path::new(path).exists() {
+            self.keep(path);
             self.missing = None;
             self.log.note(Action::Start, &format!("{path}{rest}"), "");
         } else {
@@ -427,6 +460,9 @@ impl Tracer<'_> {
         }
         let writes = flags as libc::c_int & (libc::O_WRONLY | libc::O_RDWR | libc::O_CREAT | libc::O_TRUNC) != 0;
         if writes {
+            if flags as libc::c_int & libc::O_TRUNC != 0 {
+                self.keep(path);
+            }
             self.log.note(Action::Write, path, "");
         } else if !SYSTEM.iter().any(|place| path.starts_with(place)) {
             self.log.note(Action::Read, path, "");
@@ -481,6 +517,12 @@ impl Tracer<'_> {
 
     fn end(&mut self) {
         self.note_missing();
+        for file in self.files.left() {
+            (self.log.tell)(Told::Written(&file));
+        }
+        for path in std::mem::take(&mut self.files.left_out) {
+            self.log.note(Action::Error, &path, "not taken apart: too large, or one too many");
+        }
         if let Ok(printed) = fs::read(root::PRINTED)
             && !printed.is_empty()
         {

@@ -1,15 +1,19 @@
 //! `postern sandbox`: takes files apart in a cell, on this machine, without a node; what the role does.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use postern_model::sandbox::RulesReport;
 use postern_mta::sandbox::SOCKET;
-use postern_sandbox::cell::Cells;
+use postern_sandbox::cell::{Cells, Rules};
 use postern_sandbox::client;
 use postern_sandbox::job::Job;
 use postern_sandbox::limits::Limits;
+use postern_sandbox::yara::{self, Sources};
 use serde_json::json;
+use tokio::runtime::Runtime;
 
 use super::client::CommandError;
 use super::{Globals, output, sandbox_report};
@@ -37,6 +41,18 @@ pub enum Verb {
     Status,
     /// Take files apart, and say what is in them and what of it is worth a look
     Run(RunArguments),
+    /// Try the YARA rules of a folder: errors and warnings with file and line, before the node sees them
+    CheckRules(CheckArguments),
+}
+
+#[derive(Args, Debug)]
+pub struct CheckArguments {
+    /// With files `*.yar` and `*.yara`
+    #[arg(value_name = "FOLDER")]
+    folder: PathBuf,
+    /// The worker, when it is not beside this program
+    #[arg(long, value_name = "PATH")]
+    worker: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]
@@ -46,13 +62,16 @@ pub struct RunArguments {
     /// A word that may open what is encrypted; may be given several times
     #[arg(long = "password", value_name = "WORD")]
     passwords: Vec<String>,
+    /// YARA rules of your own, beside those that Postern brings
+    #[arg(long, value_name = "FOLDER")]
+    rules: Option<PathBuf>,
     /// The worker, when it is not beside this program
     #[arg(long, value_name = "PATH")]
     worker: Option<PathBuf>,
 }
 
 /// The program that runs in a cell.
-pub fn worker(named: Option<PathBuf>) -> std::io::Result<PathBuf> {
+pub fn worker(named: Option<PathBuf>) -> io::Result<PathBuf> {
     named.map_or_else(|| std::env::current_exe().map(|here| here.with_file_name(WORKER)), Ok)
 }
 
@@ -60,6 +79,7 @@ pub fn run(verb: Verb, globals: &Globals) -> Result<(), CommandError> {
     match verb {
         Verb::Status => status(globals),
         Verb::Run(arguments) => take_apart(arguments, globals.json),
+        Verb::CheckRules(arguments) => check_rules(arguments, globals.json),
     }
 }
 
@@ -67,7 +87,7 @@ pub fn run(verb: Verb, globals: &Globals) -> Result<(), CommandError> {
 fn status(globals: &Globals) -> Result<(), CommandError> {
     let socket = globals.socket.with_file_name(SOCKET);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CommandError::Local)?;
-    let away = |e: String| CommandError::Local(std::io::Error::other(format!("{}: {e}", socket.display())));
+    let away = |e: String| CommandError::Local(io::Error::other(format!("{}: {e}", socket.display())));
     let asked = runtime.block_on(async { tokio::time::timeout(PATIENCE, client::status(&socket)).await });
     let status = asked.map_err(|e| away(e.to_string()))?.map_err(|e| away(e.to_string()))?;
     if globals.json {
@@ -84,17 +104,57 @@ fn status(globals: &Globals) -> Result<(), CommandError> {
         ("not waited for", status.abandoned),
     ];
     output::table(&["attachments", ""], &counts.map(|(what, count)| vec![what.to_owned(), count.to_string()]));
+    if let Some(rules) = &status.rules {
+        output::text("");
+        print_rules(rules);
+    }
     Ok(())
+}
+
+/// Compiles ours and those of the folder, in a cell as the role does.
+///
+/// # Errors
+/// When the folder cannot be read, or no cell can be had.
+pub fn compile_rules(cells: &Cells, folder: Option<&Path>, runtime: &Runtime) -> io::Result<(Option<Rules>, RulesReport)> {
+    let files = folder.map(yara::of_folder).transpose().map_err(io::Error::other)?.unwrap_or_default();
+    let sources = Sources::new(&files)?;
+    runtime.block_on(cells.compile(&sources)).map_err(io::Error::other)
+}
+
+fn check_rules(arguments: CheckArguments, as_json: bool) -> Result<(), CommandError> {
+    let cells = Cells::new(worker(arguments.worker).map_err(CommandError::Local)?);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CommandError::Local)?;
+    let (_, report) = compile_rules(&cells, Some(&arguments.folder), &runtime).map_err(CommandError::Local)?;
+    if as_json {
+        output::json(&json!(report))
+    } else {
+        print_rules(&report)
+    }
+    match report.errors().count() {
+        0 => Ok(()),
+        errors => Err(CommandError::Usage(format!("{errors} errors: a folder with one is not taken, the rules before it stay in force"))),
+    }
+}
+
+fn print_rules(report: &RulesReport) {
+    let word = if report.is_usable() { "ready" } else { "not taken" };
+    output::text(&format!("YARA rules: {} of Postern, {} of yours: {word}", report.ours, report.theirs));
+    // Names of files and rules are whoever's wrote them.
+    report.problems.iter().for_each(|problem| output::text(&output::plain(&problem.to_string(), true)));
 }
 
 fn take_apart(arguments: RunArguments, as_json: bool) -> Result<(), CommandError> {
     let worker = worker(arguments.worker).map_err(CommandError::Local)?;
     let cells = Cells::new(worker);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CommandError::Local)?;
+    let (rules, report) = compile_rules(&cells, arguments.rules.as_deref(), &runtime).map_err(CommandError::Local)?;
+    if let Some(error) = report.errors().next() {
+        return Err(CommandError::Usage(format!("{error} (postern sandbox check-rules)")));
+    }
     for file in &arguments.files {
         let content = read(file)?;
         let job = Job { name: name_of(file), passwords: arguments.passwords.clone(), ..Job::default() };
-        let report = runtime.block_on(cells.run(&job, &content)).map_err(|e| CommandError::Local(std::io::Error::other(e)))?;
+        let report = runtime.block_on(cells.run(&job, &content, rules.as_ref())).map_err(|e| CommandError::Local(io::Error::other(e)))?;
         if as_json { output::json(&sandbox_report::as_value(&report)) } else { sandbox_report::print(&report) }
     }
     Ok(())
@@ -102,7 +162,7 @@ fn take_apart(arguments: RunArguments, as_json: bool) -> Result<(), CommandError
 
 /// What is larger than all that may come out of it is not worth a cell.
 fn read(file: &Path) -> Result<Vec<u8>, CommandError> {
-    let failed = |error: std::io::Error| CommandError::Local(std::io::Error::new(error.kind(), format!("{}: {error}", file.display())));
+    let failed = |error: io::Error| CommandError::Local(io::Error::new(error.kind(), format!("{}: {error}", file.display())));
     let most = Limits::default().octets;
     let size = std::fs::metadata(file).map_err(failed)?.len();
     if size > most {

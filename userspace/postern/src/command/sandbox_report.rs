@@ -12,7 +12,7 @@ pub fn print(report: &Report) {
         .iter()
         .enumerate()
         .map(|(n, part)| {
-            let indent = "  ".repeat(depth(report, n));
+            let indent = "  ".repeat(report.depth(n as u32) as usize);
             vec![n.to_string(), format!("{:?}", part.kind), output::octets(&json!(part.size)), format!("{indent}{}", part.name)]
         })
         .collect();
@@ -44,14 +44,6 @@ pub fn print(report: &Report) {
     if !contacted.is_empty() {
         output::text(&output::plain(&format!("\nspoke to: {}", contacted.join(", ")), true));
     }
-}
-
-fn depth(report: &Report, mut part: usize) -> usize {
-    let mut depth = 0;
-    while let Some(outer) = report.parts.get(part).and_then(|p| p.inside) {
-        (part, depth) = (outer as usize, depth + 1);
-    }
-    depth
 }
 
 pub fn as_value(report: &Report) -> serde_json::Value {

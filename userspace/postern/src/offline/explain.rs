@@ -17,7 +17,7 @@ use serde::Serialize;
 use super::index::Index;
 use super::scan::Scanner;
 use super::{database, inputs};
-use crate::command::sandbox::worker;
+use crate::command::sandbox::{compile_rules, worker};
 
 /// Judges one mail in a file and prints every symbol with its evidence.
 #[derive(Clone, Debug, clap::Args)]
@@ -108,9 +108,12 @@ fn taken_apart(settings: &Settings, file: &Path, message: &Message) -> anyhow::R
     let cells = Cells::new(worker(None)?);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut found = Sandboxed { left_out, ..Sandboxed::default() };
+    let folder = Some(settings.sandbox.yara_rules.as_path()).filter(|folder| !folder.as_os_str().is_empty());
+    let (rules, _) = if settings.sandbox.yara { Some(compile_rules(&cells, folder, &runtime)?) } else { None }.unzip();
+    let rules = rules.flatten();
     for attachment in attachments {
         let job = sandbox::job(&settings.sandbox, &attachment, &passwords, sandbox::Look::InSession);
-        match runtime.block_on(cells.run(&job, &attachment.content)) {
+        match runtime.block_on(cells.run(&job, &attachment.content, rules.as_ref())) {
             Ok(report) => found.findings.extend(sandbox::findings(&report)),
             Err(e) => found.unanswered.push(format!("{}: {e}", attachment.name)),
         }

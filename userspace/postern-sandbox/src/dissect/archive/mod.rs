@@ -2,6 +2,7 @@
 
 pub mod cabinet;
 pub mod disk_image;
+pub mod rar;
 pub mod seven_zip;
 pub mod stream;
 pub mod tar;
@@ -10,6 +11,6 @@ pub mod zip;
 use postern_model::sandbox::Kind;
 
 pub fn is_opened(kind: Kind) -> bool {
-    use Kind::{Bzip2, Cabinet, DiskImage, Gzip, OfficeXml, SevenZip, Tar, Xz, Zip, Zstandard};
-    matches!(kind, Zip | OfficeXml | Tar | Gzip | Bzip2 | Xz | Zstandard | SevenZip | Cabinet | DiskImage)
+    use Kind::{Bzip2, Cabinet, DiskImage, Gzip, OfficeXml, Rar, SevenZip, Tar, Xz, Zip, Zstandard};
+    matches!(kind, Zip | OfficeXml | Tar | Gzip | Bzip2 | Xz | Zstandard | SevenZip | Rar | Cabinet | DiskImage)
 }

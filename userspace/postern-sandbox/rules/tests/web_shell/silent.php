@@ -1,0 +1,4 @@
+<?php
+$name = htmlspecialchars($_POST['name']);
+echo "Hello, $name";
+// never eval what a request brings
