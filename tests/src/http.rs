@@ -1,7 +1,7 @@
-//! A web server for feeds that answers each path as the test says, and remembers what it was asked.
+//! A web server for feeds and webhooks that answers each path as the test says, and remembers what it was asked.
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -22,15 +22,34 @@ pub enum Answer {
     Endless(String),
     /// A header, and then nothing.
     Silent,
+    /// Nothing at all, for ever.
+    Mute,
 }
 
 /// A request as it came: the first line and the header.
 pub type Request = String;
 
+/// A request that brought something.
+#[derive(Clone, Debug)]
+pub struct Posted {
+    /// The first line and the header.
+    pub header: Request,
+    pub body: String,
+}
+
+impl Posted {
+    /// A field of the header; empty: it has none.
+    pub fn field(&self, name: &str) -> &str {
+        let field = |line: &'_ str| line.split_once(':').is_some_and(|(n, _)| n.eq_ignore_ascii_case(name));
+        self.header.lines().find(|l| field(l)).and_then(|l| l.split_once(':')).map_or("", |(_, value)| value.trim())
+    }
+}
+
 #[derive(Clone, Default)]
 pub struct Web {
     answers: Arc<Mutex<HashMap<String, Answer>>>,
     requests: Arc<Mutex<Vec<Request>>>,
+    posted: Arc<Mutex<Vec<Posted>>>,
 }
 
 fn held<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -65,6 +84,12 @@ impl Web {
         held(&self.requests).iter().filter(|r| r.starts_with(&prefix)).cloned().collect()
     }
 
+    /// What was posted to a path so far.
+    pub fn posted(&self, path: &str) -> Vec<Posted> {
+        let prefix = format!("POST {path} ");
+        held(&self.posted).iter().filter(|p| p.header.starts_with(&prefix)).cloned().collect()
+    }
+
     fn answer(&self, mut stream: TcpStream) -> std::io::Result<()> {
         let mut request = String::new();
         let mut from = BufReader::new(stream.try_clone()?);
@@ -75,6 +100,11 @@ impl Web {
         }
         let path = request.split(' ').nth(1).unwrap_or_default().to_owned();
         held(&self.requests).push(request.clone());
+        let mut posted = Posted { header: request.clone(), body: String::new() };
+        if let Ok(length) = posted.field("content-length").parse() {
+            from.take(length).read_to_string(&mut posted.body)?;
+            held(&self.posted).push(posted);
+        }
         let answer = held(&self.answers).get(&path).cloned().unwrap_or_else(|| Answer::Status(404, "<html>Not here</html>".into()));
         let head = |status: u16, length: usize| format!("HTTP/1.1 {status} Status\r\nConnection: close\r\nContent-Length: {length}\r\n");
         match answer {
@@ -94,6 +124,10 @@ impl Web {
                 loop {
                     stream.write_all(many.as_bytes())?;
                 }
+            }
+            Answer::Mute => {
+                thread::sleep(Duration::from_secs(3600));
+                Ok(())
             }
             Answer::Silent => {
                 stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n")?;

@@ -16,3 +16,4 @@ pub mod network;
 pub mod nsd;
 pub mod pebble;
 pub mod smtp;
+pub mod user;

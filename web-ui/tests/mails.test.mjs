@@ -95,9 +95,11 @@ test("a quarantined mail is released and delivered, another deleted, some at onc
   // Nothing is done before somebody says so.
   await page.keyboard.press("Escape");
   assert.equal((await gateway.api("GET", "/quarantine")).body.mails.length, 3);
-  await page.getByRole("button", { name: "Delete", exact: true }).first().click();
-  await page.getByRole("dialog").getByRole("button", { name: "Delete", exact: true }).click();
+  await page.getByRole("button", { name: "Delete and learn", exact: true }).first().click();
+  await page.getByRole("dialog").getByText("learns that it is spam").waitFor();
+  await page.getByRole("dialog").getByRole("button", { name: "Delete and learn", exact: true }).click();
   await browser.said("Done with 3.");
+  assert.equal((await gateway.api("GET", "/audit?action=learn.spam")).body.entries.length, 3);
   assert.equal((await gateway.api("GET", "/quarantine")).body.mails.length, 0);
   browser.well();
 });

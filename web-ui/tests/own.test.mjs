@@ -79,6 +79,37 @@ test("a mail is looked at as text, delivered, another deleted; others' are untou
   browser.well();
 });
 
+test("senders are blocked from a mail, allowed by hand, and taken back", async () => {
+  const { page } = browser;
+  assert.match(await gateway.send(hostile().replace("hostile@", "third@"), { to: ["b@example.net"], port: gateway.smtp }), /^250/);
+  await page.reload();
+  await page.getByText("You allow and block nobody.").waitFor();
+  await page.getByRole("grid", { name: "Mails held back" }).getByRole("row").nth(1).getByRole("button", { name: `${HOSTILE} now`, exact: true }).click();
+  await page.getByRole("button", { name: "Block evil@client.example" }).click();
+  await browser.said("evil@client.example is blocked.");
+  await browser.looks("own-mail-senders");
+  await page.getByRole("button", { name: "Back" }).click();
+  const list = page.getByRole("grid", { name: "Senders you allow or block" });
+  await list.getByRole("row").filter({ hasText: "evil@client.example" }).getByText("blocked").waitFor();
+  await page.getByRole("textbox", { name: "Address or domain" }).fill("*.example.com");
+  await page.getByRole("button", { name: "Add", exact: true }).click();
+  await browser.said("is no sender: write an address");
+  await page.getByRole("textbox", { name: "Address or domain" }).fill("Example.com");
+  await page.getByLabel("Choice").selectOption("allow");
+  await page.getByRole("button", { name: "Add", exact: true }).click();
+  await browser.said("Example.com is allowed.");
+  await list.getByRole("row").filter({ hasText: "example.com" }).getByText("allowed").waitFor();
+  await browser.looks("own-senders");
+  await page.getByRole("button", { name: "Take back: evil@client.example" }).click();
+  await browser.said("evil@client.example is treated as for everybody.");
+  const trail = (await gateway.api("GET", "/audit?action=user.")).body.entries.slice(0, 3);
+  assert.deepEqual(trail.map((e) => [e.action, e.subject]), [["user.take-back", "evil@client.example"], ["user.allow", "example.com"], ["user.block", "evil@client.example"]]);
+  await page.getByRole("button", { name: /^Delete/ }).first().click();
+  await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
+  await page.getByText("Nothing is held back for you.").waitFor();
+  browser.well("422");
+});
+
 test("a digest tells of what is new, and its link logs in", async () => {
   assert.equal((await gateway.api("PATCH", "/settings", { path: "users.digest_at", value: [timeOfDay(nextMinute())], message: "soon" })).status, 200);
   const [digest] = await until("the digest", () => gateway.letters("c@example.net").length > 0 && gateway.letters("c@example.net"), 150_000);

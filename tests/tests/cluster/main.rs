@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod agreement;
+mod alerts;
 mod disturbances;
 mod loss;
 mod membership;
@@ -11,4 +12,5 @@ mod rolling;
 mod sandbox;
 mod shared;
 mod upgrade;
+mod user_lists;
 mod world;

@@ -68,11 +68,15 @@ fn quarantine_and_tracking_are_those_of_the_whole_cluster() {
     let (one, two, three) = (id("one"), id("two"), id("three"));
     let view = cluster.ask(2, &["quarantine", "show", &one]).unwrap();
     assert!(view["text"].as_str().unwrap().contains("XJS*C4JDBQADN1"), "{view}");
-    cluster.ask(2, &["quarantine", "release", &one]).unwrap();
+    cluster.ask(2, &["quarantine", "release", "--learn", &one]).unwrap();
     cluster.backend.wait_for(1, LIMIT).unwrap();
-    cluster.ask(0, &["quarantine", "delete", &two]).unwrap();
+    cluster.ask(0, &["quarantine", "delete", "--learn", &two]).unwrap();
     wait_until("one mail left in every node's list", LIMIT, || (0..3).all(|n| listed(n).len() == 1)).unwrap();
     said("node2 reads and releases a mail of node0; node0 deletes one of node1: every node says so");
+    let learned = |n: usize| cluster.ask(n, &["status"]).unwrap()["learned"].clone();
+    let both = serde_json::json!({ "spam": 1, "ham": 1 });
+    wait_until("both lessons on every node", LIMIT, || (0..3).all(|n| learned(n) == both)).unwrap();
+    said("node2 learned from the one that it is no spam, node0 from the other that it is: every node knows both");
 
     let found = cluster.ask(1, &["journey", "search", "--subject", "three"]).unwrap();
     assert_eq!(found["journeys"][0]["node"], "node2.example", "{found}");

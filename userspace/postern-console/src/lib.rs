@@ -11,11 +11,13 @@
 
 #![allow(clippy::result_large_err, reason = "an error is the answer to a request, made once and written out")]
 
+pub mod alerts;
 pub mod caller;
 pub mod diff;
 mod fetching;
 mod incoming;
 pub mod input;
+pub mod letters;
 pub mod listen;
 pub mod password;
 pub mod peers;
@@ -33,6 +35,7 @@ pub mod setting_path;
 pub mod settings_file;
 pub mod state;
 pub mod tally;
+mod turn;
 pub mod users;
 mod what_if;
 
@@ -41,5 +44,5 @@ pub use routes::live::STREAMS;
 pub use settings_file::SettingsHandle;
 pub use state::{
     Console, Duty, DutyView, Explain, ExplainPolicy, ExplainRequest, Learn, LearnKind, OpenAgain, OpenedAgain, PolicyExplained,
-    PolicyRequest, State,
+    PolicyRequest, Silent, State,
 };

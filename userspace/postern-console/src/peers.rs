@@ -11,20 +11,24 @@ use futures_util::future::join_all;
 use postern_acme::KeyAuthorization;
 use postern_cluster::node::Cluster;
 use postern_cluster::node::view::MemberView;
+use postern_model::address::Address;
 use postern_model::id::MailId;
 use postern_model::journey::JourneySummary;
 use postern_model::node::NodeId;
+use postern_model::settings::users::Language;
 use postern_model::time::Timestamp;
 use postern_store::database::journeys::{Journey, JourneyPage, JourneySearch, JourneyStep};
 use postern_store::database::quarantine::QuarantineState;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::alerts::book::{Alert, Peer};
+use crate::letters::Text;
 use crate::problem::{Answer, Problem};
 use crate::quarantine;
 use crate::rolling::{self, Machine, Order};
 use crate::state::{Console, now};
-use crate::users;
+use crate::{alerts, letters, users};
 
 /// A search shows what came until then.
 const SEARCH: Duration = Duration::from_secs(3);
@@ -59,6 +63,23 @@ pub enum Question {
     },
     /// Whose a link was, that somebody has followed here; from now on nobody's. Its digest, in hex.
     SpendLink(String),
+    /// What is wrong there, and what was until a short while ago.
+    Alerts,
+    /// Alerts that are over and began before.
+    PastAlerts {
+        before: Option<Timestamp>,
+        limit: usize,
+    },
+    AcknowledgeAlert {
+        id: String,
+        by: String,
+    },
+    /// Send a letter that the asking node's spool does not take.
+    Letter {
+        to: Address,
+        language: Language,
+        text: Text,
+    },
     /// How the machine and its last update are.
     Machine,
     Order(Order),
@@ -76,6 +97,7 @@ pub enum Question {
 #[serde(rename_all = "kebab-case")]
 enum Reply {
     Machine(Box<Machine>),
+    Alerts(Vec<Alert>),
     /// Octets follow, none at the end.
     Piece,
     Journeys(JourneyPage),
@@ -123,6 +145,14 @@ async fn reply(console: &Console, from: NodeId, question: Question) -> Answer<(R
             (if is_first { Reply::Done } else { Reply::NotHere }, None)
         }
         Question::SpendLink(digest) => (users::spend_link_here(console, &digest).await?.map_or(Reply::NotHere, Reply::Link), None),
+        Question::Alerts => (Reply::Alerts(console.alerts.all()), None),
+        Question::PastAlerts { before, limit } => (Reply::Alerts(alerts::past(console, before, limit).await?), None),
+        Question::AcknowledgeAlert { id, by } => {
+            (if alerts::acknowledge(console, &id, &by).await? { Reply::Done } else { Reply::NotHere }, None)
+        }
+        Question::Letter { to, language, text } => {
+            (done(letters::post(console, language, &to, text).await.map(drop).map_err(|e| e.to_string())), None)
+        }
         Question::Machine => (rolling::machine(console).await.map_or_else(Reply::Failed, |m| Reply::Machine(Box::new(m))), None),
         Question::Order(order) => (done(rolling::carry_out(console, order).await), None),
         Question::TakeUpdate { allow_older } => (done(rolling::take_from(console, from, allow_older).await), None),
@@ -322,6 +352,46 @@ pub async fn claim(console: &Console, name: &str, what: &str, until: Timestamp) 
 pub async fn spend_link(console: &Console, digest: &str) -> Option<String> {
     let mut replies = ask_all_there(console, &Question::SpendLink(digest.to_owned())).await;
     replies.find_map(|reply| if let Reply::Link(address) = reply { Some(address) } else { None })
+}
+
+/// What is wrong on the nodes that are connected and say so in time.
+pub async fn alerts(console: &Console) -> Vec<Peer> {
+    alerts_of(console, &Question::Alerts).await
+}
+
+/// Their alerts that are over.
+pub async fn past_alerts(console: &Console, before: Option<Timestamp>, limit: usize) -> Vec<Peer> {
+    alerts_of(console, &Question::PastAlerts { before, limit }).await
+}
+
+async fn alerts_of(console: &Console, question: &Question) -> Vec<Peer> {
+    let members: Vec<MemberView> = others(console).into_iter().filter(|m| m.connected).collect();
+    let answers = join_all(members.iter().map(|m| ask(console, m.id, question, SEARCH))).await;
+    let peer = |(member, answer): (MemberView, Result<(Reply, Bytes), String>)| match answer {
+        Ok((Reply::Alerts(alerts), _)) => Some(Peer { node: member.id.to_string(), name: member.name, alerts }),
+        _ => None,
+    };
+    members.into_iter().zip(answers).filter_map(peer).collect()
+}
+
+/// Acknowledges an alert on all nodes that are there. True: one of them has it.
+pub async fn acknowledge_alert(console: &Console, id: &str, by: &str) -> bool {
+    let question = Question::AcknowledgeAlert { id: id.to_owned(), by: by.to_owned() };
+    ask_all_there(console, &question).await.any(|reply| matches!(reply, Reply::Done))
+}
+
+/// Has a letter sent by the first of the other nodes that takes it.
+///
+/// # Errors
+/// For people: nobody took it.
+pub async fn post_letter(console: &Console, to: &Address, language: Language, text: &Text) -> Result<(), String> {
+    let question = Question::Letter { to: to.clone(), language, text: text.clone() };
+    for member in others(console).into_iter().filter(|m| m.connected) {
+        if let Ok((Reply::Done, _)) = ask(console, member.id, &question, SOON).await {
+            return Ok(());
+        }
+    }
+    Err("no other node took it".to_owned())
 }
 
 /// The answers of all nodes that are connected.

@@ -17,8 +17,8 @@ use crate::caller::authenticate;
 use crate::problem::Problem;
 use crate::rights::{ADMIN, AUDIT, Entry, Guarded, OPERATE, OWN, REVIEW, SEE, SEE_MAILS, SERVE_MAILS, for_users};
 use crate::routes::{
-    admins, audit, backups, certificate, cluster, duty, edge, explain, health, journeys, live, metrics, policy, quarantine, queue, session,
-    sessions, set_up, settings, settings_history, status, symbols, system, tokens, totp, update, user, web_ui,
+    admins, alerts, audit, backups, certificate, cluster, duty, edge, explain, health, journeys, live, metrics, policy, quarantine, queue,
+    session, sessions, set_up, settings, settings_history, status, symbols, system, tokens, totp, update, user, user_senders, web_ui,
 };
 use crate::settings_file::MAX_TEXT;
 use crate::state::Console;
@@ -56,6 +56,8 @@ fn user_routes() -> OpenApiRouter<Console> {
         .routes(for_users(routes!(user::list)))
         .routes(for_users(routes!(user::one, user::delete)))
         .routes(for_users(routes!(user::release)))
+        .routes(for_users(routes!(user_senders::list)))
+        .routes(for_users(routes!(user_senders::choose, user_senders::take_back)))
 }
 
 fn closed_routes() -> Guarded {
@@ -91,6 +93,10 @@ fn closed_routes() -> Guarded {
         .to(OWN, routes!(sessions::list))
         .to(OWN, routes!(sessions::end))
         .to(SEE, routes!(status::status))
+        .to(SEE, routes!(alerts::list))
+        .to(SEE, routes!(alerts::past))
+        .to(OPERATE, routes!(alerts::acknowledge))
+        .to(ADMIN, routes!(alerts::test))
         .to(SEE_MAILS, routes!(status::counters))
         .to(SEE, routes!(live::live))
         .to(SEE_MAILS, routes!(journeys::search))

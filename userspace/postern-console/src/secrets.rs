@@ -42,8 +42,8 @@ pub fn mask_json(json: &mut serde_json::Value) {
     }
 }
 
-/// Puts the secrets of `old` where `document` has masks. A secret belongs to the host, port and user (or endpoint and access key)
-/// beside it: it never moves to another host by itself.
+/// Puts the secrets of `old` where `document` has masks. A secret belongs to the host, port and user (or endpoint and access key, or
+/// address) beside it: it never moves to another host by itself.
 pub fn unmask(document: &mut DocumentMut, old: &str) -> Result<(), Problem> {
     let mut known: HashMap<(String, String), String> = HashMap::new();
     if let Ok(mut old) = old.parse::<DocumentMut>() {
@@ -78,7 +78,7 @@ pub fn unmask(document: &mut DocumentMut, old: &str) -> Result<(), Problem> {
 
 fn owner(table: &dyn TableLike) -> String {
     let text = |key| table.get(key).map(|i| i.to_string().trim().to_owned()).unwrap_or_default();
-    ["host", "port", "username", "endpoint", "access_key"].map(text).join("|")
+    ["host", "port", "username", "endpoint", "access_key", "url"].map(text).join("|")
 }
 
 fn replace(item: &mut Item, text: &str) {

@@ -12,6 +12,7 @@ use futures_util::future::BoxFuture;
 use postern_backup::schedule::Keeper;
 use postern_cluster::node::Cluster;
 use postern_model::address::Address;
+use postern_model::alert::Condition;
 use postern_model::envelope::Direction;
 use postern_model::role::Rights;
 use postern_model::sandbox::Opened;
@@ -25,6 +26,7 @@ use postern_store::spool::Spool;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::alerts::Alerts;
 use crate::fetching::Fetching;
 use crate::password::{self, Gate, PasswordError};
 use crate::restoring::Restoring;
@@ -86,6 +88,8 @@ pub type Explain = Arc<dyn Fn(ExplainRequest) -> BoxFuture<'static, Result<Verdi
 pub type ExplainPolicy = Arc<dyn Fn(PolicyRequest) -> BoxFuture<'static, Result<PolicyExplained, String>> + Send + Sync>;
 /// Has the attachments of a mail taken apart, whatever was seen of them before. The error is for people.
 pub type OpenAgain = Arc<dyn Fn(Bytes) -> BoxFuture<'static, Result<OpenedAgain, String>> + Send + Sync>;
+/// Who helps to judge and does not answer now, with why in words.
+pub type Silent = Arc<dyn Fn() -> BoxFuture<'static, Vec<(Condition, String)>> + Send + Sync>;
 /// Trains the classifier with a mail. The error is for people.
 pub type Learn = Arc<dyn Fn(LearnKind, Bytes) -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
 
@@ -140,6 +144,7 @@ pub struct State {
     pub explain_policy: ExplainPolicy,
     pub learn: Learn,
     pub open_again: OpenAgain,
+    pub silent: Silent,
     /// The peers, when there are any.
     pub cluster: Cluster,
     /// Whether this node takes mail.
@@ -200,6 +205,7 @@ pub struct Inner {
     pub(crate) fetching: Fetching,
     pub(crate) rolling: Rolling,
     pub(crate) restoring: Restoring,
+    pub(crate) alerts: Alerts,
 }
 
 impl Console {
@@ -217,6 +223,7 @@ impl Console {
             fetching: Fetching::default(),
             rolling: Rolling::default(),
             restoring: Restoring::default(),
+            alerts: Alerts::default(),
         }))
     }
 

@@ -14,7 +14,7 @@ use postern_model::journey::{JourneyEvent, JourneySummary, Step};
 use postern_model::reason::Reason;
 use postern_model::time::Timestamp;
 use postern_store::database::quarantine::QuarantineState;
-use rig::{Rig, ask};
+use rig::{PASSWORD, Rig, ask};
 use serde_json::json;
 
 const SETTINGS: &str = "# ours\n[smtp.limits] # limits\nmax_recipients = 200 # many\n\n[[delivery.smarthosts]]\nhost = \"out.example\"\nusername = \"u\"\npassword = \"hunter2hunter2\"\n";
@@ -254,6 +254,35 @@ async fn mails_are_explained_and_learned() {
     assert_eq!(ask("POST", "/api/v1/learn/spam").raw("message/rfc822", "x").unix(&rig).await.status, 204);
     ask("POST", "/api/v1/learn/ham").raw("message/rfc822", "x").unix(&rig).await.problem(422);
     ask("POST", "/api/v1/learn/eggs").raw("message/rfc822", "x").unix(&rig).await.problem(404);
+}
+
+#[tokio::test]
+async fn a_mail_that_leaves_the_quarantine_is_learned_by_who_may_train() {
+    let rig = Rig::new().await;
+    let (one, two, three) = (
+        quarantined(&rig, 1, &["r@example.org"]).await,
+        quarantined(&rig, 2, &["r@example.org"]).await,
+        quarantined(&rig, 3, &["r@example.org"]).await,
+    );
+    let state = async |id| rig.state.database.quarantine().one(id).await.unwrap().unwrap().state;
+    // Whoever serves the quarantine and may not train releases nothing by asking for both.
+    ask("POST", "/api/v1/admins").json(json!({ "name": "hanna", "password": PASSWORD, "role": "helpdesk" })).unix(&rig).await.ok();
+    let hanna = rig.login_as("hanna", PASSWORD).await;
+    for (method, path) in [("POST", format!("/quarantine/{one}/release?learn=true")), ("DELETE", format!("/quarantine/{one}?learn=true"))] {
+        ask(method, format!("/api/v1{path}")).login(&hanna).https(&rig).await.problem(403);
+    }
+    assert_eq!(state(one).await, QuarantineState::Held);
+    ask("POST", format!("/api/v1/quarantine/{one}/release?learn=maybe")).unix(&rig).await.problem(400);
+
+    // The rig's classifier takes spam and refuses ham.
+    let refused = ask("POST", format!("/api/v1/quarantine/{one}/release?learn=true")).unix(&rig).await.problem(422);
+    assert_eq!(refused["detail"], format!("mail {one} is released, and was not learned: ham is full"));
+    assert_eq!(ask("DELETE", format!("/api/v1/quarantine/{two}?learn=true")).unix(&rig).await.status, 204);
+    assert_eq!(ask("DELETE", format!("/api/v1/quarantine/{three}?learn=false")).unix(&rig).await.status, 204);
+    assert_eq!([state(one).await, state(two).await], [QuarantineState::Released, QuarantineState::Deleted]);
+    let trail = ask("GET", "/api/v1/audit?action=learn.").unix(&rig).await.ok();
+    let learned: Vec<_> = trail["entries"].as_array().unwrap().iter().map(|e| (e["action"].clone(), e["subject"].clone())).collect();
+    assert_eq!(learned, [(json!("learn.spam"), json!(two.to_string()))]);
 }
 
 #[tokio::test]

@@ -107,6 +107,10 @@ pub const SHARED_TEXTS: &[&str] = &[
     "policy.rules[].action.redirect_to[]",
     "policy.rules[].action.add_recipients[]",
     "users.url",
+    "alerts.recipients[]",
+    "alerts.webhooks[].name",
+    "alerts.webhooks[].url",
+    "alerts.webhooks[].secret",
     "users.digest_at[]",
     // Each node asks a clamd at this place: a socket of that name on itself, or one host for all.
     "antivirus.clamd",
@@ -123,6 +127,7 @@ pub const NATURAL_KEYS: &[(&str, &[&str])] = &[
     ("domains[].backends", &["host", "port", "protocol"]),
     ("delivery.smarthosts", &["host", "port", "protocol"]),
     ("dns_lists.lists", &["zone", "subject"]),
+    ("alerts.webhooks", &["name"]),
     ("edge.feeds", &["name"]),
     ("policy.rules", &["name"]),
     ("policy.lists", &["name"]),

@@ -10,6 +10,7 @@
 //! Read first: [`verdict`], then [`envelope`], then [`settings`].
 
 pub mod address;
+pub mod alert;
 pub mod causes;
 pub mod control;
 pub mod envelope;
@@ -17,6 +18,7 @@ pub mod id;
 pub mod journey;
 pub mod node;
 pub mod os;
+pub mod own_list;
 pub mod patience;
 pub mod quarantine;
 pub mod queue;

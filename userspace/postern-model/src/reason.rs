@@ -113,6 +113,10 @@ reasons! {
     Manual = "manual", 554, "5.7.1", "connection refused";
     /// No other node takes a copy of the mail, and the settings say not to accept without one.
     NoPeer = "no-peer", 451, "4.3.0", "no second copy can be kept now, try again later";
+    /// The recipient allows the sender, and it is really from there.
+    UserAllowed = "user-allowed", 250, "2.0.0", "accepted";
+    /// The recipient blocks the sender: kept in quarantine.
+    UserBlocked = "user-blocked", 250, "2.0.0", "accepted";
 }
 
 impl fmt::Display for Reason {

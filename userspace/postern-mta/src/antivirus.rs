@@ -110,6 +110,14 @@ impl Antivirus {
         Asked::Failed
     }
 
+    /// Where clamd is asked, when it does not answer there.
+    pub async fn silent(&self) -> Option<&str> {
+        match &self.target {
+            Some(target) if !self.is_alive(target).await => Some(&self.settings.clamd),
+            _ => None,
+        }
+    }
+
     async fn is_alive(&self, target: &Target) -> bool {
         let ping = async { pong(target.connect().await?).await };
         matches!(tokio::time::timeout(PING_WITHIN.min(self.settings.timeout.0), ping).await, Ok(Ok(true)))

@@ -28,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use crate::facts;
 use crate::journey::{self, Journey, TakenApart};
 use crate::live::Live;
+use crate::own_lists;
 use crate::panics::contained_future;
 use crate::policy::{self, Plan};
 use crate::sandbox::Look;
@@ -155,6 +156,7 @@ impl Journey {
         let judgement = judge_fully(&facts, &live.policy);
         let unheld = judgement.unheld(&live.policy);
         let Judgement { verdict, floor } = judgement;
+        let own = own_lists::of(&self.database, &live.settings.users, mail.envelope.direction, &mail.envelope.recipients).await;
         let judged = policy::Judged {
             at: mail.accepted,
             direction: mail.envelope.direction,
@@ -169,7 +171,7 @@ impl Journey {
             is_unopened: !facts.sandbox.unanswered.is_empty(),
         };
         // Where it goes was decided when it came; what is asked now is whether it goes there.
-        let plan = Plan::new(&live.rules, &judged, &mail.envelope.recipients);
+        let plan = Plan::new(&live.rules, &own, &judged, &mail.envelope.recipients);
         let hardest = plan.decisions.iter().map(|d| (d.action, d.reason)).max_by_key(|(action, _)| *action);
         let (action, reason) = hardest.unwrap_or((verdict.action, verdict.reason));
         let decisions = plan.all_kept();

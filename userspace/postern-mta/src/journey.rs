@@ -22,6 +22,7 @@ use postern_filter::judge::{Judgement, judge_fully};
 use postern_mail::dns::Answer;
 use postern_mail::message::Message;
 use postern_model::address::{Address, Domain};
+use postern_model::alert::Condition;
 use postern_model::envelope::{Direction, Envelope};
 use postern_model::id::MailId;
 use postern_model::journey::{JourneyEvent, Step};
@@ -44,6 +45,7 @@ use crate::facts;
 use crate::feedback::Feedback;
 use crate::holding;
 use crate::live::Live;
+use crate::own_lists;
 use crate::panics::contained;
 use crate::policy::{self, Plan};
 use crate::quarantine::QuarantineKeeper;
@@ -278,6 +280,7 @@ impl Journey {
         };
         let unheld = judgement.unheld(&live.policy);
         let Judgement { verdict, floor } = judgement;
+        let own = own_lists::of(&self.database, &live.settings.users, envelope.direction, &envelope.recipients).await;
         let judged = policy::Judged {
             at,
             direction: envelope.direction,
@@ -291,7 +294,7 @@ impl Journey {
             authentication: &authentication,
             is_unopened: !unanswered.is_empty(),
         };
-        let plan = Plan::new(&live.rules, &judged, &envelope.recipients);
+        let plan = Plan::new(&live.rules, &own, &judged, &envelope.recipients);
         let mut plan = if live.settings.users.enabled && visit.direction == Direction::Inbound { plan.each_alone() } else { plan };
         let places = self.make_room(&live, &mut plan, unheld, size);
         let known =
@@ -511,6 +514,15 @@ impl Journey {
         let prepared = tokio::task::spawn_blocking(|| contained(read)).await.map_err(|e| e.to_string())?;
         let prepared = prepared.map_err(|_| "the mail cannot be read: a fault of the program, told in the log".to_owned())?;
         Ok(live.sandbox.ask(prepared).await)
+    }
+
+    /// Who helps to judge, is asked for by the settings, and does not answer now.
+    pub async fn silent_helpers(&self) -> Vec<(Condition, String)> {
+        let live = self.live.load_full();
+        let (clamd, sandbox) = tokio::join!(live.antivirus.silent(), live.sandbox.is_worth_asking());
+        let clamd = clamd.map(|place| (Condition::AntivirusAway, format!("clamd at {place} does not answer")));
+        let sandbox = (!sandbox).then(|| (Condition::SandboxAway, "the role sandbox does not answer".to_owned()));
+        clamd.into_iter().chain(sandbox).collect()
     }
 
     fn refuse(&self, mail: MailId, at: Timestamp, refusal: Refusal) -> DataOutcome {

@@ -17,6 +17,7 @@ pub mod journey;
 pub mod listen;
 pub mod live;
 pub mod mx;
+pub mod own_lists;
 pub mod panics;
 pub mod policy;
 pub mod quarantine;

@@ -16,6 +16,7 @@ use postern_model::verdict::Verdict;
 use postern_policy::condition::Outcome;
 use postern_policy::decide::{Depth, Trial, Tried};
 use postern_policy::mail::{Attachment, Mail, Results, Told};
+use postern_policy::own::OwnLists;
 use postern_policy::split::{self, Part as Group, Resolution};
 use postern_policy::thresholds::Floor;
 use postern_policy::{Decision, Policy};
@@ -108,17 +109,17 @@ fn word(result: AuthResult) -> AuthWord {
 /// What is done with a mail, and why.
 pub(crate) struct Plan {
     pub resolution: Resolution,
-    /// One for each recipient; empty when there are no rules and lists.
+    /// One for each recipient; empty when there are no rules and lists, the recipients' included.
     pub decisions: Vec<Decision>,
 }
 
 impl Plan {
-    pub(crate) fn new(policy: &Policy, judged: &Judged<'_>, recipients: &[Recipient]) -> Self {
-        if policy.is_empty() {
+    pub(crate) fn new(policy: &Policy, own: &OwnLists, judged: &Judged<'_>, recipients: &[Recipient]) -> Self {
+        if policy.is_empty() && own.is_empty() {
             return Self { resolution: split::undivided(judged.verdict, recipients), decisions: Vec::new() };
         }
         let mail = judged.mail();
-        let trial = Trial::new(policy, &mail, Depth::Decide);
+        let trial = Trial::new(policy, &mail, Depth::Decide).with_own(own);
         let decisions: Vec<Decision> = recipients.iter().map(|r| trial.decide(&r.address)).collect();
         Self { resolution: split::resolve(&decisions, recipients, policy.when_mixed), decisions }
     }

@@ -2,12 +2,13 @@
 //!
 //! Block lists come first and end it. Allow lists lift the score's verdict and leave the rules to say otherwise. A rule's
 //! decision replaces what was decided before; without one the filter's verdict stands, by the thresholds that hold for this
-//! recipient.
+//! recipient. Last comes what the recipient chose about the sender ([`crate::own`]).
 
 use std::cell::OnceCell;
 
 use postern_model::address::{Address, Domain};
 use postern_model::envelope::Direction;
+use postern_model::own_list::Choice;
 use postern_model::reason::Reason;
 use postern_model::verdict::{Action, Verdict};
 use serde::Serialize;
@@ -15,6 +16,7 @@ use serde::Serialize;
 use crate::compile::{Policy, Rule};
 use crate::condition::{Condition, Judged, Outcome};
 use crate::mail::{Mail, Told};
+use crate::own::{self, Match, OwnLists};
 use crate::thresholds::Floor;
 
 /// How a condition came out, and why, when it does not depend on the recipient.
@@ -44,7 +46,7 @@ pub enum RuleOutcome {
 /// What a rule, or a list, came to.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Tried {
-    /// The rule's name; `list:NAME` for a list that decides by itself.
+    /// The rule's name; `list:NAME` for a list that decides by itself, `own:ADDRESS` for that of the recipient.
     pub rule: String,
     pub outcome: RuleOutcome,
     pub conditions: Vec<Judged>,
@@ -96,11 +98,17 @@ pub struct Trial<'t, 'm> {
     /// What is taken for true of rules of which nobody knows whether they match.
     assumed: &'t [(&'t str, bool)],
     shared: Vec<OnceCell<Vec<Shared>>>,
+    own: Option<&'t OwnLists>,
 }
 
 impl<'t, 'm> Trial<'t, 'm> {
     pub fn new(policy: &'t Policy, mail: &'t Mail<'m>, depth: Depth) -> Self {
-        Self { policy, mail, depth, assumed: &[], shared: policy.rules.iter().map(|_| OnceCell::new()).collect() }
+        Self { policy, mail, depth, assumed: &[], shared: policy.rules.iter().map(|_| OnceCell::new()).collect(), own: None }
+    }
+
+    /// The same trial with what the recipients chose for themselves.
+    pub fn with_own(self, own: &'t OwnLists) -> Self {
+        Self { own: Some(own), ..self }
     }
 
     /// The same trial as if these rules, if they are in doubt, matched or did not.
@@ -147,7 +155,23 @@ impl<'t, 'm> Trial<'t, 'm> {
                 decision.tried.push(tried);
             }
         }
+        self.ask_recipient(&mut decision);
         decision
+    }
+
+    /// Whether an operator's list ended it makes no difference: what that decided is not lifted ([`own::obey`]).
+    fn ask_recipient(&self, decision: &mut Decision) {
+        let Some(own) = self.own.and_then(|lists| lists.of(&decision.recipient)) else { return };
+        let found = |choice, (field, entry, evidence): (&'static str, String, String)| Match { choice, field, entry, evidence };
+        let author = || self.mail.authors.iter().find_map(|a| Some(("who.authors", own.blocks.address(a)?, format!("{a} is blocked"))));
+        let sender = || Some(("who.senders", own.blocks.path(self.mail.sender)?, format!("{} is blocked", shown(self.mail))));
+        let block = author().or_else(sender).map(|m| found(Choice::Block, m));
+        let confirmed = self.authentic(&own.allows).map(|(field, entry, who)| (field, entry, format!("{who} confirmed, and allowed")));
+        let allow = confirmed.map(|m| found(Choice::Allow, m));
+        let Some(Match { choice, field, entry, evidence }) = own::stronger(block, allow) else { return };
+        let effect = own::obey(choice, decision, self.mail);
+        let name = format!("own:{}", decision.recipient);
+        decision.tried.push(tried_list(name, field, format!("{evidence} by {entry}"), &effect));
     }
 
     /// True: a list ended it.
@@ -166,7 +190,8 @@ impl<'t, 'm> Trial<'t, 'm> {
             }
         }
         for (name, parties) in &self.policy.allows {
-            let Some((field, evidence)) = client(parties).or_else(|| self.authentic(parties)) else { continue };
+            let by_address = || self.authentic(parties).map(|(field, entry, who)| (field, format!("{who} in {entry}, and is confirmed")));
+            let Some((field, evidence)) = client(parties).or_else(by_address) else { continue };
             let effect = match protects(self.mail.verdict, Action::Accept, &[]) {
                 Some(why) => why,
                 None => {
@@ -181,7 +206,8 @@ impl<'t, 'm> Trial<'t, 'm> {
     }
 
     /// An allow list without authentication would be a key under the mat: anybody can write an address.
-    fn authentic(&self, parties: &crate::parties::Parties) -> Option<(&'static str, String)> {
+    /// The field, the entry, and whose it is as in `anna@example.org is`.
+    fn authentic(&self, parties: &crate::parties::Parties) -> Option<(&'static str, String, String)> {
         let is_confirmed = |domain: &Domain| match (&self.mail.authentication, self.mail.direction) {
             (_, Direction::Outbound) => true,
             (Told::Known(results), Direction::Inbound) => results.confirm(domain),
@@ -192,11 +218,11 @@ impl<'t, 'm> Trial<'t, 'm> {
             let [author] = self.mail.authors[..] else { return None };
             let domain: Domain = author.rsplit_once('@')?.1.parse().ok()?;
             let entry = parties.address(author).filter(|_| is_confirmed(&domain))?;
-            Some(("who.authors", format!("{author} is in {entry}, and is confirmed")))
+            Some(("who.authors", entry, format!("{author} is")))
         };
         let sender = || {
             let entry = parties.path(self.mail.sender).filter(|_| self.mail.sender.domain().is_some_and(is_confirmed))?;
-            Some(("who.senders", format!("{} is in {entry}, and is confirmed", shown(self.mail))))
+            Some(("who.senders", entry, format!("{} is", shown(self.mail))))
         };
         author().or_else(sender)
     }
@@ -249,8 +275,12 @@ fn shown(mail: &Mail<'_>) -> String {
 }
 
 fn by_list(name: &str, field: &str, evidence: String, effect: &str) -> Tried {
+    tried_list(format!("list:{name}"), field, evidence, effect)
+}
+
+fn tried_list(rule: String, field: &str, evidence: String, effect: &str) -> Tried {
     Tried {
-        rule: format!("list:{name}"),
+        rule,
         outcome: RuleOutcome::Matched,
         conditions: vec![Judged { field: field.to_owned(), outcome: Outcome::Met, evidence }],
         effects: vec![effect.to_owned()],

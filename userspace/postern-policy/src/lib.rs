@@ -4,7 +4,7 @@
 //! (`postern-mta` does). The same facts and rules always give the same decisions, so that "explain" and "what if" are the
 //! engine itself.
 //!
-//! Invariants: without rules and lists every recipient gets the filter's verdict. A condition is met, not met, or cannot be
+//! Invariants: without rules and lists, the operator's and the recipients' own ([`own`]), every recipient gets the filter's verdict. A condition is met, not met, or cannot be
 //! told, and says what it saw; in the journey of a mail everything can be told. A virus, and a check that could not be made,
 //! is only passed over by a rule that names the reason. No recipient gets lost in [`split`]: each is in exactly one
 //! part, or discarded by a rule, or the whole mail is refused.
@@ -15,6 +15,7 @@ pub mod compile;
 pub mod condition;
 pub mod decide;
 pub mod mail;
+pub mod own;
 pub mod parties;
 pub mod split;
 pub mod texts;

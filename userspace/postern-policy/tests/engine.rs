@@ -13,6 +13,7 @@ use postern_model::verdict::{Action, Verdict};
 use postern_policy::condition::Outcome;
 use postern_policy::decide::{Depth, RuleOutcome, Trial};
 use postern_policy::mail::{Attachment, Mail, Results, Told};
+use postern_policy::own::OwnLists;
 use postern_policy::split::{ALONE_AT_MOST, Part, Resolution, each_alone, resolve};
 use postern_policy::thresholds::Floor;
 use postern_policy::{Decision, Policy};
@@ -370,6 +371,79 @@ fn shape(resolution: &Resolution) -> String {
         Resolution::Refuse { action, reply, .. } => format!("{} {}", action.name(), reply.as_deref().unwrap_or("-")),
         Resolution::Discard => "discard".to_owned(),
     }
+}
+
+#[test]
+fn what_a_recipient_chose_counts_last_and_lifts_only_the_score() {
+    use postern_model::own_list::Choice::{self, Allow, Block};
+    let quarantine = |r: &str| format!("[[policy.rules]]\nname = \"r\"\nwho.recipients = [\"{r}\"]\naction.decide = \"quarantine\"\n");
+    let deliver = "[[policy.rules]]\nname = \"r\"\naction.decide = \"accept\"\n".to_owned();
+    let list = |role: &str| format!("[[policy.lists]]\nname = \"l\"\nrole = \"{role}\"\nentries = [\"anna@example.org\"]\n");
+    let spam = || verdict(Action::Reject, Reason::ScoreReject, 20.0);
+    let marked = || verdict(Action::Tag, Reason::ScoreTag, 6.0);
+    let virus = || verdict(Action::Reject, Reason::Virus, 0.0);
+    let macros = |score: f64| {
+        let hit =
+            Hit { symbol: "SANDBOX_MACRO_SUSPICIOUS".into(), group: Group::Sandbox, score: Score::new(score), evidence: String::new() };
+        Verdict { hits: vec![hit], ..spam() }
+    };
+    let dmarc = Floor::Beside { sender: Some((Action::Quarantine, Reason::DmarcQuarantine)), unchecked: None };
+    let unchecked = Floor::Beside { sender: None, unchecked: Some(Action::Hold) };
+    type Row = (&'static [(&'static str, Choice)], String, Verdict, Option<Floor>, bool, Action, Reason);
+    let none = String::new;
+    // choices, rules, verdict, floor when it is another, whether SPF agrees, action, reason
+    let table: Vec<Row> = vec![
+        (&[("anna@example.org", Allow)], none(), spam(), None, true, Action::Accept, Reason::UserAllowed),
+        (&[("example.org", Allow)], none(), marked(), None, true, Action::Accept, Reason::UserAllowed),
+        (&[("anna@example.org", Allow)], none(), spam(), None, false, Action::Reject, Reason::ScoreReject),
+        (&[("example.com", Allow)], none(), spam(), None, true, Action::Reject, Reason::ScoreReject),
+        (&[("anna@example.org", Allow)], none(), virus(), None, true, Action::Reject, Reason::Virus),
+        (&[("anna@example.org", Allow)], none(), macros(5.0), None, true, Action::Reject, Reason::ScoreReject),
+        (&[("anna@example.org", Allow)], none(), macros(0.5), None, true, Action::Accept, Reason::UserAllowed),
+        (&[("anna@example.org", Allow)], none(), spam(), Some(dmarc), true, Action::Quarantine, Reason::DmarcQuarantine),
+        (&[("anna@example.org", Allow)], none(), spam(), Some(unchecked), true, Action::Hold, Reason::CheckUnavailable),
+        (&[("anna@example.org", Allow)], list("block"), marked(), None, true, Action::Reject, Reason::Blocked),
+        (&[("anna@example.org", Allow)], quarantine("erika@example.net"), marked(), None, true, Action::Quarantine, Reason::Policy),
+        (&[("anna@example.org", Block)], none(), marked(), None, false, Action::Quarantine, Reason::UserBlocked),
+        (&[("mail.example.org", Block)], none(), marked(), None, false, Action::Quarantine, Reason::UserBlocked),
+        (&[("anna@example.org", Block)], list("allow"), marked(), None, true, Action::Quarantine, Reason::UserBlocked),
+        (&[("anna@example.org", Block)], none(), spam(), None, true, Action::Reject, Reason::ScoreReject),
+        (&[("anna@example.org", Block)], deliver, marked(), None, true, Action::Accept, Reason::Policy),
+        (&[("example.org", Block), ("anna@example.org", Allow)], none(), marked(), None, true, Action::Accept, Reason::UserAllowed),
+        (&[("anna@example.org", Block), ("example.org", Allow)], none(), marked(), None, true, Action::Quarantine, Reason::UserBlocked),
+    ];
+    for (choices, rules, verdict, floor, spf, action, reason) in table {
+        let house = House { verdict, ..House::new() };
+        let confirmed = if spf { vec!["example.org".parse().unwrap()] } else { Vec::new() };
+        let floor = floor.unwrap_or_else(|| house.mail().floor);
+        let mail = Mail { floor, authentication: Told::Known(Results { confirmed, ..Results::default() }), ..house.mail() };
+        let mut own = OwnLists::default();
+        choices.iter().for_each(|(sender, choice)| own.add("erika@example.net", &sender.parse().unwrap(), *choice));
+        let policy = policy(&rules);
+        let trial = Trial::new(&policy, &mail, Depth::Decide).with_own(&own);
+        let erika = trial.decide(&"Erika@example.net".parse().unwrap());
+        assert_eq!((erika.action, erika.reason), (action, reason), "{choices:?} {rules} {:?}", erika.tried);
+        // It is nobody else's.
+        let otto: Address = "otto@example.net".parse().unwrap();
+        let without = Trial::new(&policy, &mail, Depth::Decide).decide(&otto);
+        assert_eq!(trial.decide(&otto), without, "{choices:?} {rules}");
+        let says_whose = erika.tried.iter().any(|t| t.rule == "own:Erika@example.net");
+        assert_eq!(says_whose, choices[0].0 != "example.com" && (spf || choices[0].1 == Block), "{choices:?} {rules}");
+    }
+}
+
+#[test]
+fn a_block_of_one_recipient_refuses_nothing_for_the_others() {
+    use postern_model::own_list::Choice;
+    let house = House { verdict: verdict(Action::Accept, Reason::Clean, 0.0), ..House::new() };
+    let mail = house.mail();
+    let mut own = OwnLists::default();
+    own.add("anna@example.net", &"anna@example.org".parse().unwrap(), Choice::Block);
+    let policy = policy("[policy]\nwhen_mixed = \"reject\"\n");
+    let trial = Trial::new(&policy, &mail, Depth::Decide).with_own(&own);
+    let recipients = recipients(&["anna@example.net", "otto@example.net"]);
+    let decisions: Vec<Decision> = recipients.iter().map(|r| trial.decide(&r.address)).collect();
+    assert_eq!(shape(&resolve(&decisions, &recipients, policy.when_mixed)), "accept:otto quarantine:anna");
 }
 
 #[test]

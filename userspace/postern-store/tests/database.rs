@@ -9,6 +9,7 @@ use postern_model::address::{Address, ReversePath};
 use postern_model::envelope::Direction;
 use postern_model::id::MailId;
 use postern_model::journey::{JourneyEvent, JourneySummary, Step};
+use postern_model::own_list::{Choice, Sender};
 use postern_model::reason::Reason;
 use postern_model::role::{Reach, Rights};
 use postern_model::score::Score;
@@ -18,11 +19,13 @@ use postern_model::time::Timestamp;
 use postern_model::verdict::{Action, Verdict};
 use postern_store::database::api_tokens::NewApiToken;
 use postern_store::database::audit::{Act, AuditSearch};
+use postern_store::database::changes::Change;
 use postern_store::database::greylist::GreylistAnswer;
 use postern_store::database::journeys::JourneySearch;
 use postern_store::database::migrations;
 use postern_store::database::quarantine::{QuarantineEntry, QuarantineSearch, QuarantineState};
 use postern_store::database::retention::Retention;
+use postern_store::database::user_lists::{Chosen, MOST, UserChoice};
 use postern_store::database::{Database, migrations::ALL};
 use sqlx::SqlitePool;
 use sqlx::sqlite::SqliteConnectOptions;
@@ -486,6 +489,72 @@ async fn a_fresh_and_a_migrated_database_are_equal() {
         old.open().await.close().await;
         assert_eq!(schema(&old.file()).await, expected, "after the first {done} migrations");
     }
+}
+
+#[tokio::test]
+async fn what_users_choose_is_bounded_merged_and_forgotten_late() {
+    let place = Place::new();
+    let database = place.open().await;
+    let lists = || database.user_lists();
+    let mut changes = database.changes();
+    let at = |seconds: i64| Timestamp(START + seconds * 1000);
+    let sender = |name: &str| name.parse::<Sender>().unwrap();
+    let of = async |address: &str| -> Vec<(String, Choice)> {
+        let all = lists().of(&[address.to_owned()]).await.unwrap();
+        all.into_iter().map(|c| (c.sender.to_string(), c.choice)).collect()
+    };
+    assert_eq!(lists().choose("anna@example.org", &sender("Shop@Example.com"), Choice::Block, at(10)).await.unwrap(), Chosen::Done);
+    assert_eq!(of("anna@example.org").await, [("shop@example.com".to_owned(), Choice::Block)]);
+    assert_eq!(of("otto@example.org").await, []);
+    assert!(matches!(changes.recv().await, Some(Change::UserChoice(c)) if c.choice == Choice::Block && c.at == at(10)));
+    // A clock that went back: what was chosen last counts all the same, here and on peers.
+    lists().choose("anna@example.org", &sender("shop@example.com"), Choice::None, at(5)).await.unwrap();
+    assert_eq!(of("anna@example.org").await, []);
+    assert!(matches!(changes.recv().await, Some(Change::UserChoice(c)) if c.at > at(10)));
+
+    // From a peer: the later counts, of two at once the block; it is not told again, and not ours to tell.
+    let choice =
+        |choice, seconds| UserChoice { address: "anna@example.org".into(), sender: sender("shop@example.com"), choice, at: at(seconds) };
+    for (told, expected) in [
+        (choice(Choice::Allow, 9), None),
+        (choice(Choice::Allow, 20), Some(Choice::Allow)),
+        (choice(Choice::Block, 20), Some(Choice::Block)),
+        (choice(Choice::Allow, 20), Some(Choice::Block)),
+        (choice(Choice::None, 30), None),
+    ] {
+        lists().merge(&told).await.unwrap();
+        assert_eq!(of("anna@example.org").await.first().map(|(_, c)| *c), expected, "{told:?}");
+    }
+    assert!(changes.try_recv().is_err());
+    assert_eq!(lists().chosen_here(None, 10).await.unwrap(), []);
+
+    for n in 0..MOST {
+        assert_eq!(
+            lists().choose("otto@example.org", &sender(&format!("s{n}.example")), Choice::Block, at(1)).await.unwrap(),
+            Chosen::Done
+        );
+    }
+    let one_more = sender("more.example");
+    assert_eq!(lists().choose("otto@example.org", &one_more, Choice::Block, at(2)).await.unwrap(), Chosen::TooMany);
+    assert_eq!(
+        lists().choose("otto@example.org", &sender("s0.example"), Choice::Allow, at(2)).await.unwrap(),
+        Chosen::Done,
+        "it was there"
+    );
+    lists().choose("otto@example.org", &sender("s1.example"), Choice::None, at(2)).await.unwrap();
+    assert_eq!(lists().choose("otto@example.org", &one_more, Choice::Block, at(2)).await.unwrap(), Chosen::Done);
+    let first = lists().chosen_here(None, MOST).await.unwrap();
+    let last = first.last().unwrap();
+    let rest = lists().chosen_here(Some((&last.address, &last.sender)), MOST).await.unwrap();
+    assert_eq!(first.len() + rest.len(), MOST + 1);
+
+    // What was taken back stays known for longer than a peer is away.
+    let retention = Retention::default();
+    database.prune(Timestamp(START + 399 * 86_400_000), &retention).await.unwrap();
+    lists().merge(&choice(Choice::Allow, 25)).await.unwrap();
+    assert_eq!(of("anna@example.org").await, []);
+    database.prune(Timestamp(START + 402 * 86_400_000), &retention).await.unwrap();
+    assert_eq!(of("otto@example.org").await.len(), MOST, "what goes on is forgotten");
 }
 
 #[tokio::test]

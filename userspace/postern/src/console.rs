@@ -40,7 +40,7 @@ pub async fn start(
     let now = settings.settings();
     let data = &now.node.data_dir;
     let ready = Arc::new(AtomicBool::new(false));
-    let (explaining, ruling, teaching, opening) = (Arc::clone(journey), Arc::clone(journey), Arc::clone(journey), Arc::clone(journey));
+    let [explaining, ruling, teaching, opening, asking] = std::array::from_fn(|_| Arc::clone(journey));
     tokio::spawn(learning::keep_current(Arc::clone(journey), Arc::clone(&learned)));
     let state = State {
         database: journey.database.clone(),
@@ -61,6 +61,10 @@ pub async fn start(
             }
             .boxed()
         }),
+        silent: Arc::new(move || {
+            let journey = Arc::clone(&asking);
+            async move { journey.silent_helpers().await }.boxed()
+        }),
         cluster: cluster.clone(),
         duty,
         backups,
@@ -78,7 +82,8 @@ pub async fn start(
         async move { postern_console::peers::answer(&console, from, &question).await }.boxed()
     }));
     let router = console.router();
-    tokio::spawn(postern_console::users::digest::keep(console, stop.clone()));
+    tokio::spawn(postern_console::users::digest::keep(console.clone(), stop.clone()));
+    tokio::spawn(postern_console::alerts::keep(console, stop.clone()));
 
     let local = bind_unix(&now.node.run_dir.join("node.sock"))?;
     tokio::spawn(serve_unix(local, router.clone(), stop.clone()));

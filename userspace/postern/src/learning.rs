@@ -19,7 +19,7 @@ use postern_model::settings::{Settings, SettingsError};
 use postern_model::time::Timestamp;
 use postern_model::verdict::Verdict;
 use postern_mta::journey::Journey;
-use postern_mta::policy;
+use postern_mta::{own_lists, policy};
 use postern_policy::decide::{Depth, Trial};
 use postern_policy::mail::Told;
 use postern_policy::split::resolve;
@@ -91,6 +91,9 @@ fn asked_about(journey: &Journey, settings: &Settings, request: ExplainRequest) 
 
 /// The same with the rules: every one tried, and why it did or did not match.
 pub async fn explain_policy(journey: Arc<Journey>, request: PolicyRequest) -> Result<PolicyExplained, String> {
+    let recipients: Vec<Recipient> = request.recipients.iter().cloned().map(Recipient::plain).collect();
+    let users = journey.live.load().settings.users.clone();
+    let own = own_lists::of(&journey.database, &users, request.direction, &recipients).await;
     let work = move || {
         let settings = Arc::clone(&journey.live.load().settings);
         let rules = registry::policy(&settings.policy).map_err(|p| SettingsError(p).to_string())?;
@@ -112,9 +115,8 @@ pub async fn explain_policy(journey: Arc<Journey>, request: PolicyRequest) -> Re
         };
         let authentication = Told::Unknown("SPF, DKIM, DMARC and ARC are asked about when a mail comes, and this one did not");
         let mail = Mail { authentication, ..judged.mail() };
-        let trial = Trial::new(&rules, &mail, Depth::Explain);
+        let trial = Trial::new(&rules, &mail, Depth::Explain).with_own(&own);
         let decisions: Vec<Decision> = request.recipients.iter().map(|r| trial.decide(r)).collect();
-        let recipients: Vec<Recipient> = request.recipients.into_iter().map(Recipient::plain).collect();
         let outcome = resolve(&decisions, &recipients, rules.when_mixed).to_string();
         Ok(PolicyExplained { verdict, decisions, outcome })
     };

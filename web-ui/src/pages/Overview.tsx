@@ -10,6 +10,7 @@ import { useTongue } from "../i18n";
 import { to } from "../route";
 import { Head } from "../parts/Head";
 import type { PageProps } from "../App";
+import { Alerts } from "./alerts/Alerts";
 import { useLive } from "./useLive";
 
 // The OpenAPI file says only "object" for these.
@@ -73,6 +74,7 @@ function Whole({ dark }: PageProps) {
           {node.spool_trouble && <Alert component="p" isInline variant="danger" title={`${words.spoolTrouble}: ${node.spool_trouble}`} />}
         </PageSection>
       )}
+      <PageSection><Alerts /></PageSection>
       <PageSection aria-label={words.sinceStart}>
         <Title headingLevel="h2" className="postern-gap">{words.sinceStart}</Title>
         <Gallery hasGutter minWidths={{ default: "9rem" }}>

@@ -13,6 +13,7 @@ use postern_model::time::Timestamp;
 use postern_store::database::quarantine::QuarantineEntry;
 use postern_store::database::senders::SenderCell;
 use postern_store::database::tokens::{Lesson, Outcome};
+use postern_store::database::user_lists::UserChoice;
 use postern_store::database::{Database, DatabaseError};
 use tokio::sync::{Notify, mpsc};
 
@@ -116,6 +117,12 @@ impl Incoming {
                 Fact::Reputation(key, counts) if !is_own => {
                     let (life, mails) = (key.life.0, counts.good.min(MOST_MAILS));
                     cells.push(SenderCell { subject: key.subject, day: key.day, life, mails });
+                }
+                Fact::UserChoice((address, sender), chosen) => {
+                    if let Ok(sender) = sender.parse() {
+                        let (address, choice, at) = (address.clone(), chosen.choice, chosen.at);
+                        self.database.user_lists().merge(&UserChoice { address, sender, choice, at }).await?;
+                    }
                 }
                 Fact::Lesson(mail, lesson) => {
                     let features = lesson.features.0.chunks_exact(8).filter_map(|f| f.try_into().ok().map(u64::from_le_bytes));

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use postern_model::control::BanChange;
 use postern_model::id::MailId;
+use postern_model::own_list::Choice;
 use postern_model::quarantine::QuarantineState;
 use postern_model::sandbox::SeenFile;
 use postern_model::time::Timestamp;
@@ -12,6 +13,7 @@ use postern_store::database::Database;
 use postern_store::database::changes::Change;
 use postern_store::database::quarantine::{self, PAGE_LIMIT, QuarantineSearch};
 use postern_store::database::tokens::Lesson;
+use postern_store::database::user_lists::UserChoice;
 use tokio::sync::mpsc;
 
 use super::bans::{self, cut};
@@ -28,6 +30,8 @@ const LONGEST: Duration = Duration::from_secs(36_500 * 86_400);
 const AFTER_EXPIRY: Duration = Duration::from_secs(30 * 86_400);
 /// A pass is remembered as long as the database does.
 const GREYLIST: Duration = Duration::from_secs(60 * 86_400);
+/// What a user took back is remembered as long as the database does.
+const TAKEN_BACK: Duration = Duration::from_secs(400 * 86_400);
 /// A sender's count goes out this often at most, however many mails it sends.
 const COUNTS_EVERY: Duration = Duration::from_secs(5);
 /// Senders that may wait for that; when there are more, they go out at once.
@@ -61,6 +65,7 @@ impl Outgoing {
         let (mut bans_open, mut files_open) = (true, true);
         self.tell_what_is_held().await;
         self.tell_lessons().await;
+        self.tell_choices().await;
         loop {
             tokio::select! {
                 change = self.changes.recv() => match change {
@@ -103,6 +108,7 @@ impl Outgoing {
             Change::QuarantineRaised { mail, to, by, at } => {
                 self.write(Fact::QuarantineAction((mail, to), QuarantineAction { at, by: cut(&by, NAME) }), LONGEST).await;
             }
+            Change::UserChoice(chosen) => self.tell_choice(&chosen).await,
             Change::Learned { lesson, at } => self.write(lesson_fact(&lesson, at), LONGEST).await,
             Change::Sender { .. } => {}
         }
@@ -161,6 +167,44 @@ impl Outgoing {
                 None => return,
             }
         }
+    }
+
+    /// What users chose here before this node had a cluster, or what was not told when it ended.
+    async fn tell_choices(&self) {
+        let Some(status) = self.ledger.status().await else { return };
+        let mut known: HashMap<(String, String), Timestamp> = HashMap::new();
+        let mut after = None;
+        while let Ok(rows) = self.ledger.of_kind(status.own, Kind::UserChoice, after.as_ref(), PAGE_LIMIT).await {
+            for row in &rows {
+                if let Some(Fact::UserChoice(of, chosen)) = Fact::decode(Kind::UserChoice, &row.key.0, &row.value.0) {
+                    known.insert(of, chosen.at);
+                }
+            }
+            after = rows.last().map(|r| r.key.clone());
+            if rows.len() < PAGE_LIMIT {
+                break;
+            }
+        }
+        let mut last: Option<UserChoice> = None;
+        while let Ok(page) =
+            self.database.user_lists().chosen_here(last.as_ref().map(|c| (c.address.as_str(), &c.sender)), PAGE_LIMIT).await
+        {
+            for chosen in &page {
+                if known.get(&(chosen.address.clone(), chosen.sender.to_string())).is_none_or(|at| *at < chosen.at) {
+                    self.tell_choice(chosen).await;
+                }
+            }
+            last = page.last().cloned();
+            if page.len() < PAGE_LIMIT {
+                return;
+            }
+        }
+    }
+
+    async fn tell_choice(&self, chosen: &UserChoice) {
+        let UserChoice { address, sender, choice, at } = chosen;
+        let keep = if *choice == Choice::None { TAKEN_BACK } else { LONGEST };
+        self.write(Fact::UserChoice((address.clone(), sender.to_string()), fact::UserChoice { at: *at, choice: *choice }), keep).await;
     }
 
     fn post(&self, fact: Fact, keep: Duration) {

@@ -5,6 +5,7 @@
 use std::net::IpAddr;
 
 use postern_model::address::{Address, ReversePath};
+use postern_model::own_list::{Choice, Sender};
 pub use postern_model::quarantine::QuarantineState;
 use postern_model::score::Score;
 use postern_model::time::Timestamp;
@@ -117,6 +118,13 @@ pub struct UserLocation {
     pub place: String,
 }
 
+/// Whether a user allows or blocks a sender. The fields stand in the order in which one choice wins over another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct UserChoice {
+    pub at: Timestamp,
+    pub choice: Choice,
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct JourneySummary {
     pub at: Timestamp,
@@ -183,6 +191,8 @@ impl Fact {
             Self::QuarantineAction((_, state), _) => *state != QuarantineState::Held,
             Self::Ban(network, ban) => network.trunc() == *network && ban.count < u32::MAX,
             Self::Reputation(key, _) | Self::TokenCount(key, _) | Self::OutbreakFingerprint(key, _) => key.life != Life(0),
+            // One way to write it, or two rows would be about the same sender.
+            Self::UserChoice((_, sender), _) => sender.parse::<Sender>().is_ok_and(|s| s.as_str() == sender),
             Self::Lesson(_, lesson) => lesson.features.0.len().is_multiple_of(8),
             Self::VoidLives(_, void) => void.lives.len() <= super::bounds::LIVES && !void.lives.contains(&Life(0)),
             _ => true,

@@ -16,6 +16,7 @@
 //! | health | none | each node's last |
 //! | void-lives | incarnation | all of them |
 //! | lesson | mail | the last; of two at once spam |
+//! | user-choice | user, sender | the last; of two at once the block |
 //!
 //! Three kinds keep their number and are not written by this version. sandbox-verdict: one word for a file, where a verdict here needs
 //! findings; sandbox-report holds them. token-count: a mail has thousands of tokens, so a row for
@@ -33,7 +34,7 @@ use postern_model::id::MailId;
 
 use super::fact::{
     Ban, CellKey, Counts, GreylistPass, Health, JourneySummary, Lesson, QuarantineAction, QuarantineEntry, QuarantineState, SandboxReport,
-    SandboxVerdict, Sightings, Subject, UserLocation, VoidLives,
+    SandboxVerdict, Sightings, Subject, UserChoice, UserLocation, VoidLives,
 };
 
 macro_rules! kinds {
@@ -99,6 +100,7 @@ kinds! {
     VoidLives = 12, "void-lives", u64, VoidLives, key 10, value 256, days 36_500;
     Lesson = 13, "lesson", Subject, Lesson, key 16, value 65_536, days 400;
     SandboxReport = 14, "sandbox-report", [u8; 32], SandboxReport, key 32, value 8_300, days 30;
+    UserChoice = 15, "user-choice", (String, String), UserChoice, key 680, value 16, days 36_500;
 }
 
 impl Kind {
@@ -150,10 +152,11 @@ mod tests {
                 "11 health",
                 "12 void-lives",
                 "13 lesson",
-                "14 sandbox-report"
+                "14 sandbox-report",
+                "15 user-choice"
             ]
         );
         assert!(Kind::ALL.iter().all(|k| Kind::from_number(k.number()) == Some(*k) && k.number() < 32));
-        assert_eq!(Kind::from_number(15), None);
+        assert_eq!(Kind::from_number(16), None);
     }
 }

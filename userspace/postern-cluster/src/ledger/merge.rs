@@ -11,7 +11,7 @@ use postern_model::time::Timestamp;
 
 use super::fact::{
     Ban, CellKey, Counts, Fact, Health, JourneySummary, Lesson, QuarantineAction, QuarantineEntry, QuarantineState, SandboxReport,
-    SandboxVerdict, Sightings, Subject, UserLocation,
+    SandboxVerdict, Sightings, Subject, UserChoice, UserLocation,
 };
 use super::origin::{Life, NodeId, Origin};
 
@@ -33,6 +33,7 @@ pub struct Merged {
     journeys: BTreeMap<MailId, Latest<JourneySummary>>,
     health: BTreeMap<NodeId, Health>,
     lessons: BTreeMap<Subject, Lesson>,
+    choices: BTreeMap<(String, String), UserChoice>,
 }
 
 /// The one written last; of two at once, the one of the higher origin.
@@ -76,6 +77,7 @@ impl Merged {
             Fact::JourneySummary(mail, summary) => latest(&mut self.journeys, *mail, (at, origin), summary),
             Fact::Health((), health) => greatest(&mut self.health, origin.node, health),
             Fact::Lesson(mail, lesson) => greatest(&mut self.lessons, *mail, lesson),
+            Fact::UserChoice(of, choice) => greatest(&mut self.choices, of.clone(), choice),
             Fact::VoidLives(..) => {}
         }
     }
@@ -206,6 +208,7 @@ fn sum(cells: Option<&BTreeMap<Life, Counts>>) -> Counts {
 
 #[cfg(test)]
 mod tests {
+    use postern_model::own_list::Choice;
     use proptest::prelude::*;
 
     use super::*;
@@ -227,8 +230,9 @@ mod tests {
     fn fact() -> impl Strategy<Value = Fact> {
         let (subject, small) = (prop::array::uniform16(0u8..2), 0i64..20);
         let mail = (0u8..3).prop_map(|m| MailId::from_bytes([m; 16]));
-        (subject, mail, small.clone(), small, 0u64..9, 1u64..4, prop::bool::ANY, 0usize..9).prop_map(
+        (subject, mail, small.clone(), small, 0u64..9, 1u64..4, prop::bool::ANY, 0usize..10).prop_map(
             |(subject, mail, a, b, count, life, yes, which)| {
+                let choice = if yes { Choice::Allow } else { Choice::Block };
                 let key = CellKey { subject, day: 1, life: Life(life) };
                 let state = if yes { QuarantineState::Released } else { QuarantineState::Deleted };
                 let danger = if yes { Danger::Malicious } else { Danger::Clean };
@@ -243,6 +247,7 @@ mod tests {
                         Fact::SandboxVerdict([subject[0]; 32], SandboxVerdict { danger, at: Timestamp(a), engine: "x".into(), name: None })
                     }
                     7 => Fact::UserLocation("u".into(), UserLocation { seen: Timestamp(a), place: b.to_string() }),
+                    8 => Fact::UserChoice(("u@example.org".into(), "example.net".into()), UserChoice { at: Timestamp(a), choice }),
                     _ => {
                         let (at, since) = (Timestamp(a), Timestamp(b));
                         Fact::Health((), Health { at, version: String::new(), since, queued: count, free: 0, trouble: Vec::new() })

@@ -154,7 +154,10 @@ fn add_health(member: &Membership, members: &mut [MemberView]) {
     let health = member.kinds.health();
     for view in members {
         let Some(said) = health.get(&view.id) else { continue };
-        let is_fresh = member.kinds.silent_for(view.id).is_some_and(|silence| silence < STALE);
+        let silence = member.kinds.silent_for(view.id).filter(|silence| *silence < STALE);
+        let is_fresh = silence.is_some();
+        let moment = |silence: Duration| now().0 - i64::try_from(silence.as_millis()).unwrap_or(0);
+        view.clock_ahead_ms = silence.filter(|_| !view.this).map(|silence| said.at.0 - moment(silence));
         view.heard = Some(said.at);
         view.queued = said.queued;
         view.free = said.free;
@@ -188,6 +191,7 @@ fn shown_member(m: postern_document::Member, member: &Membership) -> MemberView 
         version: m.version,
         protocol: None,
         heard: None,
+        clock_ahead_ms: None,
         queued: 0,
         free: 0,
         problems: Vec::new(),

@@ -55,6 +55,8 @@ pub struct MemberView {
     pub protocol: Option<u16>,
     /// When it last said how it is.
     pub heard: Option<Timestamp>,
+    /// How far its clock is ahead of this node's, by what it said last; none when it was not heard of lately.
+    pub clock_ahead_ms: Option<i64>,
     pub queued: u64,
     /// Octets free where its spool lies.
     pub free: u64,

@@ -12,6 +12,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::alerts::WebhookView;
 use crate::caller::{Scope, identify, peer_of};
 use crate::problem::{Answer, Problem};
 use crate::rights::SEE;
@@ -120,6 +121,18 @@ async fn gather(console: &Console) -> Answer<Registry> {
         let at = u64::try_from(last.unix_seconds()).unwrap_or_default();
         gauge(&mut registry, "backup_last_seconds", "When the newest backup at the target was begun, in seconds since 1970", at);
     }
+
+    let alerts: Family<Name, Gauge> = Family::default();
+    for (condition, count) in console.alerts.counts() {
+        let name = Name { name: condition.name().to_owned() };
+        alerts.get_or_create(&name).set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+    registry.register("alerts", "Alerts that this node sees, by condition", alerts);
+    let channels = console.alerts.channels(&state.settings.settings());
+    counter(&mut registry, "alert_mails", "Mails about alerts that this node made", channels.mails);
+    let hooks = |count: fn(&WebhookView) -> u64| channels.webhooks.iter().map(count).sum();
+    counter(&mut registry, "alert_webhooks_sent", "Notices that webhooks took", hooks(|w| w.sent));
+    counter(&mut registry, "alert_webhooks_failed", "Notices that were given up", hooks(|w| w.failed));
 
     let ordered = state.acme.state();
     gauge(&mut registry, "acme_failing", "1: the last try to order a certificate failed", u64::from(ordered.trouble.is_some()));

@@ -1,6 +1,7 @@
 //! One file for each noun of the API.
 
 pub mod admins;
+pub mod alerts;
 pub mod audit;
 pub mod backups;
 pub mod certificate;
@@ -27,4 +28,5 @@ pub mod tokens;
 pub mod totp;
 pub mod update;
 pub mod user;
+pub mod user_senders;
 pub mod web_ui;

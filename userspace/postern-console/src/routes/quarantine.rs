@@ -20,8 +20,9 @@ use crate::input::{Asked, Named};
 use crate::peers;
 use crate::problem::{Answer, Problem};
 use crate::quarantine::{Ended, end_here, read_here};
+use crate::rights::OPERATE;
 use crate::routes::journeys::mail_id;
-use crate::state::{Console, OpenedAgain, now};
+use crate::state::{Console, LearnKind, OpenedAgain, now};
 
 /// Characters of text in a preview.
 const PREVIEW: usize = 20_000;
@@ -46,6 +47,16 @@ pub struct Search {
     before: Option<String>,
     /// 1 to 500; 50 unless given.
     limit: Option<usize>,
+}
+
+/// What else is done with a mail that leaves the quarantine.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct Also {
+    /// Train the classifier with it, on all nodes: a released one is no spam, a deleted one is. It wants a role that may train.
+    #[serde(default)]
+    learn: bool,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -273,21 +284,39 @@ fn fill(view: &mut QuarantineView, message: Message) {
 
 /// Release: it is put into the queue and delivered, by the node that has it. A login that is limited to domains cannot release
 /// or delete a mail that is for others, too.
-#[utoipa::path(post, path = "/quarantine/{mail}/release", tag = "quarantine", params(("mail" = String, Path)), responses(
-    (status = 204, description = "In the queue"), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 503, body = Problem)))]
-pub async fn release(State(console): State<Console>, caller: Caller, Named(mail): Named<String>) -> Answer<StatusCode> {
-    end(&console, &caller, &mail, QuarantineState::Released, "quarantine.release").await
+#[utoipa::path(post, path = "/quarantine/{mail}/release", tag = "quarantine", params(("mail" = String, Path), Also), responses(
+    (status = 204, description = "In the queue"), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem),
+    (status = 422, body = Problem, description = "In the queue, and not learned"), (status = 503, body = Problem)))]
+pub async fn release(
+    State(console): State<Console>,
+    caller: Caller,
+    Named(mail): Named<String>,
+    Asked(also): Asked<Also>,
+) -> Answer<StatusCode> {
+    end(&console, &caller, &mail, QuarantineState::Released, also.learn.then_some(LearnKind::Ham)).await
 }
 
 /// Delete it for good.
-#[utoipa::path(delete, path = "/quarantine/{mail}", tag = "quarantine", params(("mail" = String, Path)), responses(
-    (status = 204), (status = 403, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem)))]
-pub async fn delete(State(console): State<Console>, caller: Caller, Named(mail): Named<String>) -> Answer<StatusCode> {
-    end(&console, &caller, &mail, QuarantineState::Deleted, "quarantine.delete").await
+#[utoipa::path(delete, path = "/quarantine/{mail}", tag = "quarantine", params(("mail" = String, Path), Also), responses(
+    (status = 204), (status = 403, body = Problem), (status = 404, body = Problem),
+    (status = 422, body = Problem, description = "Deleted, and not learned"), (status = 503, body = Problem)))]
+pub async fn delete(
+    State(console): State<Console>,
+    caller: Caller,
+    Named(mail): Named<String>,
+    Asked(also): Asked<Also>,
+) -> Answer<StatusCode> {
+    end(&console, &caller, &mail, QuarantineState::Deleted, also.learn.then_some(LearnKind::Spam)).await
 }
 
-async fn end(console: &Console, caller: &Caller, mail: &str, to: QuarantineState, action: &'static str) -> Answer<StatusCode> {
+async fn end(console: &Console, caller: &Caller, mail: &str, to: QuarantineState, learn: Option<LearnKind>) -> Answer<StatusCode> {
     let id = mail_id(mail)?;
+    let action = if to == QuarantineState::Released { "quarantine.release" } else { "quarantine.delete" };
+    if learn.is_some()
+        && let Err(why) = OPERATE.check(caller)
+    {
+        return Err(caller.refuse(console, &format!("{action} {id}, and learn"), why).await?);
+    }
     let not_there = || Problem::not_found(format!("mail {id} is not in the quarantine"));
     let entry = console.state().database.quarantine().one(id).await?;
     if caller.rights.reach != Reach::Everything {
@@ -301,9 +330,30 @@ async fn end(console: &Console, caller: &Caller, mail: &str, to: QuarantineState
             return Err(caller.refuse(console, &format!("{action} {id}"), why).await?);
         }
     }
+    // Read first: afterwards it may lie nowhere.
+    let lesson = match (learn, &entry) {
+        (Some(kind), Some(entry)) => octets(console, entry).await?.map(|octets| (kind, octets)),
+        _ => None,
+    };
     end_anywhere(console, id, entry.as_ref(), to, &caller.name).await?;
     caller.audit(console, action, mail, None, None).await?;
+    if let Some((kind, octets)) = lesson {
+        teach(console, caller, mail, kind, octets).await?;
+    }
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// The mail has left the quarantine; what it teaches goes to all nodes.
+async fn teach(console: &Console, caller: &Caller, mail: &str, kind: LearnKind, octets: Bytes) -> Answer<()> {
+    let (action, done) = match kind {
+        LearnKind::Ham => ("learn.ham", "released"),
+        LearnKind::Spam => ("learn.spam", "deleted"),
+    };
+    if let Err(why) = (console.state().learn)(kind, octets).await {
+        let detail = format!("mail {mail} is {done}, and was not learned: {why}");
+        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "not-learned", "Done, and not learned", detail));
+    }
+    caller.audit(console, action, mail, None, None).await
 }
 
 /// Releases or deletes a mail, wherever it lies.

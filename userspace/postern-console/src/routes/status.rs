@@ -30,6 +30,8 @@ pub struct NodeStatus {
     queue: postern_mta::queue::QueueStatus,
     /// Mails held in quarantine.
     quarantined: u64,
+    /// Mails that the classifier learned, on all nodes.
+    learned: LearnedCounts,
     /// The edge role is there and connected.
     edge: bool,
     /// Tracking notes that were dropped because the database did not keep up.
@@ -51,6 +53,12 @@ pub struct SpoolStatus {
     done: u64,
     batches: u64,
     damaged: u64,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct LearnedCounts {
+    spam: u64,
+    ham: u64,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -89,6 +97,7 @@ pub async fn status(State(console): State<Console>) -> Answer<Json<NodeStatus>> 
     let state = console.state();
     let usage = spool_usage(&console).await?;
     let settings = state.settings.current();
+    let learned = state.database.tokens().learned().await?;
     Ok(Json(NodeStatus {
         version: env!("CARGO_PKG_VERSION"),
         hostname: settings.settings.node.hostname.clone(),
@@ -109,6 +118,7 @@ pub async fn status(State(console): State<Console>) -> Answer<Json<NodeStatus>> 
         },
         queue: state.queue.status(),
         quarantined: state.database.quarantine().held().await?,
+        learned: LearnedCounts { spam: learned.spam, ham: learned.ham },
         edge: state.feedback.edge().is_connected(),
         lost_notes: state.database.lost_notes(),
         counters: state

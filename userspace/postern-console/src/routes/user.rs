@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use postern_model::address::Address;
 use postern_model::id::MailId;
+use postern_model::own_list::Sender;
 use postern_model::reason::Reason;
 use postern_model::role::Reach;
 use postern_model::settings::users::UserSettings;
@@ -46,6 +47,8 @@ pub struct UserInfo {
     address: String,
     /// To be sent in the header `x-postern-csrf` with each request that changes something.
     csrf: String,
+    /// The user may allow and block senders.
+    lists: bool,
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -72,6 +75,8 @@ pub struct UserMail {
     may_release: bool,
     /// The user may delete it: nobody else gets it, too.
     may_delete: bool,
+    /// Whom a reader takes for its sender: what to allow or block. Null: nobody.
+    author: Option<String>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -105,8 +110,16 @@ impl UserMail {
             expires: e.expires.0,
             may_release: is_own && may_release(e.reason, settings),
             may_delete: is_own,
+            author: author(e).map(|sender| sender.to_string()),
         }
     }
+}
+
+/// The address of From, else that of the envelope.
+fn author(entry: &QuarantineEntry) -> Option<Sender> {
+    let from = entry.from_header.as_deref().unwrap_or_default();
+    let bare = from.rsplit_once('<').map_or(from, |(_, address)| address.trim_end().trim_end_matches('>'));
+    [bare, entry.sender.as_str()].into_iter().filter(|text| text.contains('@')).find_map(|text| text.parse().ok())
 }
 
 fn recipients(entry: &QuarantineEntry) -> impl Iterator<Item = Address> {
@@ -167,7 +180,8 @@ pub async fn follow(State(console): State<Console>, Extension(peer): Extension<P
     let digest = blake3::hash(secret.as_bytes());
     console.state().database.users().begin(digest.as_bytes(), &address.to_string(), &csrf, now()).await?;
     users::audit(&console, &address, &peer.address(), "user.login", "").await?;
-    let body = Json(UserInfo { address: address.to_string(), csrf });
+    let lists = console.state().settings.settings().users.lists;
+    let body = Json(UserInfo { address: address.to_string(), csrf, lists });
     Ok(with_cookie(body.into_response(), &format!("{COOKIE}={secret}; Path=/; Secure; HttpOnly; SameSite=Strict")))
 }
 
@@ -180,8 +194,9 @@ fn enabled(console: &Console) -> Answer<()> {
 
 /// Who am I?
 #[utoipa::path(get, path = "/user/session", tag = "user", responses((status = 200, body = UserInfo), (status = 401, body = Problem)))]
-pub async fn session(user: User) -> Json<UserInfo> {
-    Json(UserInfo { address: user.address.to_string(), csrf: user.csrf })
+pub async fn session(State(console): State<Console>, user: User) -> Json<UserInfo> {
+    let lists = console.state().settings.settings().users.lists;
+    Json(UserInfo { address: user.address.to_string(), csrf: user.csrf, lists })
 }
 
 /// Log out.

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use postern_model::address::Address;
+use postern_model::reason::Reason;
 use postern_model::settings::Settings;
 use postern_model::settings::users::minute_of_day;
 use postern_model::time::Timestamp;
@@ -17,10 +18,12 @@ use postern_store::database::DatabaseError;
 use postern_store::database::quarantine::{PAGE_LIMIT, QuarantineEntry, QuarantineSearch, QuarantineState};
 use tokio_util::sync::CancellationToken;
 
-use super::{LetterError, is_user, new_link, post, words};
+use super::{is_user, new_link, words};
+use crate::letters::{self, LetterError};
 use crate::peers;
 use crate::problem::Problem;
 use crate::state::{Console, now};
+use crate::turn::rank;
 
 /// How often one looks whether it is time.
 const LOOK: Duration = Duration::from_secs(20);
@@ -65,12 +68,6 @@ fn window(times: &[u32], at: Timestamp) -> Option<Window> {
     Some(Window { from: Timestamp(past.pop()?), to: Timestamp(to) })
 }
 
-/// How many nodes are before this one for an address.
-fn rank(address: &str, own: &str, nodes: &[String]) -> usize {
-    let weight = |node: &str| *blake3::hash(format!("{node} {address}").as_bytes()).as_bytes();
-    nodes.iter().filter(|node| weight(node) > weight(own)).count()
-}
-
 fn is_due(window: Window, rank: usize, at: Timestamp) -> bool {
     let late = at.0 - window.to.0;
     late >= i64::try_from(rank).unwrap_or(i64::MAX).saturating_mul(TURN_MS) && late < LATEST_MS
@@ -78,7 +75,8 @@ fn is_due(window: Window, rank: usize, at: Timestamp) -> bool {
 
 /// What every user is told of mails, the newest first.
 fn add_news(news: &mut BTreeMap<String, News>, entries: &[QuarantineEntry], settings: &Settings) {
-    for entry in entries {
+    // What somebody blocked is not brought back before the eyes.
+    for entry in entries.iter().filter(|e| e.reason != Reason::UserBlocked) {
         for recipient in &entry.recipients {
             let Ok(address) = recipient.parse::<Address>() else { continue };
             if !is_user(settings, &address) {
@@ -189,7 +187,7 @@ async fn tell(console: &Console, settings: &Settings, done: &mut Done, window: W
     }
     let link = new_link(console, settings, &address).await?;
     let text = words::of(settings.users.language).digest(&link, &address, &news.named, news.count, settings.users.link_lifetime);
-    let id = post(console, settings, &address, text).await?;
+    let id = letters::post(console, settings.users.language, &address, text).await?;
     tracing::info!(%address, mail = %id, mails = news.count, "a digest is on its way");
     Ok(())
 }
@@ -220,22 +218,6 @@ mod tests {
         for (times, now, expected) in cases {
             assert_eq!(window(times, *now), expected.map(|(from, to)| Window { from, to }), "{times:?} at {now:?}");
         }
-    }
-
-    #[test]
-    fn each_address_has_its_own_order_of_nodes_and_every_node_a_turn() {
-        let nodes: Vec<String> = ["a", "b", "c"].map(str::to_owned).to_vec();
-        let mut first = HashSet::new();
-        for n in 0..50 {
-            let address = format!("user{n}@example.org");
-            let ranks: Vec<usize> = nodes.iter().map(|node| rank(&address, node, &nodes)).collect();
-            let mut sorted = ranks.clone();
-            sorted.sort_unstable();
-            assert_eq!(sorted, [0, 1, 2], "{address}");
-            first.extend(ranks.iter().position(|r| *r == 0));
-        }
-        assert_eq!(first.len(), 3, "one node sends everything");
-        assert_eq!(rank("user@example.org", "", &[]), 0, "a node alone is the first");
     }
 
     #[test]

@@ -15,17 +15,14 @@ use axum::http::Method;
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::Response;
-use postern_mail::letter::{self, Letter};
 use postern_model::address::Address;
-use postern_model::envelope::{DsnNotify, Recipient};
-use postern_model::id::MailId;
 use postern_model::settings::Settings;
 use postern_model::settings::delivery::domain_matches;
 use postern_model::time::Timestamp;
-use postern_mta::queue::{self, message_id};
 use postern_store::database::audit::Act;
 
 use crate::caller::{check_csrf, cookie_named, peer_of};
+use crate::letters::{self, LetterError};
 use crate::password::random_secret;
 use crate::peers;
 use crate::problem::{Answer, Problem};
@@ -111,17 +108,6 @@ pub async fn authenticate(State(console): State<Console>, mut request: Request, 
     Ok(next.run(request).await)
 }
 
-/// What keeps a letter from being sent.
-#[derive(Debug, thiserror::Error)]
-pub enum LetterError {
-    #[error("the link could not be kept: {0}")]
-    Database(#[from] postern_store::database::DatabaseError),
-    #[error("the letter could not be written: {0}")]
-    Write(#[from] std::io::Error),
-    #[error("the spool did not take the letter: {0}")]
-    Spool(#[from] postern_store::spool::SpoolError),
-}
-
 /// Sends a link to who asked for one, when there is such a user and it was not asked too often. What became of it only the log says.
 pub async fn send_link(console: &Console, address: &Address) {
     let settings = console.state().settings.settings();
@@ -134,7 +120,7 @@ pub async fn send_link(console: &Console, address: &Address) {
     let written = async {
         let link = new_link(console, &settings, address).await?;
         let w = words::of(settings.users.language);
-        post(console, &settings, address, w.link(&link, address, settings.users.link_lifetime)).await
+        letters::post(console, settings.users.language, address, w.link(&link, address, settings.users.link_lifetime)).await
     };
     match written.await {
         Ok(id) => tracing::info!(%address, mail = %id, "a link is on its way"),
@@ -150,35 +136,6 @@ async fn new_link(console: &Console, settings: &Settings, address: &Address) -> 
     console.state().database.users().add_link(digest.as_bytes(), &address.to_string(), until, now()).await?;
     // In the fragment: it is in no log of a server or proxy.
     Ok(format!("{}/ui/#/own/{secret}", settings.users.url))
-}
-
-/// What a letter says.
-pub(crate) struct Text {
-    pub subject: String,
-    pub plain: String,
-    pub html: String,
-}
-
-async fn post(console: &Console, settings: &Settings, address: &Address, text: Text) -> Result<MailId, LetterError> {
-    let queue = &console.state().queue;
-    let (at, host) = (now(), queue.hostname());
-    let id = MailId::generate(at);
-    let from = format!("postern@{host}");
-    let letter = Letter {
-        from_name: "Postern",
-        from: &from,
-        to: address,
-        subject: &text.subject,
-        at,
-        message_id: &message_id(id, host),
-        language: words::code(settings.users.language),
-        text: &text.plain,
-        html: &text.html,
-    };
-    let written = letter::write(&letter)?;
-    let to = Recipient { notify: Some(DsnNotify::NEVER), ..Recipient::plain(address.clone()) };
-    queue.post(queue::Letter { id, at, to, subject: text.subject, from: format!("Postern <{from}>"), text: written }).await?;
-    Ok(id)
 }
 
 /// Uses a link up: who followed it. Another node may have made it.

@@ -5,16 +5,8 @@ use postern_model::address::Address;
 use postern_model::settings::users::Language;
 use postern_model::time::{Span, Timestamp};
 
-use super::Text;
 use super::digest::Held;
-
-/// RFC 5646.
-pub fn code(language: Language) -> &'static str {
-    match language {
-        Language::En => "en",
-        Language::De => "de",
-    }
-}
+use crate::letters::Text;
 
 /// `{…}` stands for what is put in.
 pub struct Words {

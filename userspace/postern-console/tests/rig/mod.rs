@@ -279,6 +279,7 @@ impl Rig {
                 }
                 .boxed()
             }),
+            silent: Arc::new(|| async { Vec::new() }.boxed()),
             learn: Arc::new(|kind, _| async move { if kind == LearnKind::Spam { Ok(()) } else { Err("ham is full".to_owned()) } }.boxed()),
             ready: Arc::new(AtomicBool::new(true)),
         };
@@ -300,6 +301,14 @@ impl Rig {
         let client = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
         let tls = tokio_rustls::TlsConnector::from(Arc::new(client.with_root_certificates(roots).with_no_client_auth()));
         Self { dir, state, socket, address, tls, stop }
+    }
+
+    /// Serves these handles on another unix socket from now on, with what `start` starts beside them.
+    pub fn serve_with(&mut self, state: State, start: impl FnOnce(&Console, &CancellationToken)) {
+        let console = Console::new(state);
+        self.socket = self.dir.path().join("run/other.sock");
+        tokio::spawn(serve_unix(bind_unix(&self.socket).unwrap(), console.router(), self.stop.clone()));
+        start(&console, &self.stop);
     }
 
     /// With a data folder and a run folder below this one, where the role `os` may be [played](os::os).

@@ -5,6 +5,7 @@
 //! sample are made from these structs, so their doc comments are the documentation.
 
 pub mod acme;
+pub mod alerts;
 pub mod backup;
 pub mod check;
 pub mod cluster;
@@ -62,6 +63,8 @@ pub struct Settings {
     pub edge: edge::EdgeSettings,
     /// Equal peers: copies of mails, and who delivers for a node that is gone.
     pub cluster: cluster::ClusterSettings,
+    /// Who is told when something is wrong with a node or the cluster.
+    pub alerts: alerts::AlertSettings,
     /// Backups of this node: when, where to, and locked with what. Node-local, never shared.
     pub backup: backup::BackupSettings,
 }

@@ -20,6 +20,9 @@ pub struct UserSettings {
     pub release: bool,
     /// Reasons for which mail is shown to them and not released by them.
     pub withheld: Vec<Reason>,
+    /// They may allow and block senders for themselves. A block keeps their copy of a mail in quarantine; an allow lifts what the score
+    /// decided, when the sender is confirmed and nothing attached is dangerous, and nothing else.
+    pub lists: bool,
     /// How long a link in a mail is good.
     pub link_lifetime: Span,
     /// When a digest of what was held back since the last one is sent, as in `["07:00", "13:00"]` (UTC); empty: none. Who has nothing new
@@ -44,6 +47,7 @@ impl Default for UserSettings {
             url: String::new(),
             language: Language::En,
             release: true,
+            lists: true,
             withheld: vec![Reason::Virus, Reason::Policy, Reason::Blocked],
             link_lifetime: Span::hours(48),
             digest_at: vec!["07:00".to_owned()],

@@ -233,10 +233,7 @@ impl Queue {
             waiting_for_sandbox_octets: schedule.waiting().values().sum(),
             connections: schedule.workers(),
             destinations: schedule.lanes().count(),
-            unreachable: schedule
-                .lanes()
-                .filter(|l| matches!(l.health, schedule::Health::BackOff { .. } | schedule::Health::Probing { .. }))
-                .count(),
+            unreachable: schedule.lanes().filter(|l| l.health.is_bad()).count(),
             delivered: count(&self.0.counters.delivered),
             deferred: count(&self.0.counters.deferred),
             failed: count(&self.0.counters.failed),

@@ -11,8 +11,9 @@ use postern_model::time::Timestamp;
 use serde::Serialize;
 
 use super::filter::{Status, is_held};
-use super::schedule::{Entry, JobState, Schedule};
+use super::schedule::{Entry, Health, JobState, Lane, Schedule};
 use super::{PARKED, Queue};
+use crate::route::{Destination, Route};
 
 /// One mail of a list.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -132,7 +133,36 @@ pub(super) fn row(entry: &Entry, schedule: &Schedule, hold: Duration) -> Row {
     }
 }
 
+/// A destination of ours with waiting mail that cannot be reached, or was not tried since the start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreachable {
+    pub destination: Destination,
+    pub mails: usize,
+    /// Why the last connection failed; `None`: it was not tried yet.
+    pub trouble: Option<String>,
+}
+
 impl Queue {
+    /// The oldest mail that is not held, and when it was accepted.
+    pub fn oldest_waiting(&self) -> Option<(MailId, Timestamp)> {
+        let schedule = self.0.schedule.lock();
+        schedule.entries().find(|(_, e)| !is_held(&e.mail)).map(|(id, e)| (*id, e.mail.accepted))
+    }
+
+    /// Backends and smarthosts that cannot be reached now, or of which nobody knows yet. Whether a stranger's mail server can is its own
+    /// affair.
+    pub fn unreachable_backends(&self) -> Vec<Unreachable> {
+        let schedule = self.0.schedule.lock();
+        let is_ours = |l: &&Lane| matches!(l.destination.route, Route::Backends(_) | Route::Smarthosts) && l.mails() > 0;
+        let ill = schedule.lanes().filter(is_ours).filter(|l| l.health.is_bad() || l.health == Health::Untried);
+        let said = |l: &Lane| l.trouble.as_ref().map_or_else(String::new, |t| format!("{}: {}", t.host, t.reply));
+        ill.map(|l| {
+            let trouble = l.health.is_bad().then(|| said(l));
+            Unreachable { destination: l.destination.clone(), mails: l.mails(), trouble }
+        })
+        .collect()
+    }
+
     /// What the queue knows about one mail, and what it would do next. Asks the DNS for MX destinations.
     pub async fn why(&self, id: MailId) -> Option<Why> {
         let hold = self.0.settings.load().sandbox.hold.time.0;

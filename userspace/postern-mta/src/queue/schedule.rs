@@ -61,6 +61,13 @@ pub enum Health {
     },
 }
 
+impl Health {
+    /// It could not be reached at the last try.
+    pub fn is_bad(self) -> bool {
+        matches!(self, Self::BackOff { .. } | Self::Probing { .. })
+    }
+}
+
 #[derive(Debug)]
 pub struct Lane {
     pub destination: Destination,
@@ -85,6 +92,11 @@ pub struct Lane {
 }
 
 impl Lane {
+    /// Mails that wait for it, in all states.
+    pub fn mails(&self) -> usize {
+        self.jobs
+    }
+
     fn permitted(&self) -> usize {
         match self.health {
             Health::Untried | Health::Probing { .. } => 1,

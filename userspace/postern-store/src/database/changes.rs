@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 
 use super::quarantine::QuarantineEntry;
 use super::tokens::Lesson;
+use super::user_lists::UserChoice;
 use super::{Database, DatabaseError};
 use crate::ledger::origin::Origin;
 
@@ -39,6 +40,8 @@ pub enum Change {
         lesson: Box<Lesson>,
         at: Timestamp,
     },
+    /// A user allowed or blocked a sender, or took that back.
+    UserChoice(Box<UserChoice>),
     /// Mails accepted from a sender on a day, since this process opened the database.
     Sender {
         subject: [u8; 16],

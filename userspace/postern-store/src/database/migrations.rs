@@ -18,6 +18,8 @@ pub const ALL: &[(&str, &str)] = &[
     ("0008-roles", include_str!("migrations/0008-roles.sql")),
     ("0009-second-factors", include_str!("migrations/0009-second-factors.sql")),
     ("0010-users", include_str!("migrations/0010-users.sql")),
+    ("0011-alerts", include_str!("migrations/0011-alerts.sql")),
+    ("0012-user-lists", include_str!("migrations/0012-user-lists.sql")),
 ];
 
 /// Applies what is missing; all of it in one transaction.

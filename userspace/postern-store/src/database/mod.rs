@@ -11,6 +11,7 @@
 //! Read first: [`journeys`], then [`writer`].
 
 pub mod admins;
+pub mod alerts;
 pub mod api_tokens;
 pub mod audit;
 pub mod changes;
@@ -28,6 +29,7 @@ pub mod sessions;
 pub mod settings;
 pub mod terms;
 pub mod tokens;
+pub mod user_lists;
 pub mod users;
 pub mod writer;
 

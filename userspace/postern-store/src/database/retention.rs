@@ -24,12 +24,22 @@ pub struct Retention {
     pub counters: Duration,
     /// Logins that were not used for so long; `console.session_idle` refuses them long before.
     pub sessions: Duration,
+    /// What users took back; a peer that was away for longer could bring it back.
+    pub user_lists: Duration,
 }
 
 impl Default for Retention {
     fn default() -> Self {
         let days = |n| Duration::from_secs(n * DAY);
-        Self { journeys: days(30), quarantine: days(30), greylist: days(60), senders: days(400), counters: days(400), sessions: days(2) }
+        Self {
+            journeys: days(30),
+            quarantine: days(30),
+            greylist: days(60),
+            senders: days(400),
+            counters: days(400),
+            sessions: days(2),
+            user_lists: days(400),
+        }
     }
 }
 
@@ -48,6 +58,7 @@ impl Database {
         forgotten += self.counters().prune(before(retention.counters)).await?;
         forgotten += self.sessions().prune(before(retention.sessions)).await?;
         forgotten += self.users().prune(before(retention.sessions)).await?;
+        forgotten += self.user_lists().prune(before(retention.user_lists)).await?;
         Ok(forgotten)
     }
 }

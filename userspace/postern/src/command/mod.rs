@@ -4,6 +4,7 @@
 //! table. Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 the node cannot be reached.
 
 pub mod account;
+pub mod alerts;
 pub mod backup;
 pub mod certificate;
 pub mod client;
@@ -48,6 +49,8 @@ pub struct Globals {
 pub enum Command {
     /// The node at a glance
     Status,
+    /// What is wrong with the nodes, and what was
+    Alerts(alerts::Arguments),
     /// Mails that are not delivered yet
     #[command(subcommand)]
     Queue(queue::Verb),
@@ -142,6 +145,7 @@ fn with_node(command: Command, globals: &Globals) -> Result<(), CommandError> {
     runtime.block_on(async {
         match command {
             Command::Status => status::status(&node).await,
+            Command::Alerts(arguments) => alerts::run(&node, arguments).await,
             Command::Queue(verb) => queue::run(&node, verb).await,
             Command::Quarantine(verb) => quarantine::run(&node, verb).await,
             Command::Journey(verb) => journey::run(&node, verb).await,

@@ -40,11 +40,17 @@ pub enum Verb {
     Release {
         #[arg(required = true)]
         mails: Vec<String>,
+        /// And teach the classifier that it is no spam
+        #[arg(long)]
+        learn: bool,
     },
     /// Delete it for good
     Delete {
         #[arg(required = true)]
         mails: Vec<String>,
+        /// And teach the classifier that it is spam
+        #[arg(long)]
+        learn: bool,
     },
 }
 
@@ -86,8 +92,8 @@ pub async fn run(node: &Node, verb: Verb) -> Result<(), CommandError> {
         }
         Verb::Show { mail } => show(node, &mail).await,
         Verb::Open { mail } => open(node, &mail).await,
-        Verb::Release { mails } => each(node, mails, "released").await,
-        Verb::Delete { mails } => each(node, mails, "deleted").await,
+        Verb::Release { mails, learn } => each(node, mails, "released", learn).await,
+        Verb::Delete { mails, learn } => each(node, mails, "deleted", learn).await,
     }
 }
 
@@ -130,14 +136,15 @@ async fn open(node: &Node, mail: &str) -> Result<(), CommandError> {
 }
 
 /// One after the other; the first that fails ends it, and what was done before stays done.
-async fn each(node: &Node, mails: Vec<String>, what: &str) -> Result<(), CommandError> {
+async fn each(node: &Node, mails: Vec<String>, what: &str, learn: bool) -> Result<(), CommandError> {
     let mut done = Vec::new();
+    let also = query(&[("learn", learn.then(|| "true".to_owned()))]);
     for mail in mails {
         let path = format!("/quarantine/{}", escape(&mail));
         if what == "released" {
-            node.post(&format!("{path}/release"), json!({})).await?;
+            node.post(&format!("{path}/release{also}"), json!({})).await?;
         } else {
-            node.delete(&path).await?;
+            node.delete(&format!("{path}{also}")).await?;
         }
         if !node.json {
             output::text(&format!("{mail} {what}"));

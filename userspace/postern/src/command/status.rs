@@ -49,6 +49,7 @@ pub async fn status(node: &Node) -> Result<(), CommandError> {
         ),
         ("deliveries", format!("{} done, {} deferred, {} failed", q["delivered"], q["deferred"], q["failed"])),
         ("quarantine", format!("{} mails", s["quarantined"])),
+        ("learned", format!("{} mails of spam, {} of ham", s["learned"]["spam"], s["learned"]["ham"])),
         ("spool", format!("{} mails, {} in {} segments", s["spool"]["mails"], octets(&s["spool"]["octets"]), s["spool"]["segments"])),
         ("edge", if s["edge"] == true { "connected".into() } else { "not in use".into() }),
         ("lost notes", if s["lost_notes"] == 0 { String::new() } else { string(&s["lost_notes"]) }),

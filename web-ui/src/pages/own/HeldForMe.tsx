@@ -11,13 +11,14 @@ import { Head } from "../../parts/Head";
 import { Listing, type Column } from "../../parts/Listing";
 import { MailText } from "../../parts/MailText";
 import { useAct } from "../../parts/Said";
+import { Senders, useChoose } from "./Senders";
 import { words } from "./words";
 
 type Mail = Schemas["UserMail"];
 const THERE = { isPending: false, isError: false, error: null, refetch: () => undefined };
 
 /** One's own mails in quarantine, and one of them. */
-export function HeldForMe({ title, text }: { title: string; text: string }) {
+export function HeldForMe({ title, text, lists }: { title: string; text: string; lists: boolean }) {
   const w = useWords(words);
   const { moment, when } = useTongue();
   const queries = useQueryClient();
@@ -53,14 +54,23 @@ export function HeldForMe({ title, text }: { title: string; text: string }) {
   return (
     <>
       <Head title={title} text={text} />
-      {open ? <Seen id={open} back={() => setOpen(null)} acts={acts} /> : (
+      {open ? <Seen id={open} back={() => setOpen(null)} acts={(mail) => <>{acts(mail)}{lists && mail.author && <Choices author={mail.author} />}</>} /> : (
         <PageSection>
           <Card><CardBody><Listing label={w.list} columns={columns} rows={found.data?.pages.flatMap((p) => p.mails) ?? []} id={(m) => m.mail} asked={found} empty={w.empty} /></CardBody></Card>
         </PageSection>
       )}
+      {lists && !open && <PageSection><Senders /></PageSection>}
       <Ask question={question} close={() => setQuestion(null)} />
     </>
   );
+}
+
+/** About the sender of the mail that is looked at. */
+function Choices({ author }: { author: string }) {
+  const w = useWords(words);
+  const choose = useChoose();
+  const button = (choice: "allow" | "block", label: string) => <Button variant="link" size="sm" className="postern-break" isDisabled={choose.isPending} onClick={() => choose.mutate({ sender: author, choice })}>{label.replace("{sender}", () => author)}</Button>;
+  return <>{button("allow", w.allowSender)}{button("block", w.blockSender)}</>;
 }
 
 function Seen({ id, back, acts }: { id: string; back: () => void; acts: (mail: Mail) => React.ReactNode }) {

@@ -64,7 +64,7 @@ function Quarantine({ user, looks }: { user: Schemas["UserInfo"]; looks: ReactNo
   );
   return (
     <Page masthead={masthead} mainContainerId="main">
-      <Mishap><HeldForMe title={w.title} text={w.text.replace("{address}", () => user.address)} /></Mishap>
+      <Mishap><HeldForMe title={w.title} text={w.text.replace("{address}", () => user.address)} lists={user.lists} /></Mishap>
       <PageSection />
     </Page>
   );

@@ -3,6 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 
 import { api, part, Refused, type Schemas } from "../../api/client";
+import { useMay } from "../../api/may";
 import { useNodeNames } from "../../api/nodes";
 import type { JourneyView, Opened } from "../../api/shapes";
 import { useTongue, useWords } from "../../i18n";
@@ -16,7 +17,7 @@ import { MailText } from "../../parts/MailText";
 import { Mark } from "../../parts/Marks";
 import { useAct } from "../../parts/Said";
 import { go, to } from "../../route";
-import { useEnding, type End } from "./ending";
+import { useEnding, wording, type End } from "./ending";
 import { words } from "./words";
 
 /** A report that somebody asked for. */
@@ -28,6 +29,7 @@ export function HeldMail({ id }: { id: string }) {
   const { words: common, number, octets, when } = useTongue();
   const node = useNodeNames();
   const end = useEnding();
+  const may = useMay();
   const [question, setQuestion] = useState<Question | null>(null);
   // A look is written into the audit trail: it is not repeated by itself.
   const found = useQuery({ queryKey: ["quarantined", id], queryFn: () => api<Schemas["QuarantineView"]>("GET", `/quarantine/${part(id)}`), refetchOnWindowFocus: false, staleTime: Infinity, gcTime: 0 });
@@ -46,24 +48,27 @@ export function HeldMail({ id }: { id: string }) {
     if (failed[0]) throw new Refused(409, failed[0]);
   }, (_, how) => {
     go(to("quarantine"));
-    return how === "release" ? w.releasedSaid : w.deletedSaid;
+    return wording(w, how).said;
   });
   const above = { name: w.title, to: to("quarantine"), here: w.mail };
   if (found.isPending) return <><Head title={w.mail} above={above} /><PageSection><Spinner aria-label={common.loading} /></PageSection></>;
   if (!found.data) return <><Head title={w.mail} above={above} /><PageSection><Failure error={found.error ?? new Error()} again={() => void found.refetch()} /></PageSection></>;
   const { mail, headers, parts, text, urls } = found.data;
   const isThere = headers.length > 0 || parts.length > 0;
-  const ask = (how: End) => setQuestion({
-    title: (how === "release" ? w.releaseAsk : w.deleteAsk).replace("{n}", w.one), text: how === "release" ? w.releaseText : w.deleteText,
-    button: how === "release" ? w.release : w.delete, danger: how === "delete", act: () => ending.mutate(how),
-  });
+  const ask = (how: End) => {
+    const { ask: title, text: what, button } = wording(w, how);
+    setQuestion({ title: title.replace("{n}", w.one), text: what, button, danger: how.what === "delete", act: () => ending.mutate(how) });
+  };
+  const learns = may("POST /learn/{kind}");
   return (
     <>
       <Head title={mail.subject || w.mail} above={above}>
         <Button component="a" variant="link" href={to("tracking", id)}>{w.journey}</Button>
         {mail.state === "held" && <Button variant="secondary" isLoading={opening.isPending} isDisabled={opening.isPending} onClick={() => opening.mutate()}>{w.open}</Button>}
-        {mail.state === "held" && <Button isDisabled={ending.isPending} onClick={() => ask("release")}>{w.release}</Button>}
-        {mail.state === "held" && <Button variant="danger" isDisabled={ending.isPending} onClick={() => ask("delete")}>{w.delete}</Button>}
+        {mail.state === "held" && <Button isDisabled={ending.isPending} onClick={() => ask({ what: "release" })}>{w.release}</Button>}
+        {mail.state === "held" && learns && <Button variant="secondary" isDisabled={ending.isPending} onClick={() => ask({ what: "release", learn: true })}>{w.releaseLearn}</Button>}
+        {mail.state === "held" && <Button variant="danger" isDisabled={ending.isPending} onClick={() => ask({ what: "delete" })}>{w.delete}</Button>}
+        {mail.state === "held" && learns && <Button variant="secondary" isDanger isDisabled={ending.isPending} onClick={() => ask({ what: "delete", learn: true })}>{w.deleteLearn}</Button>}
       </Head>
       <PageSection>
         <Card>

@@ -14,7 +14,7 @@ import { Listing, type Column } from "../../parts/Listing";
 import { Mark } from "../../parts/Marks";
 import { useAct, useSay } from "../../parts/Said";
 import { go, to } from "../../route";
-import { useEnding, type End } from "./ending";
+import { useEnding, wording, type End } from "./ending";
 import { words } from "./words";
 
 export function Search({ asked }: { asked: URLSearchParams }) {
@@ -43,14 +43,15 @@ export function Search({ asked }: { asked: URLSearchParams }) {
       say([w.bulkFailed.replace("{done}", number(done)).replace("{failed}", number(failed.length)), ...new Set(failed)].join(" "), "bad");
       return undefined;
     }
-    return mails.length > 1 ? w.bulkSaid.replace("{n}", number(done)) : how === "release" ? w.releasedSaid : w.deletedSaid;
+    return mails.length > 1 ? w.bulkSaid.replace("{n}", number(done)) : wording(w, how).said;
   });
   const ask = (how: End, mails: readonly string[]) => {
     const what = mails.length === 1 ? w.one : w.many.replace("{n}", number(mails.length));
-    const title = (how === "release" ? w.releaseAsk : w.deleteAsk).replace("{n}", what);
-    setQuestion({ title, text: how === "release" ? w.releaseText : w.deleteText, button: how === "release" ? w.release : w.delete, danger: how === "delete", act: () => ending.mutate({ how, mails }) });
+    const { ask: title, text, button } = wording(w, how);
+    setQuestion({ title: title.replace("{n}", what), text, button, danger: how.what === "delete", act: () => ending.mutate({ how, mails }) });
   };
   const serves = may("POST /quarantine/{mail}/release");
+  const learns = may("POST /learn/{kind}");
   const clustered = rows.some((r) => r.holder);
   const columns: Column<QuarantineRow>[] = [
     { name: w.time, kind: "time", show: (r) => <a href={to(may("GET /quarantine/{mail}") ? "quarantine" : "tracking", r.mail)} title={when(r.at)}>{moment(r.at)}</a> },
@@ -62,8 +63,8 @@ export function Search({ asked }: { asked: URLSearchParams }) {
     ...(clustered ? [{ name: w.node, show: (r: QuarantineRow) => node(r.holder) ?? w.thisNode }] : []),
     { name: w.acts, kind: "acts", show: (r) => r.state === "held" && serves && (
       <>
-        <Button variant="link" size="sm" isDisabled={ending.isPending} onClick={() => ask("release", [r.mail])}>{w.release}</Button>
-        <Button variant="link" size="sm" isDanger isDisabled={ending.isPending} onClick={() => ask("delete", [r.mail])}>{w.delete}</Button>
+        <Button variant="link" size="sm" isDisabled={ending.isPending} onClick={() => ask({ what: "release" }, [r.mail])}>{w.release}</Button>
+        <Button variant="link" size="sm" isDanger isDisabled={ending.isPending} onClick={() => ask({ what: "delete" }, [r.mail])}>{w.delete}</Button>
       </>
     ) },
   ];
@@ -79,8 +80,10 @@ export function Search({ asked }: { asked: URLSearchParams }) {
           <Toolbar>
             <ToolbarContent>
               <ToolbarItem alignSelf="center" aria-live="polite">{w.chosen.replace("{n}", number(chosen.length))}</ToolbarItem>
-              <ToolbarItem><Button variant="secondary" isDisabled={!chosen.length || ending.isPending} isLoading={ending.isPending} onClick={() => ask("release", chosen)}>{w.release}</Button></ToolbarItem>
-              <ToolbarItem><Button variant="secondary" isDanger isDisabled={!chosen.length || ending.isPending} onClick={() => ask("delete", chosen)}>{w.delete}</Button></ToolbarItem>
+              <ToolbarItem><Button variant="secondary" isDisabled={!chosen.length || ending.isPending} isLoading={ending.isPending} onClick={() => ask({ what: "release" }, chosen)}>{w.release}</Button></ToolbarItem>
+              {learns && <ToolbarItem><Button variant="secondary" isDisabled={!chosen.length || ending.isPending} onClick={() => ask({ what: "release", learn: true }, chosen)}>{w.releaseLearn}</Button></ToolbarItem>}
+              <ToolbarItem><Button variant="secondary" isDanger isDisabled={!chosen.length || ending.isPending} onClick={() => ask({ what: "delete" }, chosen)}>{w.delete}</Button></ToolbarItem>
+              {learns && <ToolbarItem><Button variant="secondary" isDanger isDisabled={!chosen.length || ending.isPending} onClick={() => ask({ what: "delete", learn: true }, chosen)}>{w.deleteLearn}</Button></ToolbarItem>}
             </ToolbarContent>
           </Toolbar>
         )}

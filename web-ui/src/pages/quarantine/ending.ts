@@ -1,10 +1,30 @@
 import { useQueryClient } from "@tanstack/react-query";
 
-import { api, part, Refused } from "../../api/client";
+import { api, asking, part, Refused } from "../../api/client";
+import type { words } from "./words";
 
-export type End = "release" | "delete";
+export interface End {
+  what: "release" | "delete";
+  /** And teach the classifier: a released mail is no spam, a deleted one is. */
+  learn?: boolean;
+}
 
-const end = (how: End, mail: string) => (how === "release" ? api("POST", `/quarantine/${part(mail)}/release`) : api("DELETE", `/quarantine/${part(mail)}`));
+const end = ({ what, learn }: End, mail: string) => {
+  const also = { learn: learn || undefined };
+  return what === "release" ? api("POST", asking(`/quarantine/${part(mail)}/release`, also)) : api("DELETE", asking(`/quarantine/${part(mail)}`, also));
+};
+
+/** What is asked before, and what is said after. */
+export function wording(w: typeof words.en, { what, learn }: End) {
+  const release = what === "release";
+  const text = release ? w.releaseText : w.deleteText;
+  return {
+    ask: release ? w.releaseAsk : w.deleteAsk,
+    text: learn ? `${text} ${release ? w.learnHamText : w.learnSpamText}` : text,
+    button: learn ? (release ? w.releaseLearn : w.deleteLearn) : release ? w.release : w.delete,
+    said: release ? w.releasedSaid : w.deletedSaid,
+  };
+}
 
 export interface Ended { done: number; failed: string[] }
 

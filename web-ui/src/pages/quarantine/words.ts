@@ -8,6 +8,7 @@ const en = {
   journey: "Its journey", mail: "Mail", message: "Text of the mail", messageText: "Written by a stranger, and shown as text: nothing in it works, nothing is loaded from elsewhere.", noText: "There is no text in it.",
   gone: "The mail itself is no longer here.", links: "Where its links lead", parts: "Parts", noParts: "No parts.", number: "Part", type: "Said to be", trueType: "Looks like", file: "File name", headers: "Header fields", name: "Name", value: "Value",
   fromHeader: "Header From", open: "Open attachments again", openedSaid: "Opened again.", nothingToOpen: "It has no attachment that is taken apart.", openedAgain: "Opened again",
+  releaseLearn: "Release and learn", deleteLearn: "Delete and learn", learnHamText: "The classifier of all nodes learns that it is no spam.", learnSpamText: "The classifier of all nodes learns that it is spam.",
 };
 const de: typeof en = {
   title: "Quarantäne", text: "Zurückgehaltene Mails, wo im Cluster sie auch liegen.",
@@ -19,5 +20,6 @@ const de: typeof en = {
   journey: "Ihr Weg", mail: "Mail", message: "Text der Mail", messageText: "Von Fremden geschrieben und als Text gezeigt: nichts darin wirkt, nichts wird von anderswo geladen.", noText: "Sie enthält keinen Text.",
   gone: "Die Mail selbst ist nicht mehr hier.", links: "Wohin ihre Links führen", parts: "Teile", noParts: "Keine Teile.", number: "Teil", type: "Angeblich", trueType: "Sieht aus wie", file: "Dateiname", headers: "Kopffelder", name: "Name", value: "Wert",
   fromHeader: "From im Kopf", open: "Anhänge neu öffnen", openedSaid: "Neu geöffnet.", nothingToOpen: "Sie hat keinen Anhang, der zerlegt wird.", openedAgain: "Neu geöffnet",
+  releaseLearn: "Freigeben und lernen", deleteLearn: "Löschen und lernen", learnHamText: "Der Klassifizierer aller Knoten lernt, dass sie kein Spam ist.", learnSpamText: "Der Klassifizierer aller Knoten lernt, dass sie Spam ist.",
 };
 export const words = { en, de };
