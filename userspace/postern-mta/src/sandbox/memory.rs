@@ -181,7 +181,7 @@ mod tests {
         assert!(memory.recall(&key("a.txt", b"x")).is_none() && memory.recall(&key("a.zip", b"y")).is_none());
         let hash = *blake3::hash(b"x").as_bytes();
         let attachment = Attachment { name: "a.zip".into(), content_type: "application/zip", hash, content: b"x".as_slice().into() };
-        let without = Memory::key(&attachment, &SandboxSettings { run_scripts: false, ..SandboxSettings::default() });
+        let without = Memory::key(&attachment, &SandboxSettings { run_scripts: false, ..SandboxSettings::default() }, None);
         assert!(memory.recall(&without).is_none(), "scripts were not run");
     }
 
