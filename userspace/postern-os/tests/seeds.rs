@@ -45,7 +45,14 @@ fn good_seeds_come_to_what_stands_beside_them() {
             if std::env::var_os("BLESS").is_some() {
                 fs::write(&golden, text).unwrap();
             }
-            assert_eq!(*text, fs::read_to_string(&golden).unwrap(), "{}", golden.display());
+            let expected = fs::read_to_string(&golden).unwrap();
+            // In which order an object's members are kept is a feature of serde_json that any crate of the build may turn on.
+            if name.ends_with(".json") {
+                let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+                assert_eq!(value(text), value(&expected), "{}", golden.display());
+            } else {
+                assert_eq!(*text, expected, "{}", golden.display());
+            }
         }
     }
 }
