@@ -108,9 +108,20 @@ impl World {
 
     /// The rules that decided about the copy for a recipient, with what they saw.
     fn why(&self, subject: &str, name: &str) -> String {
-        let found = self.gateway.ask(&["journey", "search", "--subject", subject, "--recipient", &format!("{name}@example.net")]).unwrap();
-        let mail = found["journeys"][0]["mail"].as_str().unwrap().to_owned();
-        self.gateway.ask(&["journey", "show", &mail]).unwrap()["steps"].to_string()
+        let address = format!("{name}@example.net");
+        let steps = || {
+            let found = self.gateway.ask(&["journey", "search", "--subject", subject, "--recipient", &address]).unwrap();
+            let mail = found["journeys"][0]["mail"].as_str()?.to_owned();
+            Some(self.gateway.ask(&["journey", "show", &mail]).unwrap()["steps"].to_string())
+        };
+        // Tracking writes a moment after the reply.
+        let mut why = None;
+        let told = wait_until(&format!("what decided about {subject}"), LIMIT, || {
+            why = steps();
+            why.as_ref().is_some_and(|w| w.contains("\"policy\""))
+        });
+        told.unwrap_or_else(|e| panic!("{e}: {why:?}"));
+        why.unwrap()
     }
 }
 
