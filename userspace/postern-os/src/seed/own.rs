@@ -40,7 +40,6 @@ pub fn read(at: &At) -> Result<Own, BadSeed> {
     }
     if let Some(at) = table.get("settings") {
         leaves(&at, &mut Vec::new(), &mut own.settings)?;
-        own.settings.sort_by(|a, b| a.keys.cmp(&b.keys));
     }
     if let Some(at) = table.get("cluster") {
         let at = at.table(&["token"])?.need("token")?;

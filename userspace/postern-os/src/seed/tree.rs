@@ -1,5 +1,6 @@
 //! A tree of values in which each knows its path: what is wrong is said with the whole of it.
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::str::FromStr;
 
@@ -125,8 +126,10 @@ impl<'v> Table<'v> {
         self.get(key).ok_or_else(|| BadSeed::Value { path: self.path.trim_end_matches([':', ' ']).into(), why: why() })
     }
 
+    /// By name: in which order a table keeps them is a feature of serde_json that any crate of the build may turn on.
     pub fn entries(&self) -> impl Iterator<Item = (&'v str, At<'v>)> + '_ {
-        self.map.into_iter().flatten().map(|(key, value)| (key.as_str(), At { value, path: join(&self.path, key) }))
+        let entries: BTreeMap<_, _> = self.map.into_iter().flatten().collect();
+        entries.into_iter().map(|(key, value)| (key.as_str(), At { value, path: join(&self.path, key) }))
     }
 
     /// The text of an optional key.
