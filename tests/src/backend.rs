@@ -129,6 +129,12 @@ impl Backend {
         Ok(self.mails())
     }
 
+    /// Those of these texts that stand in no mail that was taken.
+    pub fn lacks<'a>(&self, texts: &'a [String]) -> Vec<&'a String> {
+        let taken = self.mails();
+        texts.iter().filter(|text| !taken.iter().any(|mail| mail.data.contains(text.as_str()))).collect()
+    }
+
     fn converse(
         &self,
         dialect: Dialect,

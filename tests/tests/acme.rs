@@ -5,9 +5,9 @@
 
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use postern_tests::certificate::shown;
 use postern_tests::cluster::api::Api;
 use postern_tests::gateway::{Gateway, binary, wait_until};
 use postern_tests::network::{alone, lacking};
@@ -30,11 +30,6 @@ fn settings(address: &str, acme: &str) -> String {
 /// Everything that `[acme]` needs here.
 fn ordered(pebble: &Pebble, more: &str) -> String {
     format!("enabled = true\naccept_terms = true\ndirectory = {DIRECTORY:?}\nroots = '''\n{}'''\n{more}", pebble.root)
-}
-
-fn shown(address: &str, starttls: &[&str]) -> String {
-    let output = Command::new("openssl").args(["s_client", "-connect", address]).args(starttls).stdin(Stdio::null()).output().unwrap();
-    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 fn certificate(node: &Gateway) -> Value {

@@ -1,9 +1,11 @@
-//! The appliance as people get it, under QEMU: booted by each firmware, mail through it, power cut, a damaged root; [`updates`], [`cluster`], [`ova`], [`restore`].
+//! The appliance as people get it, under QEMU: booted by each firmware, mail through it, power cut, a damaged root; [`updates`], [`cluster`], [`certificate`],
+//! [`ova`], [`restore`].
 //!
 //! Run by `./just test-image`; without an image each test says that it was skipped.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod certificate;
 mod cluster;
 mod ova;
 mod restore;
@@ -27,6 +29,8 @@ use postern_tests::smtp::{Smtp, plain_mail, send};
 use serde_json::json;
 
 const LIMIT: Duration = Duration::from_secs(120);
+/// Of the admin, where a seed sets one.
+const PASSWORD: &str = "correct horse battery";
 
 /// Every domain to a backend on this host, which QEMU's user network shows as 10.0.2.2; nothing that asks the Internet.
 fn settings(backend: u16) -> String {
@@ -35,6 +39,15 @@ fn settings(backend: u16) -> String {
          [delivery]\nretry_first = \"2s\"\nretry_max = \"2s\"\n[filter.thresholds]\ntag = 90.0\nquarantine = 95.0\nreject = 99.0\n\
          [[domains]]\nname = \"*\"\nbackends = [{{ host = \"10.0.2.2\", port = {backend} }}]\n"
     )
+}
+
+/// Logs in at the menu of the serial line, and chooses this item.
+fn choose(machine: &mut Machine, number: &str, item: &str) {
+    machine.serial.rewind();
+    machine.serial.expect("Password of the admin:", LIMIT).unwrap();
+    machine.serial.type_line(PASSWORD).unwrap();
+    machine.serial.expect(&format!("{number}. {item}"), LIMIT).unwrap();
+    machine.serial.type_line(number).unwrap();
 }
 
 fn here(port: u16) -> SocketAddr {
@@ -150,11 +163,8 @@ fn bios_wizard_mail_ban_and_power_cut() {
     let (machine, second) = started(&options, scratch.path()).unwrap();
     assert_eq!((second.get("data"), second.get("machine")), ("kept", first.get("machine")));
     assert!(!machine.serial.text().contains("First login"), "the password was set: none is shown");
-    let lost = || {
-        let taken = sink.mails();
-        accepted.iter().filter(|s| !taken.iter().any(|m| m.data.contains(s.as_str()))).cloned().collect::<Vec<_>>()
-    };
-    wait_until("every accepted mail", LIMIT, || lost().is_empty()).unwrap_or_else(|e| panic!("{e}: lost {:?}", lost()));
+    let all_came = wait_until("every accepted mail", LIMIT, || sink.lacks(&accepted).is_empty());
+    all_came.unwrap_or_else(|e| panic!("{e}: lost {:?}", sink.lacks(&accepted)));
     drop(machine);
 }
 

@@ -15,14 +15,14 @@ use serde_json::Value;
 const LIMIT: Duration = Duration::from_secs(300);
 
 /// A bundle made of the built one.
-struct Bundle {
+pub(super) struct Bundle {
     folder: PathBuf,
     key: PathBuf,
 }
 
 impl Bundle {
     /// Unpacked, to be changed.
-    fn of(update: &Path, folder: &Path) -> Self {
+    pub fn of(update: &Path, folder: &Path) -> Self {
         fs::create_dir_all(folder).unwrap();
         run(Command::new("tar").arg("--extract").arg("--directory").arg(folder).arg("--file").arg(update));
         Self {
@@ -36,7 +36,7 @@ impl Bundle {
     }
 
     /// Signed as a version.
-    fn packed(&self, version: &str) -> PathBuf {
+    pub fn packed(&self, version: &str) -> PathBuf {
         manifest::make(&[&self.at("boot.img"), &self.at("root.img")], version, &self.key, &self.folder).unwrap();
         let path = self.folder.with_extension(format!("{version}.update"));
         let members = ["manifest.json", "manifest.sig", "boot.img", "root.img"];

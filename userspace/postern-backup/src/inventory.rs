@@ -122,14 +122,12 @@ pub struct Outside {
 
 /// The files outside of the data folder that the node needs: its settings, and keys and certificates that they name.
 pub fn outside(settings: &Settings, settings_file: &Path) -> Vec<Outside> {
-    let named: [(&str, &Path); 7] = [
+    let named: [(&str, &Path); 5] = [
         ("postern.toml", settings_file),
         ("console.certificate", &settings.console.certificate),
         ("console.key", &settings.console.key),
         ("smtp.tls.certificate", &settings.smtp.tls.certificate),
         ("smtp.tls.key", &settings.smtp.tls.key),
-        ("backup.sftp.key", &settings.backup.sftp.key),
-        ("backup.s3.authority", &settings.backup.s3.authority),
     ];
     let elsewhere = |path: &Path| !path.as_os_str().is_empty() && !lies_below(path, &settings.node.data_dir);
     named.into_iter().filter(|(_, path)| elsewhere(path)).map(|(name, path)| Outside { name: name.into(), path: path.to_owned() }).collect()

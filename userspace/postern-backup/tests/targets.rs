@@ -152,7 +152,7 @@ async fn a_server_gets_it_by_sftp_if_its_host_key_is_the_known_one() {
         host: "127.0.0.1".into(),
         port: server.address.port(),
         username: sshd::username(),
-        key: server.key.clone(),
+        private_key: std::fs::read_to_string(&server.key).unwrap(),
         host_key: server.fingerprint.clone(),
         path: world.target.display().to_string(),
         ..BackupSftp::default()
@@ -186,8 +186,8 @@ async fn a_server_gets_it_by_sftp_if_its_host_key_is_the_known_one() {
         let bad = BackupSftp { host_key: bad.into(), ..settings.clone() };
         assert!(target(&bad).unwrap_err().to_string().contains("host_key"));
     }
-    let keyless = BackupSftp { key: "/no/such/key".into(), ..settings };
-    assert!(target(&keyless).unwrap_err().to_string().starts_with("/no/such/key"));
+    let cut = BackupSftp { private_key: settings.private_key[..200].to_owned(), ..settings };
+    assert!(target(&cut).unwrap_err().to_string().starts_with("backup.sftp.private_key"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

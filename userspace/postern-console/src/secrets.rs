@@ -10,7 +10,7 @@ pub const MASK: &str = "********";
 
 /// Keys whose values are secrets, anywhere in the tree.
 fn is_secret(key: &str) -> bool {
-    matches!(key, "password" | "secret" | "token" | "client_secret" | "passphrase")
+    matches!(key, "password" | "secret" | "token" | "client_secret" | "passphrase" | "private_key")
 }
 
 /// The text with every secret masked; comments and order stay. A text that is no TOML is hidden whole.

@@ -41,8 +41,8 @@ pub enum TargetError {
         #[source]
         source: std::io::Error,
     },
-    #[error("{path} cannot be used: {why}")]
-    Key { path: PathBuf, why: String },
+    #[error("{setting} cannot be read: {why}")]
+    Pem { setting: &'static str, why: String },
     #[error("backup.sftp.host_key is no host key: write \"SHA256:...\" or \"ssh-ed25519 AAAA...\"")]
     BadHostKey,
     #[error(

@@ -45,17 +45,16 @@ impl S3 {
     /// Opens no connection.
     ///
     /// # Errors
-    /// When the address is none, or the authority's certificate cannot be read.
+    /// When the address is none, or an authority's certificate cannot be read.
     pub fn new(settings: &BackupS3) -> Result<Self, TargetError> {
         let failed = |source| TargetError::S3 { what: "the settings", bucket: settings.bucket.clone(), source };
         let mut options = ClientOptions::new()
             .with_allow_http(settings.endpoint.starts_with("http://"))
             .with_timeout(REQUEST)
             .with_connect_timeout(CONNECT);
-        if !settings.authority.as_os_str().is_empty() {
-            let bad = |why: String| TargetError::Key { path: settings.authority.clone(), why };
-            let pem = std::fs::read(&settings.authority).map_err(|e| bad(e.to_string()))?;
-            for certificate in Certificate::from_pem_bundle(&pem).map_err(|e| bad(e.to_string()))? {
+        if !settings.roots.is_empty() {
+            let unreadable = |e: object_store::Error| TargetError::Pem { setting: "backup.s3.roots", why: e.to_string() };
+            for certificate in Certificate::from_pem_bundle(settings.roots.as_bytes()).map_err(unreadable)? {
                 options = options.with_root_certificate(certificate);
             }
         }

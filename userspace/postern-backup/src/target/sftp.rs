@@ -118,12 +118,11 @@ impl Sftp {
     /// # Errors
     /// When a key cannot be read.
     pub fn new(settings: &BackupSftp) -> Result<Self, TargetError> {
-        let login = if settings.key.as_os_str().is_empty() {
+        let login = if settings.private_key.is_empty() {
             Login::Password(settings.password.clone())
         } else {
-            let bad = |why: String| TargetError::Key { path: settings.key.clone(), why };
-            let key = russh::keys::load_secret_key(&settings.key, None).map_err(|e| bad(e.to_string()))?;
-            Login::Key(Arc::new(key))
+            let unreadable = |e: russh::keys::Error| TargetError::Pem { setting: "backup.sftp.private_key", why: e.to_string() };
+            Login::Key(Arc::new(russh::keys::decode_secret_key(&settings.private_key, None).map_err(unreadable)?))
         };
         Ok(Self {
             host: settings.host.clone(),

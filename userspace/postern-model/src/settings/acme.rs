@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::wording;
 use crate::address::{Address, Domain};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -70,8 +71,8 @@ pub(super) fn check(a: &AcmeSettings, is_named: bool, say: &mut impl FnMut(Strin
             at(&format!("names[{i}]"), format!("`{name}` is no host name"));
         }
     }
-    if !a.roots.is_empty() && !a.roots.contains("-----BEGIN CERTIFICATE-----") {
-        at("roots", "no certificate in it: write the PEM text itself, from -----BEGIN CERTIFICATE----- on".into());
+    if let Some(lacks) = wording::lacks_pem(&a.roots, "CERTIFICATE") {
+        at("roots", lacks);
     }
     if a.external_account.key_id.is_empty() != a.external_account.secret.is_empty() {
         at("external_account", "key_id and secret belong together: set both, or neither".into());

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::wording;
 use crate::time::Span;
 
 /// Shortest interval: a backup reads the whole database.
@@ -154,8 +155,8 @@ pub struct BackupSftp {
     pub username: String,
     /// Password; empty: the key is used.
     pub password: String,
-    /// File with an OpenSSH private key without a passphrase (Ed25519 or ECDSA).
-    pub key: PathBuf,
+    /// An OpenSSH private key without a passphrase (Ed25519 or ECDSA): the text itself, from -----BEGIN OPENSSH PRIVATE KEY----- on.
+    pub private_key: String,
     /// The server's host key, as in `SHA256:...` (`ssh-keygen -lf`) or as a line of known_hosts without the host (`ssh-ed25519 AAAA...`). A server
     /// with another key gets nothing.
     pub host_key: String,
@@ -170,7 +171,7 @@ impl Default for BackupSftp {
             port: 22,
             username: String::new(),
             password: String::new(),
-            key: PathBuf::new(),
+            private_key: String::new(),
             host_key: String::new(),
             path: ".".into(),
         }
@@ -190,8 +191,8 @@ pub struct BackupS3 {
     pub access_key: String,
     /// Secret access key.
     pub secret: String,
-    /// PEM file with the certificate of the authority that signed the store's; empty: those of the system.
-    pub authority: PathBuf,
+    /// Certificates in PEM of the authority that signed the store's, when it is none of the system's: the text itself.
+    pub roots: String,
 }
 
 impl Default for BackupS3 {
@@ -203,7 +204,7 @@ impl Default for BackupS3 {
             prefix: String::new(),
             access_key: String::new(),
             secret: String::new(),
-            authority: PathBuf::new(),
+            roots: String::new(),
         }
     }
 }
@@ -237,8 +238,13 @@ pub(super) fn check(b: &BackupSettings, say: &mut impl FnMut(String, String)) {
             need("s3.secret", !b.s3.secret.is_empty(), "the secret access key");
         }
     }
-    if b.target == BackupTarget::Sftp && b.sftp.password.is_empty() == b.sftp.key.as_os_str().is_empty() {
-        say("backup.sftp.password".into(), "write either a password or the path of a key".into());
+    if b.target == BackupTarget::Sftp && b.sftp.password.is_empty() == b.sftp.private_key.is_empty() {
+        say("backup.sftp.password".into(), "write either a password or a private key".into());
+    }
+    for (path, text, kind) in [("sftp.private_key", &b.sftp.private_key, "OPENSSH PRIVATE KEY"), ("s3.roots", &b.s3.roots, "CERTIFICATE")] {
+        if let Some(lacks) = wording::lacks_pem(text, kind) {
+            say(format!("backup.{path}"), lacks);
+        }
     }
     if b.schedule != Schedule::Off && b.target == BackupTarget::None {
         say("backup.target".into(), "a schedule without a target: write \"directory\", \"sftp\" or \"s3\"".into());

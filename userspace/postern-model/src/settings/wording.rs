@@ -19,6 +19,13 @@ const WHOLE: &[(&str, &str)] = &[
     ("invalid IP address syntax", "this is no network: write \"192.0.2.0/24\", \"2001:db8::/32\", or one address as \"192.0.2.1/32\""),
 ];
 
+/// What is wrong with a setting that holds a text in PEM, or nothing at all.
+pub(super) fn lacks_pem(text: &str, kind: &str) -> Option<String> {
+    let begin = format!("-----BEGIN {kind}-----");
+    (!text.is_empty() && !text.contains(&begin))
+        .then(|| format!("no {} in it: write the text itself, from {begin} on", kind.to_lowercase()))
+}
+
 pub(super) fn plain(message: &str) -> String {
     if let Some((_, words)) = WHOLE.iter().find(|(theirs, _)| *theirs == message) {
         return (*words).to_owned();
