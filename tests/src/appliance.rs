@@ -88,6 +88,9 @@ pub fn started(options: &Options, folder: &Path) -> anyhow::Result<(Machine, Rea
     let is_new = !matches!(options.medium, Medium::Disk(_)) || !folder.join("disk.qcow2").exists();
     let mut machine = if is_new { Machine::start(options, folder)? } else { Machine::resume(options, folder)? };
     let ready = Ready::wait(&mut machine)?;
+    if is_new && matches!(options.medium, Medium::Disk(_)) && ready.get("data") == "kept" {
+        println!("it restarted before it was ready:\n{}", machine.serial.text());
+    }
     Ok((machine, ready))
 }
 

@@ -23,6 +23,7 @@ const PAGES = {
   quarantine: [lazy(() => import("./pages/quarantine")), "GET /quarantine"],
   queue: [lazy(() => import("./pages/queue")), "GET /queue"],
   policy: [lazy(() => import("./pages/policy")), "GET /policy"],
+  domains: [lazy(() => import("./pages/domains")), "GET /domains"],
   edge: [lazy(() => import("./pages/edge")), "GET /edge"],
   cluster: [lazy(() => import("./pages/cluster")), "GET /cluster"],
   system: [lazy(() => import("./pages/system")), "GET /system"],

@@ -52,6 +52,18 @@ test("what is no network is refused in words, and this machine cannot be banned"
   browser.well("422", "409");
 });
 
+test("who serves a virtual address is shown", { skip: left }, async () => {
+  const { page } = browser;
+  await gateway.api("POST", "/cluster", { name: "ring" });
+  await gateway.api("PATCH", "/settings", { path: "edge.steering.addresses", value: ["192.0.2.25"] });
+  await browser.go("#/edge", "Edge");
+  const members = page.getByRole("grid", { name: "Who serves the virtual addresses" });
+  await members.getByRole("row").filter({ hasText: "(this one)" }).getByText(/100(\.0)? %/).waitFor();
+  await page.getByRole("grid", { name: "Virtual addresses" }).getByText("192.0.2.25").waitFor();
+  await browser.looks("edge-ring");
+  browser.well();
+});
+
 test("without its edge the page says so", { skip: process.env.EDGE ? "left out: here is an edge" : false }, async () => {
   await browser.go("#/edge", "Edge");
   await browser.page.getByText("The edge is not connected").waitFor();

@@ -17,8 +17,9 @@ use crate::caller::authenticate;
 use crate::problem::Problem;
 use crate::rights::{ADMIN, AUDIT, Entry, Guarded, OPERATE, OWN, REVIEW, SEE, SEE_MAILS, SERVE_MAILS, for_users};
 use crate::routes::{
-    admins, alerts, audit, backups, certificate, cluster, duty, edge, explain, health, journeys, live, metrics, policy, quarantine, queue,
-    session, sessions, set_up, settings, settings_history, status, symbols, system, tokens, totp, update, user, user_senders, web_ui,
+    admins, alerts, audit, backups, certificate, cluster, domains, duty, edge, explain, health, journeys, live, metrics, policy,
+    quarantine, queue, session, sessions, set_up, settings, settings_history, status, symbols, system, tokens, totp, update, user,
+    user_senders, web_ui,
 };
 use crate::settings_file::MAX_TEXT;
 use crate::state::Console;
@@ -113,6 +114,8 @@ fn closed_routes() -> Guarded {
         .to(OPERATE, routes!(queue::reroute))
         .to(OPERATE, routes!(queue::return_to_sender))
         .to(OPERATE, routes!(queue::delete))
+        .to(REVIEW, routes!(domains::list))
+        .to(OPERATE, routes!(domains::attempt))
         .to(SEE, routes!(cluster::status))
         .to(ADMIN, routes!(cluster::init))
         .to(ADMIN, routes!(cluster::invite, cluster::invitations))

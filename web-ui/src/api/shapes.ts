@@ -45,11 +45,21 @@ export interface Why {
   }[];
 }
 
+export interface Hop { host: string; protocol: string; tls: string; is_avoided: boolean }
+export interface Route { hops: Hop[]; trouble: string | null; waiting: number; health: string | null; next_probe: number | null; last_failure: Reply | null }
+export interface Domains { domains: { name: string; recipient_check: string; recipients: number; route: Route }[]; smarthosts: Route | null }
+export interface Tried { host: string; tls: string | null; is_trusted: boolean; recipient: { is_taken: boolean; reply: string } | null; trouble: string | null; milliseconds: number }
+
 export interface Edge {
   version: string; since: number; bans: number; allowed: number; samples_lost: number;
   interfaces: { name: string; mode: string; attached: boolean }[];
   counters: { name: string; drops: boolean; packets: number; octets: number }[];
   feeds: { name: string; entries: number; loaded: number | null; error: string | null }[];
+  steering: null | {
+    digest: string; stale: boolean; interface: string; trouble: string | null;
+    addresses: { address: string; owned: boolean; conflicts: number; rival: string | null }[];
+    members: { node: string; name: string; this: boolean; state: string; share: number; way: string; mac: string | null; trouble: string | null }[];
+  };
 }
 export interface Ban { network: string; reason: string; from: number; until: number; count: number; by: string; evidence: string }
 export interface Sample { at: number; source: string; port: number; reason: string; length: number }

@@ -2,7 +2,7 @@ import type { Words } from "./en";
 
 export const de: Words = {
   login: "Anmelden", logout: "Abmelden", name: "Name", password: "Passwort", skip: "Zum Inhalt springen",
-  pages: "Seiten", overview: "Übersicht", tracking: "Verfolgung", quarantine: "Quarantäne", queue: "Warteschlange", edge: "Netzrand", cluster: "Cluster", account: "Konto",
+  pages: "Seiten", overview: "Übersicht", tracking: "Verfolgung", quarantine: "Quarantäne", queue: "Warteschlange", domains: "Domains", edge: "Netzrand", cluster: "Cluster", account: "Konto",
   language: "English", theme: "Dunkles Design", loading: "Wird geladen", retry: "Noch einmal", menu: "Menü",
   unreachable: "Der Knoten antwortet nicht. Vielleicht startet er gerade neu.",
   setUpTitle: "Diese Maschine einrichten", setUpText: "Fünf Antworten, und sie kann Mail annehmen. Der Knoten startet unter seinem neuen Namen neu.", setUpName: "Vollständiger Name", setUpNetwork: "Adresse und Gateway", setUpNetworkHint: "dhcp, oder 192.0.2.10/24 192.0.2.1", setUpServers: "Nameserver", setUpServersHint: "leer: die, die DHCP nennt", setUpZone: "Zeitzone (leer: UTC)", setUpDomain: "Eine Domain und ihr Mailserver", setUpDo: "Einrichten", setUpLater: "Später", setUpMoved: "Sie ist eingerichtet und antwortet hier nicht mehr: machen Sie unter ihrer neuen Adresse weiter.",
@@ -23,6 +23,6 @@ export const de: Words = {
   marks: {
     accept: "angenommen", tag: "markiert", hold: "wartet auf die Sandbox", quarantine: "in Quarantäne", defer: "aufgeschoben", reject: "abgewiesen", discard: "verworfen", held: "gehalten", released: "freigegeben", deleted: "gelöscht",
     pending: "offen", delivered: "zugestellt", failed: "gescheitert", removed: "entfernt",
-    active: "wird gesendet", ready: "bereit", waiting: "wartet", serving: "im Dienst", draining: "wird geleert", drained: "geleert", unknown: "unbekannt",
+    active: "wird gesendet", ready: "bereit", waiting: "wartet", serving: "im Dienst", draining: "wird geleert", drained: "geleert", good: "erreichbar", untried: "noch nicht versucht", "back-off": "nicht erreichbar", probing: "wird versucht", silent: "schweigt", lost: "verloren", unknown: "unbekannt",
   },
 };

@@ -7,7 +7,7 @@ const COLOURS: Record<string, NonNullable<LabelProps["color"]>> = {
   held: "yellow", released: "green", deleted: "grey",
   pending: "blue", delivered: "green", failed: "red", removed: "grey",
   active: "green", ready: "blue", waiting: "orange",
-  serving: "green", draining: "yellow", drained: "grey", unknown: "red",
+  serving: "green", draining: "yellow", drained: "grey", good: "green", untried: "grey", "back-off": "red", probing: "orange", silent: "orange", lost: "red", unknown: "red",
 };
 
 /** A word of the API (action, state, duty) in the reader's language and its colour; a word that is not known here is shown as it came. */

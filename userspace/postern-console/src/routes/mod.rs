@@ -6,6 +6,7 @@ pub mod audit;
 pub mod backups;
 pub mod certificate;
 pub mod cluster;
+pub mod domains;
 pub mod duty;
 pub mod edge;
 pub mod explain;

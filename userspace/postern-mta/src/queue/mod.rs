@@ -46,7 +46,7 @@ pub use filter::{Filter, Status};
 pub(crate) use held::Places;
 pub use notify::{Letter, message_id};
 pub use operator::{Changed, OperatorError};
-pub use rows::{Attempted, Hop, RecipientRow, Row, Why};
+pub use rows::{Attempted, Hop, OwnLane, RecipientRow, Row, Why};
 use schedule::{LaneId, Limits, Order, Schedule};
 pub(crate) use settle::{Fate, Lease, Report};
 

@@ -133,6 +133,18 @@ pub(super) fn row(entry: &Entry, schedule: &Schedule, hold: Duration) -> Row {
     }
 }
 
+/// How it stands with the way to one of our own next hops.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OwnLane {
+    pub destination: Destination,
+    pub mails: usize,
+    /// `untried`, `good`, `back-off`, `probing`.
+    pub health: &'static str,
+    pub next_probe: Option<Timestamp>,
+    /// The last failure, while nothing came through since.
+    pub trouble: Option<LastReply>,
+}
+
 /// A destination of ours with waiting mail that cannot be reached, or was not tried since the start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unreachable {
@@ -140,6 +152,16 @@ pub struct Unreachable {
     pub mails: usize,
     /// Why the last connection failed; `None`: it was not tried yet.
     pub trouble: Option<String>,
+}
+
+/// For people; with the moment of the next try.
+fn said(health: Health) -> (&'static str, Option<Timestamp>) {
+    match health {
+        Health::Untried => ("untried", None),
+        Health::Good => ("good", None),
+        Health::BackOff { until, .. } => ("back-off", Some(until)),
+        Health::Probing { .. } => ("probing", None),
+    }
 }
 
 impl Queue {
@@ -155,10 +177,21 @@ impl Queue {
         let schedule = self.0.schedule.lock();
         let is_ours = |l: &&Lane| matches!(l.destination.route, Route::Backends(_) | Route::Smarthosts) && l.mails() > 0;
         let ill = schedule.lanes().filter(is_ours).filter(|l| l.health.is_bad() || l.health == Health::Untried);
-        let said = |l: &Lane| l.trouble.as_ref().map_or_else(String::new, |t| format!("{}: {}", t.host, t.reply));
+        let reply = |l: &Lane| l.trouble.as_ref().map_or_else(String::new, |t| format!("{}: {}", t.host, t.reply));
         ill.map(|l| {
-            let trouble = l.health.is_bad().then(|| said(l));
+            let trouble = l.health.is_bad().then(|| reply(l));
             Unreachable { destination: l.destination.clone(), mails: l.mails(), trouble }
+        })
+        .collect()
+    }
+
+    /// The lanes to backends and smarthosts that have mails, or had some a moment ago.
+    pub fn own_lanes(&self) -> Vec<OwnLane> {
+        let schedule = self.0.schedule.lock();
+        let own = schedule.lanes().filter(|l| matches!(l.destination.route, Route::Backends(_) | Route::Smarthosts));
+        own.map(|lane| {
+            let (health, next_probe) = said(lane.health);
+            OwnLane { destination: lane.destination.clone(), mails: lane.mails(), health, next_probe, trouble: lane.trouble.clone() }
         })
         .collect()
     }
@@ -173,12 +206,7 @@ impl Queue {
             let mut routes = Vec::new();
             for job in &entry.jobs {
                 let Some(lane) = schedule.lane(job.lane) else { continue };
-                let (health, next_probe) = match lane.health {
-                    super::schedule::Health::Untried => ("untried", None),
-                    super::schedule::Health::Good => ("good", None),
-                    super::schedule::Health::BackOff { until, .. } => ("back-off", Some(until)),
-                    super::schedule::Health::Probing { .. } => ("probing", None),
-                };
+                let (health, next_probe) = said(lane.health);
                 let recipients = job.recipients.iter().filter_map(|i| entry.mail.recipients.get(*i as usize));
                 destinations.push(Attempted {
                     destination: lane.destination.to_string(),

@@ -23,7 +23,7 @@ use crate::queue::Hop;
 use crate::route::{Destination, Place, Route, draw, fixed_hosts};
 
 /// Addresses that are tried for one connection, over all hosts.
-const MAX_TRIES: usize = 10;
+pub(super) const MAX_TRIES: usize = 10;
 
 #[derive(Debug)]
 pub enum ConnectError {
@@ -34,7 +34,7 @@ pub enum ConnectError {
 }
 
 /// One host to try.
-struct Host {
+pub(super) struct Host {
     place: Place,
     protocol: Protocol,
     tls: TlsPolicy,
@@ -61,7 +61,7 @@ impl Host {
         }
     }
 
-    fn name(&self) -> String {
+    pub(super) fn name(&self) -> String {
         match &self.place {
             Place::Address(ip, port) => SocketAddr::new(*ip, *port).to_string(),
             Place::Name(name, port) => format!("{name}:{port}"),
@@ -71,7 +71,7 @@ impl Host {
 }
 
 /// An address of a host.
-enum Endpoint {
+pub(super) enum Endpoint {
     Tcp(SocketAddr),
     Unix(std::path::PathBuf),
 }
@@ -105,7 +105,7 @@ impl Connector {
     }
 
     /// The hosts that would be tried now, in order.
-    async fn hosts(&self, destination: &Destination) -> Result<Vec<Host>, ConnectError> {
+    pub(super) async fn hosts(&self, destination: &Destination) -> Result<Vec<Host>, ConnectError> {
         let settings = self.settings.load_full();
         let mut hosts: Vec<Host> = match (&destination.route, fixed_hosts(&destination.route, &settings)) {
             (_, Some(backends)) if backends.is_empty() => {
@@ -137,7 +137,7 @@ impl Connector {
     }
 
     /// The routing plan for people.
-    pub(crate) async fn plan(&self, destination: &Destination) -> Result<Vec<Hop>, String> {
+    pub async fn plan(&self, destination: &Destination) -> Result<Vec<Hop>, String> {
         match self.hosts(destination).await {
             Ok(hosts) => {
                 let now = Instant::now();
@@ -204,7 +204,13 @@ impl Connector {
         if own_hosts > 0 && tries == 0 && all > 0 { Err(ConnectError::Impossible(last)) } else { Err(ConnectError::Unreachable(last)) }
     }
 
-    async fn try_endpoint(&self, host: &Host, endpoint: &Endpoint, label: &str, patience: Patience) -> Result<Connection, LineError> {
+    pub(super) async fn try_endpoint(
+        &self,
+        host: &Host,
+        endpoint: &Endpoint,
+        label: &str,
+        patience: Patience,
+    ) -> Result<Connection, LineError> {
         let first = self.greet(host, endpoint, label, host.tls, patience).await;
         match first {
             // RFC 7435: opportunistic means that a handshake that fails is answered by going on without.
@@ -255,7 +261,7 @@ impl Connector {
         Connection::greet(stream, label.to_owned(), options, &server, is_local, &self.tls, patience).await
     }
 
-    async fn endpoints(&self, host: &Host) -> Result<Vec<Endpoint>, String> {
+    pub(super) async fn endpoints(&self, host: &Host) -> Result<Vec<Endpoint>, String> {
         match &host.place {
             Place::Socket(path) => Ok(vec![Endpoint::Unix(path.clone())]),
             Place::Address(ip, port) => Ok(vec![Endpoint::Tcp(SocketAddr::new(*ip, *port))]),
@@ -309,7 +315,7 @@ async fn system_addresses(name: &str, port: u16) -> Vec<IpAddr> {
     }
 }
 
-fn label(host: &Host, endpoint: &Endpoint) -> String {
+pub(super) fn label(host: &Host, endpoint: &Endpoint) -> String {
     match (&host.place, endpoint) {
         (Place::Name(name, port), Endpoint::Tcp(address)) => format!("{name}[{}]:{port}", address.ip()),
         _ => host.name(),

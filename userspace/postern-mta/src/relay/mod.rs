@@ -11,7 +11,9 @@ mod connection;
 mod hosts;
 mod stream;
 mod tls;
+mod tried;
 pub(crate) mod worker;
 
 pub use connect::{ConnectError, Connector};
 pub use connection::{Connection, LineError, Patience, Sent};
+pub use tried::{Asked, Tried};

@@ -9,6 +9,7 @@ pub mod backup;
 pub mod certificate;
 pub mod client;
 pub mod cluster;
+pub mod domains;
 pub mod edge;
 pub mod fetch;
 pub mod install;
@@ -51,6 +52,8 @@ pub enum Command {
     Status,
     /// What is wrong with the nodes, and what was
     Alerts(alerts::Arguments),
+    /// The domains that mail is taken for, and where it goes
+    Domains(domains::Arguments),
     /// Mails that are not delivered yet
     #[command(subcommand)]
     Queue(queue::Verb),
@@ -146,6 +149,7 @@ fn with_node(command: Command, globals: &Globals) -> Result<(), CommandError> {
         match command {
             Command::Status => status::status(&node).await,
             Command::Alerts(arguments) => alerts::run(&node, arguments).await,
+            Command::Domains(arguments) => domains::run(&node, arguments).await,
             Command::Queue(verb) => queue::run(&node, verb).await,
             Command::Quarantine(verb) => quarantine::run(&node, verb).await,
             Command::Journey(verb) => journey::run(&node, verb).await,

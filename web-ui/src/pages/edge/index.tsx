@@ -8,6 +8,7 @@ import { Failure } from "../../parts/Failure";
 import { Head } from "../../parts/Head";
 import { Bans } from "./Bans";
 import { Counters, Feeds, Interfaces, Samples } from "./Lists";
+import { Ring } from "./Ring";
 import { Tracing } from "./Tracing";
 import { words } from "./words";
 
@@ -30,6 +31,7 @@ export default function EdgePage() {
       <Head title={w.title} text={w.text} />
       <PageSection><Bans /></PageSection>
       <PageSection><Tracing /></PageSection>
+      {edge.data.steering && <PageSection><Ring of={edge.data.steering} /></PageSection>}
       <PageSection><Counters of={edge.data.counters} /></PageSection>
       <PageSection><Samples /></PageSection>
       <PageSection><Feeds of={edge.data.feeds} /></PageSection>

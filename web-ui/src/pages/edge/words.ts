@@ -8,6 +8,7 @@ const en = {
   trace: "Trace an address", traceText: "What would happen to a packet from it now, and why. Nothing is sent.", address: "Address", traceButton: "Trace", established: "It belongs to a connection that is open already", traced: "{action}: {reason}",
   feeds: "Feeds", noFeeds: "No feed is configured.", feed: "Feed", entries: "Entries", loaded: "Read", error: "Trouble", reload: "Read again now", reloadedSaid: "The feeds are read again.", never: "never",
   interfaces: "Interfaces", noInterfaces: "No interface is guarded.", interface: "Interface", mode: "Mode", attached: "Guarded", yes: "yes", no: "no",
+  ring: "Who serves the virtual addresses", ringText: "By the plan {digest}, on {interface}: nodes that show the same plan send each client to the same node.", ringStale: "The node has not repeated its plan in time: this one owns no address until it does.", node: "Node", thisNode: "{name} (this one)", state: "State", share: "Of new clients", way: "Reached by", addresses: "Virtual addresses", virtual: "Virtual address", owned: "Answered here", conflicts: "Announced by others, too",
 };
 const de: typeof en = {
   title: "Netzrand", text: "Was das XDP-Programm tut, bevor es eine Verbindung gibt: Sperren, Feeds, Grenzen. Es wirkt weiter, wenn alles andere steht.",
@@ -19,5 +20,6 @@ const de: typeof en = {
   trace: "Eine Adresse verfolgen", traceText: "Was mit einem Paket von ihr jetzt geschähe, und warum. Nichts wird gesendet.", address: "Adresse", traceButton: "Verfolgen", established: "Es gehört zu einer schon offenen Verbindung", traced: "{action}: {reason}",
   feeds: "Feeds", noFeeds: "Kein Feed ist eingerichtet.", feed: "Feed", entries: "Einträge", loaded: "Gelesen", error: "Störung", reload: "Jetzt neu lesen", reloadedSaid: "Die Feeds werden neu gelesen.", never: "nie",
   interfaces: "Schnittstellen", noInterfaces: "Keine Schnittstelle wird bewacht.", interface: "Schnittstelle", mode: "Modus", attached: "Bewacht", yes: "ja", no: "nein",
+  ring: "Wer die virtuellen Adressen bedient", ringText: "Nach dem Plan {digest}, an {interface}: Knoten mit demselben Plan schicken jeden Client zum selben Knoten.", ringStale: "Der Knoten hat seinen Plan nicht rechtzeitig wiederholt: dieser hält keine Adresse, bis er es tut.", node: "Knoten", thisNode: "{name} (dieser)", state: "Zustand", share: "Von neuen Clients", way: "Erreicht durch", addresses: "Virtuelle Adressen", virtual: "Virtuelle Adresse", owned: "Hier beantwortet", conflicts: "Auch von anderen angekündigt",
 };
 export const words = { en, de };

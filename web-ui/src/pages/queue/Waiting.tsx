@@ -58,7 +58,7 @@ export function Waiting({ id }: { id: string }) {
           <CardTitle component="h2">{w.destinations}</CardTitle>
           <CardBody>
             <Listing label={w.destinations} rows={destinations} id={(d) => d.destination} asked={THERE} empty={w.noDestinations} columns={[
-              { name: w.destination, kind: "text", show: (d) => d.destination }, { name: w.health, show: (d) => <>{d.health}{d.next_probe && <div className="postern-soft">{w.nextProbe} {moment(d.next_probe)}</div>}</> },
+              { name: w.destination, kind: "text", show: (d) => d.destination }, { name: w.health, show: (d) => <><Mark word={d.health} />{d.next_probe && <div className="postern-soft">{w.nextProbe} {moment(d.next_probe)}</div>}</> },
               { name: w.hosts, kind: "text", show: (d) => (d.routing_error ?? (d.hosts.length ? d.hosts.map((h) => <div key={h.host}>{h.host} ({h.protocol}, TLS {h.tls}){h.is_avoided && ` ${w.avoided}`}</div>) : w.noHosts)) },
               { name: w.trouble, kind: "text", show: (d) => d.trouble && <>{d.trouble.reply}<div className="postern-soft">{d.trouble.host}, {when(d.trouble.at)}</div></> },
               { name: w.inLine, kind: "number", show: (d) => number(d.in_line) }, { name: w.connections, kind: "number", show: (d) => number(d.connections) }]} />
