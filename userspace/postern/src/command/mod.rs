@@ -18,6 +18,7 @@ pub mod output;
 pub mod policy;
 pub mod quarantine;
 pub mod queue;
+pub mod reports;
 mod restore_order;
 pub mod rolling;
 pub mod sandbox;
@@ -51,6 +52,8 @@ pub enum Command {
     Status,
     /// What is wrong with the nodes, and what was
     Alerts(alerts::Arguments),
+    /// What the gateway did in some days
+    Reports(reports::Arguments),
     /// Mails that are not delivered yet
     #[command(subcommand)]
     Queue(queue::Verb),
@@ -146,6 +149,7 @@ fn with_node(command: Command, globals: &Globals) -> Result<(), CommandError> {
         match command {
             Command::Status => status::status(&node).await,
             Command::Alerts(arguments) => alerts::run(&node, arguments).await,
+            Command::Reports(arguments) => reports::run(&node, arguments).await,
             Command::Queue(verb) => queue::run(&node, verb).await,
             Command::Quarantine(verb) => quarantine::run(&node, verb).await,
             Command::Journey(verb) => journey::run(&node, verb).await,
