@@ -51,10 +51,9 @@ pub fn write(document: &Document) -> Vec<u8> {
 
 /// Each as a large figure with its name below; four in a row.
 fn figures_in(flow: &mut Flow, figures: &[(&'static str, String)]) {
-    const IN_A_ROW: usize = 4;
-    #[expect(clippy::cast_precision_loss, reason = "a handful of columns")]
-    let wide = WIDTH / IN_A_ROW as f32;
-    for row in figures.chunks(IN_A_ROW) {
+    const IN_A_ROW: u8 = 4;
+    let wide = WIDTH / f32::from(IN_A_ROW);
+    for row in figures.chunks(usize::from(IN_A_ROW)) {
         flow.keep(34.0);
         flow.down(14.0);
         let y = flow.y();
