@@ -15,5 +15,6 @@ pub mod http;
 pub mod network;
 pub mod nsd;
 pub mod pebble;
+pub mod report;
 pub mod smtp;
 pub mod user;

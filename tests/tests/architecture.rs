@@ -16,6 +16,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("postern-mail", 1),
     ("postern-policy", 1),
     ("postern-filter", 2),
+    ("postern-report", 2),
     ("postern-store", 2),
     ("postern-edge", 2),
     ("postern-link", 1),
@@ -55,6 +56,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("object_store", &["postern-backup"]),
     ("russh", &["postern-backup"]),
     ("russh-sftp", &["postern-backup"]),
+    ("pdf-writer", &["postern-report"]),
     ("serde-saphyr", &["postern-os"]),
     ("roxmltree", &["postern-os"]),
 ];

@@ -42,7 +42,8 @@ export async function until(what, condition, limit = 60_000) {
 
 /** One node, as `run` with its edge where that is permitted, as `node` alone; `extra` is TOML that is put behind what `postern run` needs. */
 export class Gateway {
-  static async start(extra = "", role = "run") {
+  /** `name`: of the node; `seed`: is given the data folder before the start. */
+  static async start(extra = "", role = "run", { name, seed } = {}) {
     const gateway = new Gateway();
     const [smtp, trusted, console_, lmtp, cluster] = await Promise.all([freePort(), freePort(), freePort(), freePort(), freePort()]);
     Object.assign(gateway, { smtp, trusted, console: console_, cluster });
@@ -53,7 +54,7 @@ export class Gateway {
 [node]
 data_dir = ${JSON.stringify(gateway.data)}
 run_dir = ${JSON.stringify(gateway.run)}
-hostname = "node-${cluster}.example"
+hostname = "${name ?? `node-${cluster}.example`}"
 cluster_listen = ["127.0.0.1:${cluster}"]
 cluster_addresses = ["127.0.0.1:${cluster}"]
 [smtp]
@@ -78,6 +79,7 @@ backends = [{ host = "127.0.0.1", port = ${lmtp}, protocol = "smtp", tls = "off"
 name = "example.net"
 backends = [{ host = "127.0.0.1", port = 2524, protocol = "lmtp", tls = "off" }]
 ${extra}`);
+    seed?.(gateway.data);
     return gateway.again(role);
   }
 

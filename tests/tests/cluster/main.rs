@@ -8,6 +8,7 @@ mod alerts;
 mod disturbances;
 mod loss;
 mod membership;
+mod reports;
 mod rolling;
 mod sandbox;
 mod shared;

@@ -1,6 +1,6 @@
 //! Letters of the gateway to people: written, and put into the queue as any accepted mail.
 
-use postern_mail::letter::{self, Letter};
+use postern_mail::letter::{self, Attachment, Letter};
 use postern_model::address::Address;
 use postern_model::envelope::{DsnNotify, Recipient};
 use postern_model::id::MailId;
@@ -44,6 +44,20 @@ fn code(language: Language) -> &'static str {
 /// # Errors
 /// When this node's spool does not take it.
 pub async fn post(console: &Console, language: Language, to: &Address, text: Text) -> Result<MailId, LetterError> {
+    post_with(console, language, to, text, None).await
+}
+
+/// The same with a file attached.
+///
+/// # Errors
+/// When this node's spool does not take it.
+pub async fn post_with(
+    console: &Console,
+    language: Language,
+    to: &Address,
+    text: Text,
+    attachment: Option<Attachment<'_>>,
+) -> Result<MailId, LetterError> {
     let queue = &console.state().queue;
     let (at, host) = (now(), queue.hostname());
     let id = MailId::generate(at);
@@ -58,6 +72,7 @@ pub async fn post(console: &Console, language: Language, to: &Address, text: Tex
         language: code(language),
         text: &text.plain,
         html: &text.html,
+        attachment,
     };
     let written = letter::write(&letter)?;
     let to = Recipient { notify: Some(DsnNotify::NEVER), ..Recipient::plain(to.clone()) };

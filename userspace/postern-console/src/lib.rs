@@ -24,6 +24,7 @@ pub mod peers;
 pub mod problem;
 pub mod quarantine;
 pub mod render;
+pub mod reports;
 mod restoring;
 pub mod rights;
 mod rolling;
@@ -37,6 +38,7 @@ pub mod state;
 pub mod tally;
 mod turn;
 pub mod users;
+mod verifying;
 mod what_if;
 
 pub use router::openapi;

@@ -3,7 +3,7 @@
 //! A question and its answer are one line of JSON each; the octets of a mail follow the answer's line. A node of an earlier
 //! version says that it does not understand; one that does not answer in time is named, and the others' answers are shown.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,12 +11,14 @@ use futures_util::future::join_all;
 use postern_acme::KeyAuthorization;
 use postern_cluster::node::Cluster;
 use postern_cluster::node::view::MemberView;
-use postern_model::address::Address;
+use postern_model::address::{Address, Domain};
 use postern_model::id::MailId;
 use postern_model::journey::JourneySummary;
 use postern_model::node::NodeId;
 use postern_model::settings::users::Language;
 use postern_model::time::Timestamp;
+use postern_report::figures::NodeFigures;
+use postern_report::period::Period;
 use postern_store::database::journeys::{Journey, JourneyPage, JourneySearch, JourneyStep};
 use postern_store::database::quarantine::QuarantineState;
 use serde::de::DeserializeOwned;
@@ -26,6 +28,7 @@ use crate::alerts::book::{Alert, Peer};
 use crate::letters::Text;
 use crate::problem::{Answer, Problem};
 use crate::quarantine;
+use crate::reports::{self, Kept, KeptRow};
 use crate::rolling::{self, Machine, Order};
 use crate::state::{Console, now};
 use crate::{alerts, letters, users};
@@ -80,6 +83,16 @@ pub enum Question {
         language: Language,
         text: Text,
     },
+    /// What it counted in these days; of mails to these domains only, or of all.
+    Figures {
+        period: Period,
+        domains: Option<BTreeSet<Domain>>,
+    },
+    /// Keep a report that was sent.
+    KeepReport(Box<Kept>),
+    /// Reports that are kept there.
+    Reports,
+    Report(String),
     /// How the machine and its last update are.
     Machine,
     Order(Order),
@@ -98,6 +111,9 @@ pub enum Question {
 enum Reply {
     Machine(Box<Machine>),
     Alerts(Vec<Alert>),
+    Figures(Box<NodeFigures>),
+    Reports(Vec<KeptRow>),
+    Report(Box<Kept>),
     /// Octets follow, none at the end.
     Piece,
     Journeys(JourneyPage),
@@ -153,6 +169,12 @@ async fn reply(console: &Console, from: NodeId, question: Question) -> Answer<(R
         Question::Letter { to, language, text } => {
             (done(letters::post(console, language, &to, text).await.map(drop).map_err(|e| e.to_string())), None)
         }
+        Question::Figures { period, domains } => {
+            (Reply::Figures(Box::new(reports::figures(console, period, domains.as_ref()).await?)), None)
+        }
+        Question::KeepReport(kept) => (done(reports::keep_here(console, &kept).await.map_err(|p| p.detail)), None),
+        Question::Reports => (Reply::Reports(reports::list_here(console).await?), None),
+        Question::Report(id) => (reports::one_here(console, &id).await?.map_or(Reply::NotHere, |kept| Reply::Report(Box::new(kept))), None),
         Question::Machine => (rolling::machine(console).await.map_or_else(Reply::Failed, |m| Reply::Machine(Box::new(m))), None),
         Question::Order(order) => (done(rolling::carry_out(console, order).await), None),
         Question::TakeUpdate { allow_older } => (done(rolling::take_from(console, from, allow_older).await), None),
@@ -378,6 +400,41 @@ async fn alerts_of(console: &Console, question: &Question) -> Vec<Peer> {
 pub async fn acknowledge_alert(console: &Console, id: &str, by: &str) -> bool {
     let question = Question::AcknowledgeAlert { id: id.to_owned(), by: by.to_owned() };
     ask_all_there(console, &question).await.any(|reply| matches!(reply, Reply::Done))
+}
+
+/// What all other nodes counted, and the names of those that did not say.
+pub async fn figures(console: &Console, period: Period, domains: Option<&BTreeSet<Domain>>) -> (Vec<NodeFigures>, Vec<String>) {
+    let members = others(console);
+    let question = Question::Figures { period, domains: domains.cloned() };
+    let answers = join_all(members.iter().map(|m| ask(console, m.id, &question, SOON))).await;
+    let (mut figures, mut silent) = (Vec::new(), Vec::new());
+    for (member, answer) in members.into_iter().zip(answers) {
+        match answer {
+            Ok((Reply::Figures(one), _)) => figures.push(NodeFigures { name: member.name, ..*one }),
+            Ok(_) | Err(_) => silent.push(member.name),
+        }
+    }
+    (figures, silent)
+}
+
+/// Has all nodes that are there keep a report. One that cannot, or is of an earlier version, goes without.
+pub async fn keep_report(console: &Console, kept: &Kept) {
+    let refused = ask_all_there(console, &Question::KeepReport(Box::new(kept.clone()))).await.filter(|r| !matches!(r, Reply::Done));
+    for reply in refused {
+        tracing::info!(report = kept.id, ?reply, "a node does not keep a report");
+    }
+}
+
+/// Reports that other nodes keep.
+pub async fn reports(console: &Console) -> Vec<KeptRow> {
+    let replies = ask_all_there(console, &Question::Reports).await;
+    replies.flat_map(|reply| if let Reply::Reports(rows) = reply { rows } else { Vec::new() }).collect()
+}
+
+/// A report that another node keeps.
+pub async fn report(console: &Console, id: &str) -> Option<Kept> {
+    let mut replies = ask_all_there(console, &Question::Report(id.to_owned())).await;
+    replies.find_map(|reply| if let Reply::Report(kept) = reply { Some(*kept) } else { None })
 }
 
 /// Has a letter sent by the first of the other nodes that takes it.

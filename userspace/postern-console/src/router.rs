@@ -18,7 +18,7 @@ use crate::problem::Problem;
 use crate::rights::{ADMIN, AUDIT, Entry, Guarded, OPERATE, OWN, REVIEW, SEE, SEE_MAILS, SERVE_MAILS, for_users};
 use crate::routes::{
     admins, alerts, audit, backups, certificate, cluster, domains, duty, edge, explain, health, journeys, live, metrics, policy,
-    quarantine, queue, session, sessions, set_up, settings, settings_history, status, symbols, system, tokens, totp, update, user,
+    quarantine, queue, reports, session, sessions, set_up, settings, settings_history, status, symbols, system, tokens, totp, update, user,
     user_senders, web_ui,
 };
 use crate::settings_file::MAX_TEXT;
@@ -158,9 +158,17 @@ fn closed_routes() -> Guarded {
         .to(ADMIN, routes!(tokens::add))
         .to(ADMIN, routes!(tokens::remove))
         .to(AUDIT, routes!(audit::search))
+        .to(REVIEW, routes!(reports::list))
+        .to(OPERATE, routes!(reports::send))
+        .to(REVIEW, routes!(reports::preview))
+        .to(REVIEW, routes!(reports::preview_pdf))
+        .to(REVIEW, routes!(reports::one))
+        .to(REVIEW, routes!(reports::one_pdf))
         .to(REVIEW, routes!(backups::list))
         .to(OPERATE, routes!(backups::begin))
         .to(REVIEW, routes!(backups::status))
+        .to(OPERATE, routes!(backups::verify))
+        .to(REVIEW, routes!(backups::verify_status))
         .to(ADMIN, routes!(set_up::set_up))
         .to(REVIEW, routes!(system::status))
         .to(REVIEW, routes!(system::machine))

@@ -29,11 +29,13 @@ use utoipa::ToSchema;
 use crate::alerts::Alerts;
 use crate::fetching::Fetching;
 use crate::password::{self, Gate, PasswordError};
+use crate::reports::Reports;
 use crate::restoring::Restoring;
 use crate::rolling::Rolling;
 use crate::routes::live::STREAMS;
 use crate::settings_file::SettingsHandle;
 use crate::users::Requests;
+use crate::verifying::Verifying;
 
 /// A mail somebody wants judged, with what is known of how it came.
 #[derive(Clone, Debug, Default)]
@@ -205,7 +207,9 @@ pub struct Inner {
     pub(crate) fetching: Fetching,
     pub(crate) rolling: Rolling,
     pub(crate) restoring: Restoring,
+    pub(crate) verifying: Verifying,
     pub(crate) alerts: Alerts,
+    pub(crate) reports: Reports,
 }
 
 impl Console {
@@ -223,7 +227,9 @@ impl Console {
             fetching: Fetching::default(),
             rolling: Rolling::default(),
             restoring: Restoring::default(),
+            verifying: Verifying::default(),
             alerts: Alerts::default(),
+            reports: Reports::default(),
         }))
     }
 

@@ -110,3 +110,52 @@ async fn the_appliance_is_restored_by_a_backup_that_was_looked_through() {
     let trail = ask("GET", "/api/v1/audit?action=system.restore").unix(&rig).await.text();
     assert!(trail.contains(&name) && !trail.contains(PASSPHRASE), "{trail}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_is_verified_by_its_key_and_the_key_is_nowhere_after() {
+    let home = tempfile::tempdir().unwrap();
+    let rig = rig(home.path()).await;
+    let verify = |body: Value| ask("POST", "/api/v1/backups/verify").json(body);
+    let idle = ask("GET", "/api/v1/backups/verify").unix(&rig).await.ok();
+    assert_eq!((&idle["stage"], &idle["contents"]), (&json!("none"), &Value::Null));
+    let status = ask("GET", "/api/v1/backups/status").unix(&rig).await.ok();
+    assert_eq!((&status["lock"], &status["place"]), (&json!("none"), &json!("")));
+    verify(json!({ "backup": "../../etc/passwd", "passphrase": "x" })).unix(&rig).await.problem(422);
+
+    aim(&rig, home.path()).await;
+    ask("POST", "/api/v1/backups").unix(&rig).await.ok();
+    let done = until(&rig, "/api/v1/backups/status", |s| s["running"].is_null()).await;
+    let name = done["made"]["name"].as_str().unwrap_or_else(|| panic!("{done}")).to_owned();
+    assert_eq!((&done["lock"], &done["place"]), (&json!("passphrase"), &json!(home.path().join("target"))));
+    let ended = async || until(&rig, "/api/v1/backups/verify", |s| s["stage"] != "reading").await;
+
+    verify(json!({ "backup": name, "passphrase": "x", "identity": "y" })).unix(&rig).await.problem(422);
+    verify(json!({ "backup": name, "identity": "AGE-SECRET-KEY-1" })).unix(&rig).await.problem(422);
+    assert_eq!(verify(json!({ "backup": name })).unix(&rig).await.status, 202);
+    let good = ended().await;
+    assert_eq!((&good["stage"], &good["backup"], &good["files"]), (&json!("good"), &json!(name), &done["made"]["members"]), "{good}");
+    assert!(good["contents"]["left_out"].is_array() && good["contents"]["octets"].as_u64() > Some(0), "{good}");
+
+    assert_eq!(verify(json!({ "backup": name, "passphrase": "another secret" })).unix(&rig).await.status, 202);
+    let bad = ended().await;
+    assert!(bad["stage"] == "bad" && bad["why"].as_str().unwrap().contains("passphrase is not the one"), "{bad}");
+
+    // A bit that fell over is found, wherever it is.
+    let file = home.path().join("target").join(&name);
+    let mut octets = std::fs::read(&file).unwrap();
+    let middle = octets.len() / 2;
+    octets[middle] ^= 1;
+    std::fs::write(&file, octets).unwrap();
+    verify(json!({ "backup": name })).unix(&rig).await.ok();
+    let damaged = ended().await;
+    assert!(damaged["stage"] == "bad" && damaged["why"].as_str().unwrap().contains("damaged"), "{damaged}");
+
+    let trail = ask("GET", "/api/v1/audit?action=backup.verify").unix(&rig).await;
+    assert!(trail.json()["entries"].as_array().unwrap().len() == 3 && !trail.text().contains("another secret"), "{}", trail.text());
+    let login = {
+        ask("POST", "/api/v1/admins").json(json!({ "name": "alf", "password": rig::PASSWORD, "role": "auditor" })).unix(&rig).await.ok();
+        rig.login_as("alf", rig::PASSWORD).await
+    };
+    ask("GET", "/api/v1/backups/verify").login(&login).https(&rig).await.ok();
+    verify(json!({ "backup": name })).login(&login).https(&rig).await.problem(403);
+}

@@ -111,6 +111,9 @@ pub const SHARED_TEXTS: &[&str] = &[
     "alerts.webhooks[].name",
     "alerts.webhooks[].url",
     "alerts.webhooks[].secret",
+    "reports.at",
+    "reports.recipients[]",
+    "reports.domains[]",
     "users.digest_at[]",
     // Each node asks a clamd at this place: a socket of that name on itself, or one host for all.
     "antivirus.clamd",

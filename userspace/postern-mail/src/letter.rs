@@ -22,6 +22,16 @@ pub struct Letter<'a> {
     pub text: &'a str,
     /// What a stranger wrote has been escaped in it ([`escaped`]).
     pub html: &'a str,
+    pub attachment: Option<Attachment<'a>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Attachment<'a> {
+    /// Of the file, ours.
+    pub name: &'a str,
+    /// As in `application/pdf`.
+    pub kind: &'a str,
+    pub octets: &'a [u8],
 }
 
 /// The whole mail, with CRLF line ends, in ASCII but for an address that is not.
@@ -29,7 +39,7 @@ pub struct Letter<'a> {
 /// # Errors
 /// None is known: it is written into memory.
 pub fn write(letter: &Letter<'_>) -> io::Result<Vec<u8>> {
-    MessageBuilder::new()
+    let builder = MessageBuilder::new()
         .from((letter.from_name, letter.from))
         .to(letter.to.to_string())
         .subject(letter.subject)
@@ -39,8 +49,11 @@ pub fn write(letter: &Letter<'_>) -> io::Result<Vec<u8>> {
         .header("Auto-Submitted", Raw::new("auto-generated"))
         .header("Content-Language", Raw::new(letter.language))
         .text_body(letter.text)
-        .html_body(letter.html)
-        .write_to_vec()
+        .html_body(letter.html);
+    match letter.attachment {
+        Some(Attachment { name, kind, octets }) => builder.attachment(kind, name, octets).write_to_vec(),
+        None => builder.write_to_vec(),
+    }
 }
 
 /// Text within HTML, in an element or in an attribute with quotes.
@@ -87,12 +100,14 @@ mod tests {
             language: "de",
             text: "Zurückgehalten: 1",
             html: &html,
+            attachment: Some(Attachment { name: "a.pdf", kind: "application/pdf", octets: b"%PDF-\xff" }),
         };
         let written = write(&letter).unwrap();
         assert!(written.is_ascii());
         let read = crate::read(&written, &Limits::default());
         let names: Vec<String> = read.headers.iter().map(|h| h.name.to_ascii_lowercase()).collect();
         assert!(!names.contains(&"bcc".to_owned()), "{names:?}");
+        assert!(read.parts.iter().any(|p| p.filename.as_deref() == Some("a.pdf")), "{:?}", read.parts);
         assert!(read.text.contains("Zurückgehalten: 1") || read.parts.len() >= 2, "{read:?}");
         assert!(!html.contains("<script>") && !html.contains('\u{202e}') && html.contains("&lt;script&gt;"));
         assert_eq!(one_line("a\r\nb\u{2066}c"), "a  b c");

@@ -6,6 +6,8 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::settings::users::Language;
+
 macro_rules! conditions {
     ($($(#[$doc:meta])* $variant:ident = $name:literal;)*) => {
         /// See the module's documentation.
@@ -64,6 +66,39 @@ conditions! {
     SettingsConflict = "settings-conflict";
     /// The shared settings cannot be used on a node.
     SettingsRefused = "settings-refused";
+}
+
+impl Condition {
+    /// What is wrong, in a few words.
+    pub fn phrase(self, language: Language) -> &'static str {
+        let (english, german) = match self {
+            Self::NodeUnreachable => ("node cannot be reached", "Knoten nicht erreichbar"),
+            Self::QueueOld => ("mail waits too long", "Mail wartet zu lange"),
+            Self::QueueLong => ("too many mails wait", "zu viele Mails warten"),
+            Self::SpoolRefuses => ("spool takes no mail", "Ablage nimmt keine Mail an"),
+            Self::BackendUnreachable => ("mail server cannot be reached", "Mailserver nicht erreichbar"),
+            Self::CopiesLacking => ("mails without enough copies", "Mails ohne genügend Kopien"),
+            Self::CertificateEnds => ("certificate ends", "Zertifikat läuft ab"),
+            Self::CertificateNotRenewed => ("certificate was not renewed", "Zertifikat nicht erneuert"),
+            Self::BackupFailed => ("backup failed", "Sicherung gescheitert"),
+            Self::UpdateFailed => ("update failed", "Update gescheitert"),
+            Self::EdgeNotGuarding => ("edge does not guard", "Netzrand wird nicht bewacht"),
+            Self::FeedStale => ("feed is out of date", "Feed veraltet"),
+            Self::SandboxAway => ("sandbox does not answer", "Sandbox antwortet nicht"),
+            Self::AntivirusAway => ("antivirus does not answer", "Virenscanner antwortet nicht"),
+            Self::HoldsFull => {
+                ("room for mails that wait for the sandbox is nearly full", "Platz für Mails, die auf die Sandbox warten, fast voll")
+            }
+            Self::QuarantineLarge => ("very many mails in quarantine", "sehr viele Mails in Quarantäne"),
+            Self::ClockOff => ("clocks differ", "Uhren weichen ab"),
+            Self::SettingsConflict => ("settings in conflict", "Einstellungen im Konflikt"),
+            Self::SettingsRefused => ("shared settings cannot be used", "gemeinsame Einstellungen nicht verwendbar"),
+        };
+        match language {
+            Language::En => english,
+            Language::De => german,
+        }
+    }
 }
 
 impl fmt::Display for Condition {

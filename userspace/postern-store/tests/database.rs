@@ -719,3 +719,97 @@ async fn a_million_mails() {
     d.close().await;
     println!("whole: {:.0?}", began.elapsed());
 }
+
+#[tokio::test]
+async fn what_reports_need_is_counted_and_summed_up() {
+    const HOUR: i64 = 3_600_000;
+    const DAY: i64 = 24 * HOUR;
+    let place = Place::new();
+    let d = place.open().await;
+    seed(&d, 0..100).await;
+    let day = Timestamp(START.div_euclid(DAY) * DAY);
+    let until = Timestamp(day.0 + DAY);
+    // By steps of two hours, and of the whole day.
+    for step in [2 * HOUR, DAY] {
+        let sums = d.counters().sums(day, until, step).await.unwrap();
+        let of = |name: &str| sums.iter().filter(|c| c.name == name).map(|c| (c.hour.0, c.count)).collect::<Vec<_>>();
+        let at = day.0 + (START - day.0) / step * step;
+        assert_eq!(
+            (of("action:accept"), of("delivery-delivered"), of("delay-10s")),
+            (vec![(at, 90)], vec![(at, 100)], vec![(at, 100)]),
+            "{sums:?}"
+        );
+    }
+    assert!(d.counters().sums(until, Timestamp(until.0 + DAY), DAY).await.unwrap().is_empty());
+    let symbols = d.days().sums("symbol:", day, until).await.unwrap();
+    assert!(symbols.contains(&("BAYES_SPAM".to_owned(), 100)) && symbols.len() == 5, "{symbols:?}");
+    let domains = d.days().of_domains(None, day, until).await.unwrap();
+    let rejected = domains.iter().find(|c| c.action == "action:reject").unwrap();
+    assert_eq!((rejected.domain.as_str(), rejected.mails, rejected.day), ("example.org", 5, day));
+    let other = [postern_model::address::Domain::clone(address("x@other.example").domain())].into();
+    assert!(d.days().of_domains(Some(&other), day, until).await.unwrap().is_empty());
+
+    // What is old is forgotten, what is there is not.
+    let later = Timestamp(until.0 + 401 * DAY);
+    d.prune(Timestamp(until.0 + 300 * DAY), &Retention::default()).await.unwrap();
+    assert_eq!(d.days().sums("symbol:", day, until).await.unwrap().len(), 5);
+    d.prune(later, &Retention::default()).await.unwrap();
+    assert!(d.days().sums("symbol:", day, until).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn what_went_through_the_quarantine_is_told_by_steps_senders_and_recipients() {
+    use postern_store::database::flow::Steps;
+    const HOUR: i64 = 3_600_000;
+    let place = Place::new();
+    let d = place.open().await;
+    let at = |hours: i64| Timestamp(START + hours * HOUR);
+    // Two from before, one in each of the hours 0 to 3; hour 2 has a second recipient at another domain.
+    for (n, hour, to) in [
+        (1, -5, "a@one.example"),
+        (2, -4, "a@one.example"),
+        (3, 0, "a@one.example"),
+        (4, 1, "A@one.example"),
+        (5, 2, "a@one.example b@two.example"),
+        (6, 3, "c@two.example"),
+    ] {
+        let entry = QuarantineEntry {
+            mail: MailId::new(at(hour), n),
+            at: at(hour),
+            sender: if n == 6 { String::new() } else { "Bulk@shop.example".into() },
+            recipients: to.split(' ').map(str::to_owned).collect(),
+            ..held(0)
+        };
+        d.quarantine().add(&entry).await.unwrap();
+    }
+    let raise = async |n: u128, hour: i64, to, when| d.quarantine().raise(MailId::new(at(hour), n), to, "anna", when).await.unwrap();
+    assert!(raise(1, -5, QuarantineState::Deleted, at(-3)).await, "gone before");
+    assert!(raise(2, -4, QuarantineState::Released, at(1)).await);
+    assert!(raise(3, 0, QuarantineState::Deleted, at(3)).await);
+    assert!(raise(4, 1, QuarantineState::Released, at(9)).await, "after the end");
+    let steps = Steps { from: at(0), to: at(4), step: HOUR };
+    let flow = d.quarantine().flow(steps, None, 10).await.unwrap();
+    assert_eq!((flow.held, &flow.added), ([1, 3], &vec![1, 1, 1, 1]), "{flow:?}");
+    assert_eq!((&flow.released, &flow.deleted), (&vec![0, 1, 0, 0], &vec![0, 0, 0, 1]));
+    assert_eq!(flow.senders, [("bulk@shop.example".to_owned(), 3), (String::new(), 1)]);
+    let recipients = [("a@one.example".to_owned(), 3), ("b@two.example".to_owned(), 1), ("c@two.example".to_owned(), 1)];
+    assert_eq!(flow.recipients, recipients);
+    let two = [postern_model::address::Domain::clone(address("x@two.example").domain())].into();
+    let flow = d.quarantine().flow(steps, Some(&two), 1).await.unwrap();
+    assert_eq!((flow.held, &flow.added, flow.senders.len()), ([0, 2], &vec![0, 0, 1, 1], 1), "{flow:?}");
+    assert_eq!(flow.recipients, recipients[1..2], "of others at another domain nothing is said");
+}
+
+#[tokio::test]
+async fn reports_are_kept_once_and_the_latest() {
+    use postern_store::database::reports::KEPT;
+    let place = Place::new();
+    let d = place.open().await;
+    for n in 0..KEPT + 5 {
+        d.reports().put(&format!("{n:05}"), &format!("body {n}")).await.unwrap();
+    }
+    d.reports().put("00104", "another").await.unwrap();
+    let all = d.reports().all().await.unwrap();
+    assert_eq!((all.len(), all[0].as_str()), (KEPT, "body 104"));
+    assert_eq!((d.reports().one("00004").await.unwrap(), d.reports().one("00005").await.unwrap().as_deref()), (None, Some("body 5")));
+}

@@ -83,7 +83,8 @@ pub async fn start(
     }));
     let router = console.router();
     tokio::spawn(postern_console::users::digest::keep(console.clone(), stop.clone()));
-    tokio::spawn(postern_console::alerts::keep(console, stop.clone()));
+    tokio::spawn(postern_console::alerts::keep(console.clone(), stop.clone()));
+    tokio::spawn(postern_console::reports::keep(console, stop.clone()));
 
     let local = bind_unix(&now.node.run_dir.join("node.sock"))?;
     tokio::spawn(serve_unix(local, router.clone(), stop.clone()));

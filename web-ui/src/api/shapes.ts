@@ -27,6 +27,19 @@ export interface Cluster {
   copies: { shadowed: number; unshadowed: number; deferred: number; lacking: number; held: number; taken_over: number; given_away: number };
   ledger: { rows: number; origins: number };
 }
+export interface Count { name: string; count: number }
+export interface ReportSeries { name: string; values: number[] }
+export interface Report {
+  period: { first: string; last: string }; made: number; minutes: number; domains: string[]; times: number[]; step: number; mails: ReportSeries[]; before: number; silent: string[];
+  held: { at_begin: number; at_end: number; flow: ReportSeries[]; senders: Count[]; recipients: Count[] };
+  by_domain: { domain: string; mails: number; actions: Record<string, number> }[];
+  whole: null | {
+    octets: number; reasons: Count[]; symbols: (Count & { about: string })[]; dropped: number[]; drops: Count[];
+    delivery: { delivered: number; deferred: number; failed: number; delays: Count[]; queue: number[] };
+    alerts: { condition: string; subject: string; node: string | null; raised: number; ended: number | null }[];
+    nodes: { name: string; mails: number; minutes: number | null }[];
+  };
+}
 export interface Invitation { id: string; issued: number; expires: number }
 export interface ClusterVersion { hash: string; at: number; author: string; message: string; node: string | null }
 export interface ClusterDifference { path: string; before: unknown; after: unknown }

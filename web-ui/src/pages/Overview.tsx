@@ -125,7 +125,7 @@ function Hours({ dark }: { dark: boolean }) {
       <CardBody>
         {page.isPending ? <Spinner aria-label={words.loading} /> : page.isError ? <Failure error={page.error} again={() => void page.refetch()} /> : shown.total === 0 ? words.noMail : (
           <>
-            <Chart label={words.chartHelp} hours={shown.hours} series={shown.series} language={language} dark={dark} />
+            <Chart label={words.chartHelp} times={shown.hours} step={HOUR} series={shown.series} language={language} dark={dark} />
             <ExpandableSection toggleText={words.figures}>
               <div className="postern-scroll" tabIndex={0} role="region" aria-label={words.figures}>
                 <table className="postern-wide">

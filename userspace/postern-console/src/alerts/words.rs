@@ -1,7 +1,6 @@
 //! What mails about alerts say, in their languages. What was found (`detail`) is said as the node says it, in English.
 
 use postern_mail::letter::{escaped, one_line};
-use postern_model::alert::Condition;
 use postern_model::settings::users::Language;
 
 use super::book::{Alert, Event};
@@ -15,7 +14,7 @@ pub struct Words {
     node: &'static str,
     acknowledged: &'static str,
     foot: &'static str,
-    phrase: fn(Condition) -> &'static str,
+    language: Language,
 }
 
 const EN: Words = Words {
@@ -30,7 +29,7 @@ const EN: Words = Words {
     node: "on {node}",
     acknowledged: "acknowledged by {who}",
     foot: "Said by {node}. Acknowledge on the page Overview, or by `postern alerts acknowledge`.",
-    phrase: english,
+    language: Language::En,
 };
 
 const DE: Words = Words {
@@ -45,56 +44,8 @@ const DE: Words = Words {
     node: "auf {node}",
     acknowledged: "bestätigt von {who}",
     foot: "Gemeldet von {node}. Bestätigen: auf der Seite Übersicht, oder mit `postern alerts acknowledge`.",
-    phrase: german,
+    language: Language::De,
 };
-
-fn english(condition: Condition) -> &'static str {
-    match condition {
-        Condition::NodeUnreachable => "node cannot be reached",
-        Condition::QueueOld => "mail waits too long",
-        Condition::QueueLong => "too many mails wait",
-        Condition::SpoolRefuses => "spool takes no mail",
-        Condition::BackendUnreachable => "mail server cannot be reached",
-        Condition::CopiesLacking => "mails without enough copies",
-        Condition::CertificateEnds => "certificate ends",
-        Condition::CertificateNotRenewed => "certificate was not renewed",
-        Condition::BackupFailed => "backup failed",
-        Condition::UpdateFailed => "update failed",
-        Condition::EdgeNotGuarding => "edge does not guard",
-        Condition::FeedStale => "feed is out of date",
-        Condition::SandboxAway => "sandbox does not answer",
-        Condition::AntivirusAway => "antivirus does not answer",
-        Condition::HoldsFull => "room for mails that wait for the sandbox is nearly full",
-        Condition::QuarantineLarge => "very many mails in quarantine",
-        Condition::ClockOff => "clocks differ",
-        Condition::SettingsConflict => "settings in conflict",
-        Condition::SettingsRefused => "shared settings cannot be used",
-    }
-}
-
-fn german(condition: Condition) -> &'static str {
-    match condition {
-        Condition::NodeUnreachable => "Knoten nicht erreichbar",
-        Condition::QueueOld => "Mail wartet zu lange",
-        Condition::QueueLong => "zu viele Mails warten",
-        Condition::SpoolRefuses => "Ablage nimmt keine Mail an",
-        Condition::BackendUnreachable => "Mailserver nicht erreichbar",
-        Condition::CopiesLacking => "Mails ohne genügend Kopien",
-        Condition::CertificateEnds => "Zertifikat läuft ab",
-        Condition::CertificateNotRenewed => "Zertifikat nicht erneuert",
-        Condition::BackupFailed => "Sicherung gescheitert",
-        Condition::UpdateFailed => "Update gescheitert",
-        Condition::EdgeNotGuarding => "Netzrand wird nicht bewacht",
-        Condition::FeedStale => "Feed veraltet",
-        Condition::SandboxAway => "Sandbox antwortet nicht",
-        Condition::AntivirusAway => "Virenscanner antwortet nicht",
-        Condition::HoldsFull => "Platz für Mails, die auf die Sandbox warten, fast voll",
-        Condition::QuarantineLarge => "sehr viele Mails in Quarantäne",
-        Condition::ClockOff => "Uhren weichen ab",
-        Condition::SettingsConflict => "Einstellungen im Konflikt",
-        Condition::SettingsRefused => "gemeinsame Einstellungen nicht verwendbar",
-    }
-}
 
 pub fn of(language: Language) -> &'static Words {
     match language {
@@ -139,7 +90,7 @@ impl Words {
     }
 
     fn head(&self, alert: &Alert) -> String {
-        let phrase = (self.phrase)(alert.condition);
+        let phrase = alert.condition.phrase(self.language);
         if alert.subject.is_empty() { phrase.to_owned() } else { format!("{phrase}: {}", alert.subject) }
     }
 
@@ -155,6 +106,7 @@ impl Words {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use postern_model::alert::Condition;
     use postern_model::time::Timestamp;
 
     #[test]

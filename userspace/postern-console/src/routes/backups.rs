@@ -4,15 +4,19 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use postern_backup::lock::Key;
+use postern_backup::name::{BackupName, NameError};
 use postern_backup::schedule::BeginError;
 use postern_backup::target::{Stored, TargetError};
-use postern_model::settings::backup::BackupTarget;
-use serde::Serialize;
+use postern_model::settings::backup::{BackupSettings, BackupTarget, QuarantineBodies};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::caller::Caller;
+use crate::input::Input;
 use crate::problem::{Answer, Problem};
 use crate::state::Console;
+use crate::verifying::{self, VerifyView};
 
 #[derive(Serialize, ToSchema)]
 pub struct BackupStatus {
@@ -21,6 +25,15 @@ pub struct BackupStatus {
     /// `none`, `directory`, `sftp`, `s3`.
     #[schema(value_type = String)]
     target: BackupTarget,
+    /// Where that is: the folder, the server with its folder, the bucket.
+    place: String,
+    /// Backups of this node that are kept there.
+    keep: u32,
+    /// Mails of the quarantine: `left-out`, `included`.
+    #[schema(value_type = String)]
+    quarantine: QuarantineBodies,
+    /// What they are locked with: `keys`, `passphrase`, `none`.
+    lock: &'static str,
     /// One is being made since then, in milliseconds since 1970.
     running: Option<i64>,
     /// When the next one is made, or tried again.
@@ -80,6 +93,14 @@ fn now(console: &Console) -> BackupStatus {
     BackupStatus {
         schedule: settings.backup.schedule.to_string(),
         target: settings.backup.target,
+        place: place(&settings.backup),
+        keep: settings.backup.keep,
+        quarantine: settings.backup.quarantine,
+        lock: match (settings.backup.recipients.is_empty(), settings.backup.passphrase.is_empty()) {
+            (false, _) => "keys",
+            (true, false) => "passphrase",
+            (true, true) => "none",
+        },
         running: state.running.map(|at| at.0),
         next: state.next.map(|at| at.0),
         last: state.last.map(|at| at.0),
@@ -90,6 +111,16 @@ fn now(console: &Console) -> BackupStatus {
             not_removed: made.not_removed,
         }),
         trouble: state.trouble.map(|trouble| BackupTrouble { at: trouble.at.0, why: trouble.why }),
+    }
+}
+
+/// Without what opens it.
+fn place(backup: &BackupSettings) -> String {
+    match backup.target {
+        BackupTarget::None => String::new(),
+        BackupTarget::Directory => backup.directory.path.display().to_string(),
+        BackupTarget::Sftp => format!("{}@{}:{}", backup.sftp.username, backup.sftp.host, backup.sftp.path),
+        BackupTarget::S3 => format!("{}/{}/{}", backup.s3.endpoint, backup.s3.bucket, backup.s3.prefix),
     }
 }
 
@@ -108,6 +139,45 @@ pub async fn begin(State(console): State<Console>, caller: Caller) -> Answer<(St
     console.state().backups.begin()?;
     caller.audit(&console, "backup.create", "this", None, None).await?;
     Ok((StatusCode::ACCEPTED, Json(now(&console))))
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Verify {
+    /// Name of a backup, as `GET /backups` lists them.
+    backup: String,
+    /// What it was locked with: this,
+    passphrase: Option<String>,
+    /// or a secret key of age, `AGE-SECRET-KEY-1...`; neither: the passphrase of the settings.
+    identity: Option<String>,
+}
+
+/// Read a backup at the target to its last octet, as a restore would, and put it nowhere. Comes back at once; `GET /backups/verify` says
+/// how it ends.
+#[utoipa::path(post, path = "/backups/verify", tag = "backups", request_body = Verify, responses(
+    (status = 202, body = VerifyView), (status = 409, body = Problem), (status = 422, body = Problem)))]
+pub async fn verify(State(console): State<Console>, caller: Caller, Input(asked): Input<Verify>) -> Answer<(StatusCode, Json<VerifyView>)> {
+    let refused = |detail: String| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "no-backup", "This cannot be verified", detail);
+    let name: BackupName = asked.backup.parse().map_err(|e: NameError| refused(e.to_string()))?;
+    let settings = console.state().settings.settings();
+    let key = match (asked.passphrase, asked.identity) {
+        (Some(passphrase), None) => Key::passphrase(&passphrase),
+        (None, Some(identity)) => Key::identities(&identity).map_err(|e| refused(e.to_string()))?,
+        (None, None) if !settings.backup.passphrase.is_empty() => Key::passphrase(&settings.backup.passphrase),
+        _ => return Err(refused("write either `passphrase` or `identity`".into())),
+    };
+    let target = console.state().backups.target()?;
+    if !verifying::begin(&console, target, name, key) {
+        return Err(Problem::conflict("a backup is being read already"));
+    }
+    caller.audit(&console, "backup.verify", &asked.backup, None, None).await?;
+    Ok((StatusCode::ACCEPTED, Json(console.verifying.view())))
+}
+
+/// How far reading a backup is, or how the last one ended since the node started.
+#[utoipa::path(get, path = "/backups/verify", tag = "backups", responses((status = 200, body = VerifyView)))]
+pub async fn verify_status(State(console): State<Console>) -> Json<VerifyView> {
+    Json(console.verifying.view())
 }
 
 impl From<BeginError> for Problem {

@@ -17,6 +17,7 @@ pub mod metrics;
 pub mod policy;
 pub mod quarantine;
 pub mod queue;
+pub mod reports;
 pub mod session;
 pub mod sessions;
 pub mod set_up;

@@ -138,6 +138,7 @@ pub fn check(s: &Settings) -> Vec<Problem> {
     }
     steering(&s.edge, &mut say);
     super::alerts::check(&s.alerts, &mut say);
+    super::reports::check(&s.reports, &mut say);
     super::backup::check(&s.backup, &mut say);
     super::acme::check(&s.acme, !s.smtp.tls.certificate.as_os_str().is_empty(), &mut say);
     if s.edge.sample_every == 0 {

@@ -15,6 +15,7 @@ pub mod filter;
 pub mod node;
 pub mod policy;
 pub mod reference;
+pub mod reports;
 pub mod sandbox;
 pub mod smtp;
 pub mod users;
@@ -65,6 +66,8 @@ pub struct Settings {
     pub cluster: cluster::ClusterSettings,
     /// Who is told when something is wrong with a node or the cluster.
     pub alerts: alerts::AlertSettings,
+    /// What the gateway did, sent by mail to those who ask for it.
+    pub reports: reports::ReportSettings,
     /// Backups of this node: when, where to, and locked with what. Node-local, never shared.
     pub backup: backup::BackupSettings,
 }

@@ -26,6 +26,8 @@ pub struct HourCounter {
     pub count: u64,
 }
 
+const HOUR_MS: i64 = 3_600_000;
+
 pub struct Counters<'a>(&'a Database);
 
 /// Domains whose mails are counted by themselves.
@@ -109,23 +111,48 @@ impl Counters<'_> {
         Ok(sums.into_iter().map(|((hour, name), count)| HourCounter { hour, name, count }).collect())
     }
 
+    /// Sums over steps of `step` milliseconds (whole hours) from `from` until before `to`: of each the step's beginning.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn sums(&self, from: Timestamp, to: Timestamp, step: i64) -> Result<Vec<HourCounter>, DatabaseError> {
+        let shared = &self.0.shared;
+        let (first, hours) = (from.0.div_euclid(HOUR_MS), (step / HOUR_MS).max(1));
+        let rows: Vec<(i64, String, i64)> = sqlx::query_as(
+            "SELECT (hour - ?1) / ?3 AS step, name, sum(count) FROM counters WHERE hour >= ?1 AND hour < ?2 AND name NOT LIKE 'domain:%' \
+             GROUP BY step, name ORDER BY step, name LIMIT 100000",
+        )
+        .bind(first)
+        .bind((to.0 + HOUR_MS - 1).div_euclid(HOUR_MS))
+        .bind(hours)
+        .fetch_all(&shared.readers())
+        .await
+        .map_err(shared.failed("sum up the counters"))?;
+        let row = |(step, name, n): (i64, String, i64)| HourCounter {
+            hour: Timestamp((first + step * hours) * HOUR_MS),
+            name,
+            count: u64::try_from(n).unwrap_or(0),
+        };
+        Ok(rows.into_iter().map(row).collect())
+    }
+
     async fn rows(&self, which: &'static str, from: Timestamp, to: Timestamp) -> Result<Vec<((Timestamp, String), u64)>, DatabaseError> {
         let shared = &self.0.shared;
         let ask =
             format!("SELECT hour, name, count FROM counters WHERE hour >= ? AND hour <= ? AND {which} ORDER BY hour, name LIMIT 100000");
         let rows: Vec<(i64, String, i64)> = sqlx::query_as(AssertSqlSafe(ask))
-            .bind(from.0.div_euclid(3_600_000))
-            .bind(to.0.div_euclid(3_600_000))
+            .bind(from.0.div_euclid(HOUR_MS))
+            .bind(to.0.div_euclid(HOUR_MS))
             .fetch_all(&shared.readers())
             .await
             .map_err(shared.failed("read the counters"))?;
-        Ok(rows.into_iter().map(|(hour, name, n)| ((Timestamp(hour * 3_600_000), name), u64::try_from(n).unwrap_or(0))).collect())
+        Ok(rows.into_iter().map(|(hour, name, n)| ((Timestamp(hour * HOUR_MS), name), u64::try_from(n).unwrap_or(0))).collect())
     }
 
     /// Forgets hours before `before`.
     pub async fn prune(&self, before: Timestamp) -> Result<u64, DatabaseError> {
         let shared = &self.0.shared;
-        let done = sqlx::query("DELETE FROM counters WHERE hour < ?").bind(before.0.div_euclid(3_600_000)).execute(&shared.writer()).await;
+        let done = sqlx::query("DELETE FROM counters WHERE hour < ?").bind(before.0.div_euclid(HOUR_MS)).execute(&shared.writer()).await;
         Ok(done.map_err(shared.failed("prune counters"))?.rows_affected())
     }
 }

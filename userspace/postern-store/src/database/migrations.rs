@@ -20,6 +20,7 @@ pub const ALL: &[(&str, &str)] = &[
     ("0010-users", include_str!("migrations/0010-users.sql")),
     ("0011-alerts", include_str!("migrations/0011-alerts.sql")),
     ("0012-user-lists", include_str!("migrations/0012-user-lists.sql")),
+    ("0013-reports", include_str!("migrations/0013-reports.sql")),
 ];
 
 /// Applies what is missing; all of it in one transaction.

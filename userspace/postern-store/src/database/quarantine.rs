@@ -26,9 +26,11 @@ const ENTRIES: &str = "SELECT q.*, (SELECT holder FROM quarantine_peers p WHERE 
 /// A mail's recipients as one row `r`.
 const ALL_RECIPIENTS: &str = "(SELECT recipients AS value) r WHERE TRUE";
 /// Each recipient as a row `r`.
-const EACH_RECIPIENT: &str = r#"json_each('["' || replace(replace(replace(recipients, '\', '\\'), '"', '\"'), char(10), '","') || '"]') r"#;
+pub(super) const EACH_RECIPIENT: &str =
+    r#"json_each('["' || replace(replace(replace(recipients, '\', '\\'), '"', '\"'), char(10), '","') || '"]') r"#;
 /// Of these, those at one of the domains `?10` (a JSON array): a search within domains cannot ask about any other.
-const WITHIN: &str = "WHERE EXISTS (SELECT 1 FROM json_each(?10) d WHERE substr(r.value, -1 - length(d.value)) = '@' || d.value)";
+pub(super) const WITHIN: &str =
+    "WHERE EXISTS (SELECT 1 FROM json_each(?10) d WHERE substr(r.value, -1 - length(d.value)) = '@' || d.value)";
 /// Of these, the one address in `?10`.
 const ONLY: &str = "WHERE r.value = json_extract(?10, '$[0]') COLLATE NOCASE";
 
@@ -78,7 +80,7 @@ pub struct QuarantinePage {
     pub next: Option<MailId>,
 }
 
-pub struct Quarantine<'a>(&'a Database);
+pub struct Quarantine<'a>(pub(super) &'a Database);
 
 impl Database {
     pub fn quarantine(&self) -> Quarantine<'_> {

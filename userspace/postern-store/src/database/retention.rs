@@ -16,7 +16,7 @@ const EVERY: Duration = Duration::from_secs(3600);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
     pub journeys: Duration,
-    /// Index rows of mails that were released or deleted.
+    /// Index rows of mails that were released or deleted: a report about a month wants those of its first day, some days after its last.
     pub quarantine: Duration,
     /// Must be longer than `greylist.pass_ttl`.
     pub greylist: Duration,
@@ -33,7 +33,7 @@ impl Default for Retention {
         let days = |n| Duration::from_secs(n * DAY);
         Self {
             journeys: days(30),
-            quarantine: days(30),
+            quarantine: days(35),
             greylist: days(60),
             senders: days(400),
             counters: days(400),
@@ -56,6 +56,7 @@ impl Database {
         forgotten += self.senders().prune(before(retention.senders)).await?;
         forgotten += self.recipients().prune(now).await?;
         forgotten += self.counters().prune(before(retention.counters)).await?;
+        forgotten += self.days().prune(before(retention.counters)).await?;
         forgotten += self.sessions().prune(before(retention.sessions)).await?;
         forgotten += self.users().prune(before(retention.sessions)).await?;
         forgotten += self.user_lists().prune(before(retention.user_lists)).await?;

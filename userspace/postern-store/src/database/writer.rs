@@ -20,6 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::Shared;
 use super::changes::Change;
 use super::counters::Watched;
+use super::days::{Counting, DAY_MS};
 use super::senders;
 use super::terms::{self, Gathered, SEGMENT};
 use crate::sqlite::{self, insert, is_damage};
@@ -77,6 +78,7 @@ struct Batch {
     greylist: AHashMap<[u8; 16], (i64, Option<i64>, i64)>,
     recipients: AHashMap<String, (bool, i64)>,
     counters: AHashMap<(i64, Cow<'static, str>), i64>,
+    days: AHashMap<(i64, String), i64>,
     waiting: Vec<oneshot::Sender<()>>,
 }
 
@@ -91,17 +93,18 @@ struct Tail {
 pub(super) async fn run(shared: Arc<Shared>, mut inbox: mpsc::Receiver<Note>) {
     let mut tail: Option<Tail> = None;
     let mut batch = Batch::default();
+    let mut counting = Counting::default();
     loop {
         let first = tokio::time::timeout(LOOK, inbox.recv()).await;
         let ended = matches!(first, Ok(None));
         let watched = shared.watched.read().clone();
         if let Ok(Some(note)) = first {
-            batch.take(note, &watched);
+            batch.take(note, &watched, &mut counting);
             if batch.waiting.is_empty() {
                 tokio::select! { () = tokio::time::sleep(TICK) => {}, () = shared.hurry.notified() => {} }
             }
             while let Ok(note) = inbox.try_recv() {
-                batch.take(note, &watched);
+                batch.take(note, &watched, &mut counting);
             }
         }
         look(&shared, &mut tail).await;
@@ -295,6 +298,15 @@ async fn write_memory(tx: &mut SqliteConnection, batch: &Batch) -> Result<(), sq
         batch.counters.iter().collect(),
         |q, ((hour, name), n)| q.bind(*hour).bind(name.as_ref()).bind(*n),
     )
+    .await?;
+    insert(
+        tx,
+        "INSERT INTO day_counters (day, name, count) VALUES ",
+        3,
+        " ON CONFLICT (day, name) DO UPDATE SET count = count + excluded.count",
+        batch.days.iter().collect(),
+        |q, ((day, name), n)| q.bind(*day).bind(name.as_str()).bind(*n),
+    )
     .await
 }
 
@@ -348,20 +360,33 @@ impl Batch {
         *self.counters.entry((at.0.div_euclid(3_600_000), name)).or_default() += n;
     }
 
-    fn summarise(&mut self, summary: Box<JourneySummary>, watched: &Watched) {
+    fn count_day(&mut self, name: String, at: Timestamp) {
+        *self.days.entry((at.0.div_euclid(DAY_MS), name)).or_default() += 1;
+    }
+
+    fn summarise(&mut self, summary: Box<JourneySummary>, watched: &Watched, counting: &mut Counting) {
         self.count(super::counters::of_action(&summary.action), 1, summary.at);
         self.count(Cow::Owned(format!("reason:{}", summary.reason)), 1, summary.at);
         for name in super::counters::of_domains(&summary, watched) {
             self.count(Cow::Owned(name), 1, summary.at);
+        }
+        for name in counting.of_mail(&summary) {
+            self.count_day(name, summary.at);
         }
         if let Some(notes) = self.mail(summary.mail) {
             notes.summary = Some(summary);
         }
     }
 
-    fn take(&mut self, note: Note, watched: &Watched) {
+    fn take(&mut self, note: Note, watched: &Watched, counting: &mut Counting) {
         match note {
             Note::Event(event) => {
+                for name in counting.of_step(&event).into_iter().flatten() {
+                    self.count(Cow::Borrowed(name), 1, event.at);
+                }
+                if let Step::Judged { verdict } = &event.step {
+                    verdict.hits.iter().for_each(|hit| self.count_day(format!("symbol:{}", hit.symbol), event.at));
+                }
                 if let Some(notes) = self.mail(event.mail)
                     && notes.steps.len() < MAX_STEPS
                     && let Ok(line) = serde_json::to_string(&Line { at: event.at, step: &event.step })
@@ -371,9 +396,9 @@ impl Batch {
             }
             Note::Summary(summary) => {
                 self.count(Cow::Borrowed("octets"), i64::try_from(summary.size).unwrap_or(0), summary.at);
-                self.summarise(summary, watched);
+                self.summarise(summary, watched, counting);
             }
-            Note::Decided(summary) => self.summarise(summary, watched),
+            Note::Decided(summary) => self.summarise(summary, watched, counting),
             Note::Sender { address, at } => {
                 let slot = self.senders.entry(address).or_insert((0, at.0));
                 slot.0 += 1;

@@ -19,6 +19,7 @@ pub mod output;
 pub mod policy;
 pub mod quarantine;
 pub mod queue;
+pub mod reports;
 mod restore_order;
 pub mod rolling;
 pub mod sandbox;
@@ -54,6 +55,8 @@ pub enum Command {
     Alerts(alerts::Arguments),
     /// The domains that mail is taken for, and where it goes
     Domains(domains::Arguments),
+    /// What the gateway did in some days
+    Reports(reports::Arguments),
     /// Mails that are not delivered yet
     #[command(subcommand)]
     Queue(queue::Verb),
@@ -150,6 +153,7 @@ fn with_node(command: Command, globals: &Globals) -> Result<(), CommandError> {
             Command::Status => status::status(&node).await,
             Command::Alerts(arguments) => alerts::run(&node, arguments).await,
             Command::Domains(arguments) => domains::run(&node, arguments).await,
+            Command::Reports(arguments) => reports::run(&node, arguments).await,
             Command::Queue(verb) => queue::run(&node, verb).await,
             Command::Quarantine(verb) => quarantine::run(&node, verb).await,
             Command::Journey(verb) => journey::run(&node, verb).await,

@@ -24,7 +24,8 @@ function put(values: Values, path: string, value: unknown): Values {
   return { ...values, [key]: rest.length ? put((values[key] ?? {}) as Values, rest.join("."), value) : value };
 }
 
-export function SettingsForm({ section, schema, view }: { section: string; schema: Schema; view: Schemas["SettingsView"] }) {
+/** `alone`: this section and no other can be chosen. */
+export function SettingsForm({ section, schema, view, alone }: { section: string; schema: Schema; view: Schemas["SettingsView"]; alone?: true }) {
   const w = useWords(words);
   const { number } = useTongue();
   const say = useSay();
@@ -59,14 +60,14 @@ export function SettingsForm({ section, schema, view }: { section: string; schem
   const changedIn = (name: string) => [...changes.keys()].filter((p) => p === name || p.startsWith(`${name}.`)).length;
   return (
     <Split hasGutter isWrappable className="postern-settings">
-      <SplitItem className="postern-settings-choice">
+      {!alone && <SplitItem className="postern-settings-choice">
         <FormSelect aria-label={w.sections} value={open} onChange={(_, name) => go(to("settings", name))}>{names.map((name) => <FormSelectOption key={name} value={name} label={name} />)}</FormSelect>
-      </SplitItem>
-      <SplitItem className="postern-settings-menu">
+      </SplitItem>}
+      {!alone && <SplitItem className="postern-settings-menu">
         <Menu onSelect={(_, name) => go(to("settings", String(name)))} activeItemId={open} isPlain>
           <MenuContent><MenuList aria-label={w.sections}>{names.map((name) => <MenuItem key={name} itemId={name} isSelected={name === open}>{name}{changedIn(name) ? ` (${number(changedIn(name))})` : ""}</MenuItem>)}</MenuList></MenuContent>
         </Menu>
-      </SplitItem>
+      </SplitItem>}
       <SplitItem isFilled className="postern-settings-form">
         <Card>
           <CardTitle component="h2">{open}</CardTitle>
