@@ -18,8 +18,20 @@ fn job(name: &str) -> Job {
 const STACK: usize = 1 << 30;
 
 pub fn check(octets: &[u8]) {
+    deep(|| check_all(octets));
+}
+
+/// The same by one name alone.
+#[allow(dead_code)]
+pub fn check_deep(name: &str, octets: &[u8]) {
+    deep(|| {
+        check_as(name, octets);
+    });
+}
+
+fn deep(check: impl FnOnce() + Send) {
     std::thread::scope(|scope| {
-        let checking = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, || check_all(octets));
+        let checking = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, check);
         assert!(checking.is_ok_and(|thread| thread.join().is_ok()), "see above");
     });
 }

@@ -1,4 +1,4 @@
-//! Compiles the XDP program (ebpf/postern-ebpf) with Debian's toolchain and hands it to `src/kernel/object.rs`.
+//! Compiles the programs for the kernel (ebpf/postern-ebpf) with Debian's toolchain and hands them to `src/kernel/object.rs`.
 //!
 //! That crate has its own target and its own lock file, so it cannot be a dependency. Debian's rustc carries `core` for
 //! bpfel-unknown-none; a rustup toolchain does not, so the paths are fixed and the environment of the outer cargo
@@ -59,9 +59,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     build.env("RUSTFLAGS", format!("-Cdebuginfo=2 -Clink-arg=--btf {misaligned} --cfg=bpf_target_arch=\"{arch}\""));
     let status = build.status().map_err(|e| format!("{CARGO} does not start: {e}"))?;
     if !status.success() {
-        return Err(format!("the XDP program does not build ({status}); see the messages above, or run cargo in {}", ebpf.display()).into());
+        return Err(format!(
+            "the programs for the kernel do not build ({status}); see the messages above, or run cargo in {}",
+            ebpf.display()
+        )
+        .into());
     }
-    fs::copy(target.join("bpfel-unknown-none/release/postern-edge"), out.join("postern-edge.bpf.o"))?;
+    for name in ["postern-edge", "postern-watch"] {
+        fs::copy(target.join("bpfel-unknown-none/release").join(name), out.join(format!("{name}.bpf.o")))?;
+    }
     Ok(())
 }
 

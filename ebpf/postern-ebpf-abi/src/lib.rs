@@ -9,6 +9,8 @@
 //! Values in maps are `repr(C)` without padding; any change of a layout or a hash bumps [`VERSION`], and pinned maps of
 //! another version are not reused.
 //!
+//! Beside it: what the watch over the sandbox's cells tells ([`watch`]), which is a program of its own.
+//!
 //! Read first: [`judge`], then [`packet`], then [`reason`].
 #![no_std]
 #![forbid(unsafe_op_in_unsafe_fn)]
@@ -29,6 +31,7 @@ pub mod rate;
 pub mod reason;
 pub mod sample;
 pub mod steer;
+pub mod watch;
 
 /// Version of every layout and hash in this crate.
 pub const VERSION: u32 = 4;
@@ -62,4 +65,6 @@ plain!(
     steer::connection::Connection,
     steer::ring::PeerCount,
     steer::ring::Ring,
+    watch::Call,
+    watch::Cell,
 );

@@ -155,7 +155,10 @@ fn word(is_reached: bool) -> &'static str {
 async fn open(socket: &Path, case: &Case, number: usize, rules: Option<RulesId>) -> anyhow::Result<Report> {
     let job = Job { name: format!("{number}-{}", case.name), ..Job::default() };
     let sealed = job.seal(&case.content)?;
-    let report = client::open(socket, Places { at_once: AT_ONCE, waiting: 10_000 }, rules, &sealed).await.with_context(|| case.title)?;
+    // As the node does: watched where edge is there.
+    let watch = client::watch_at(socket).await;
+    let places = Places { at_once: AT_ONCE, waiting: 10_000 };
+    let report = client::open(socket, places, rules, watch.as_ref(), &sealed).await.with_context(|| case.title)?;
     ensure!(report.parts.len() == case.parts, "{}: {} parts, not {}", case.title, report.parts.len(), case.parts);
     Ok(report)
 }

@@ -16,7 +16,7 @@ use postern_model::control::{Ban, BanChange};
 use postern_model::id::MailId;
 use postern_model::quarantine::QuarantineState;
 use postern_model::reason::Reason;
-use postern_model::sandbox::{Action, Event, Finding, FindingName, Kind as FileKind, Part, Report, SeenFile};
+use postern_model::sandbox::{Action, Event, Finding, FindingName, Kind as FileKind, Part, Report, SeenFile, Watched};
 use postern_model::score::Score;
 use postern_model::settings::smtp::GreylistSettings;
 use postern_model::time::{Span, Timestamp};
@@ -349,6 +349,7 @@ async fn what_one_node_saw_of_a_file_its_peers_know_also_after_a_start() {
         parts: vec![part],
         findings: vec![Finding::new(FindingName::ScriptDropper, 0, "C:\\a.exe")],
         timeline: vec![Event::new(5, 0, Action::Load, "GET http://evil.example/a.exe", "MSXML2.XMLHTTP")],
+        watch: Watched { cells: 1, seen: 2, lost: 0, without: Some("edge is away".into()), partly: None },
     };
     let seen = SeenFile { key: [9; 32], at: now(), report, by: None };
     a.files.send(seen.clone()).await.unwrap();

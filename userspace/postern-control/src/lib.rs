@@ -1,7 +1,9 @@
 //! The unix socket of a role: one JSON object a line, one reply to each, in order. What is no request ends the connection.
 //!
 //! What is asked and answered is the role's (`postern_model::control`, `postern_model::os`); nothing is decided here. A role whose
-//! conversation is of another form (`postern_sandbox::role`) brings its own to [`each`].
+//! conversation is of another form (`postern_sandbox::role`, `postern_edge::watch`) brings its own to [`each`]; [`enclosed`] hands descriptors over.
+
+pub mod enclosed;
 
 use std::io;
 use std::os::unix::fs::PermissionsExt;

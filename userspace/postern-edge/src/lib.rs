@@ -10,6 +10,8 @@
 //! when this process dies, and a new version replaces the program in the live link. A feed is in force as a whole or not at all. The
 //! role works on when bpf() is not permitted or no interface is set; its status says so.
 //!
+//! Beside it: the watch over the sandbox's cells, a program and a socket of their own ([`watch`]).
+//!
 //! Read first: [`kernel::guard`], [`feed::plan`], `bans::authority`, `role`.
 
 pub mod allow_list;
@@ -24,3 +26,4 @@ pub mod offences;
 pub mod role;
 pub mod steer;
 pub mod trace;
+pub mod watch;

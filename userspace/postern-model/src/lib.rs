@@ -32,3 +32,4 @@ pub mod steering;
 pub mod symbol;
 pub mod time;
 pub mod verdict;
+pub mod watch;

@@ -19,6 +19,35 @@ pub struct Report {
     /// What its scripts did when they were run.
     #[serde(default)]
     pub timeline: Vec<Event>,
+    /// Whether the kernel watched.
+    #[serde(default)]
+    pub watch: Watched,
+}
+
+/// What the kernel's watch over the job's cells came to. A report of before it says nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Watched {
+    /// Cells that were watched from beginning to end.
+    pub cells: u32,
+    /// What was seen in them.
+    pub seen: u64,
+    /// What happened in them and was not seen: too much of it, or too fast.
+    pub lost: u64,
+    /// Why a cell was not watched.
+    pub without: Option<String>,
+    /// What this kernel does not let be seen.
+    pub partly: Option<String>,
+}
+
+impl Watched {
+    pub fn add(&mut self, other: Self) {
+        self.cells += other.cells;
+        self.seen += other.seen;
+        self.lost += other.lost;
+        self.without = self.without.take().or(other.without);
+        self.partly = self.partly.take().or(other.partly);
+    }
 }
 
 impl Report {
@@ -81,6 +110,9 @@ pub enum SandboxRequest {
         /// With these rules; with none without it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         rules: Option<RulesId>,
+        /// A connection to edge is enclosed, too, by which its cells are watched ([`crate::watch`]).
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        is_watched: bool,
     },
     /// Make the YARA rules ready whose sources are enclosed in the same way, for the requests that name them.
     Rules,
@@ -138,6 +170,25 @@ pub struct SandboxStatus {
     /// The YARA rules that it was sent last, usable or not.
     #[serde(default)]
     pub rules: Option<RulesReport>,
+    #[serde(default)]
+    pub cgroups: CgroupStatus,
+    /// Jobs all of whose cells the kernel watched, and those of which it did not watch all.
+    #[serde(default)]
+    pub watched: u64,
+    #[serde(default)]
+    pub unwatched: u64,
+    /// Why not, the last time.
+    #[serde(default)]
+    pub unwatched_because: Option<String>,
+}
+
+/// Whether each cell has a cgroup of its own.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CgroupStatus {
+    /// What it bounds there: memory, pids, cpu.
+    pub bounded: Vec<String>,
+    /// Why there is none; what a process may have is limited in any case.
+    pub without: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -347,6 +398,8 @@ findings! {
     NativeEscape = "NATIVE_ESCAPE",
     /// A program was ended before its end: it took more time, memory or processes than it may.
     NativeStopped = "NATIVE_STOPPED",
+    /// A program changed what a call names while it was under way: it wants to fool who watches.
+    NativeDeceives = "NATIVE_DECEIVES",
     /// A YARA rule matches.
     Yara = "YARA",
     /// A YARA rule matches that is tagged `suspicious`: what it looks for is in honest files, too.

@@ -1,13 +1,13 @@
 //! How the role is asked: a line with the sealed job enclosed, and its answer.
 
 use std::fs::File;
-use std::io::{self, IoSlice};
-use std::os::fd::AsRawFd;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
-use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use postern_model::sandbox::{MAX_REPLY, Places, Report, RulesId, RulesReport, SandboxReply, SandboxRequest, SandboxStatus};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Interest};
+use postern_model::watch::WATCH_SOCKET;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::net::UnixStream;
 
 use crate::yara::Sources;
@@ -28,16 +28,30 @@ pub enum SandboxError {
     Unexpected,
 }
 
-/// Has a job ([`crate::job::Job::seal`]) done, with YARA rules that it has ready. Dropped before the answer, the job ends.
+/// Has a job ([`crate::job::Job::seal`]) done, with YARA rules that it has ready; its cells are watched by a connection to edge ([`watch_at`]), if
+/// there is one. Dropped before the answer, the job ends.
 ///
 /// # Errors
 /// When the role is not there, has no place or no cell.
-pub async fn open(socket: &Path, places: Places, rules: Option<RulesId>, sealed: &File) -> Result<Report, SandboxError> {
-    match ask(socket, &SandboxRequest::Open { places, rules }, Some(sealed)).await? {
+pub async fn open(
+    socket: &Path,
+    places: Places,
+    rules: Option<RulesId>,
+    watch: Option<&UnixStream>,
+    sealed: &File,
+) -> Result<Report, SandboxError> {
+    let request = SandboxRequest::Open { places, rules, is_watched: watch.is_some() };
+    let enclosed: Vec<BorrowedFd<'_>> = [sealed.as_fd()].into_iter().chain(watch.map(AsFd::as_fd)).collect();
+    match ask(socket, &request, &enclosed).await? {
         // The role is no more believed than a cell.
         SandboxReply::Report { report } if report.is_sound() => Ok(report),
         _ => Err(SandboxError::Unexpected),
     }
+}
+
+/// A connection to edge, if it is there, to be handed on with a job. `socket`: the role sandbox's; edge's lies beside it.
+pub async fn watch_at(socket: &Path) -> Option<UnixStream> {
+    UnixStream::connect(socket.with_file_name(WATCH_SOCKET)).await.ok()
 }
 
 /// Has it make YARA rules ready, for [`open`] with their number; what came of it.
@@ -45,7 +59,7 @@ pub async fn open(socket: &Path, places: Places, rules: Option<RulesId>, sealed:
 /// # Errors
 /// When the role is not there, or the rules were not looked at.
 pub async fn rules(socket: &Path, sources: &Sources) -> Result<RulesReport, SandboxError> {
-    match ask(socket, &SandboxRequest::Rules, Some(sources.sealed())).await? {
+    match ask(socket, &SandboxRequest::Rules, &[sources.sealed().as_fd()]).await? {
         SandboxReply::Rules { report } if report.id == sources.id => Ok(report),
         _ => Err(SandboxError::Unexpected),
     }
@@ -56,13 +70,13 @@ pub async fn rules(socket: &Path, sources: &Sources) -> Result<RulesReport, Sand
 /// # Errors
 /// When the role is not there.
 pub async fn status(socket: &Path) -> Result<SandboxStatus, SandboxError> {
-    match ask(socket, &SandboxRequest::Status, None).await? {
+    match ask(socket, &SandboxRequest::Status, &[]).await? {
         SandboxReply::Status { status } => Ok(status),
         _ => Err(SandboxError::Unexpected),
     }
 }
 
-async fn ask(socket: &Path, request: &SandboxRequest, enclosed: Option<&File>) -> Result<SandboxReply, SandboxError> {
+async fn ask(socket: &Path, request: &SandboxRequest, enclosed: &[BorrowedFd<'_>]) -> Result<SandboxReply, SandboxError> {
     match converse(socket, request, enclosed).await.map_err(SandboxError::Away)? {
         SandboxReply::Busy { running, waiting } => Err(SandboxError::Busy { running, waiting }),
         SandboxReply::Failed { why } => Err(SandboxError::NoCell(why)),
@@ -72,16 +86,11 @@ async fn ask(socket: &Path, request: &SandboxRequest, enclosed: Option<&File>) -
     }
 }
 
-async fn converse(socket: &Path, request: &SandboxRequest, enclosed: Option<&File>) -> io::Result<SandboxReply> {
-    let mut stream = UnixStream::connect(socket).await?;
+async fn converse(socket: &Path, request: &SandboxRequest, enclosed: &[BorrowedFd<'_>]) -> io::Result<SandboxReply> {
+    let stream = UnixStream::connect(socket).await?;
     let mut line = serde_json::to_vec(request)?;
     line.push(b'\n');
-    let descriptors: Vec<_> = enclosed.iter().map(|f| f.as_raw_fd()).collect();
-    let control = [ControlMessage::ScmRights(&descriptors)];
-    let control = if descriptors.is_empty() { &[][..] } else { &control[..] };
-    let send = || Ok(sendmsg::<()>(stream.as_raw_fd(), &[IoSlice::new(&line)], control, MsgFlags::MSG_NOSIGNAL, None)?);
-    let sent = stream.async_io(Interest::WRITABLE, send).await?;
-    stream.write_all(line.get(sent..).unwrap_or_default()).await?;
+    postern_control::enclosed::send(&stream, &line, enclosed).await?;
     line.clear();
     if BufReader::new(stream).take(MAX_REPLY).read_until(b'\n', &mut line).await? == 0 {
         return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it hung up"));

@@ -6,6 +6,8 @@
 //!
 //! YARA rules look at each part that comes out ([`yara`]). Programs and scripts of Linux among the parts are run for real, each in a cell of another kind ([`native`]).
 //!
+//! Each cell has a cgroup of its own where the role may make one ([`cell::cgroup`]), in which the kernel watches it ([`watch`]).
+//!
 //! The caller gives the content as a sealed memfd; the worker has that, a pipe for the report, and nothing more.
 //!
 //! [`role`] is the process that starts cells for the node, so many at a time, and [`client`] how it is asked.
@@ -18,5 +20,6 @@ pub mod job;
 pub mod limits;
 pub mod native;
 pub mod role;
+pub mod watch;
 pub mod wire;
 pub mod yara;

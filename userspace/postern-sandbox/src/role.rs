@@ -3,24 +3,28 @@
 //!
 //! One connection is one request: a line ([`SandboxRequest`]), with what is to be taken apart enclosed as a descriptor (SCM_RIGHTS), and
 //! one reply. Whoever hangs up before it does not want it any more, and its cell ends. YARA rules are sent in the same way before the first
-//! request that names them.
+//! request that names them. With a job the node may enclose a connection to edge, too: the only way by which this role comes to one.
 
 use std::fs::File;
-use std::io::{self, IoSliceMut};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 use parking_lot::Mutex;
-use postern_model::sandbox::{MAX_REQUEST, Places, RulesId, RulesReport, SandboxReply, SandboxRequest, SandboxStatus};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
+use postern_control::enclosed::{self, LineError};
+use postern_model::sandbox::{
+    CgroupStatus, MAX_REQUEST, Places, RulesId, RulesReport, SandboxReply, SandboxRequest, SandboxStatus, Watched,
+};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 
+use crate::cell::cgroup::Cgroups;
 use crate::cell::{Admission, Cells, Rules};
 use crate::job::Job;
+use crate::watch::Watch;
 use crate::yara;
 
 /// For the log, and in errors.
@@ -49,6 +53,9 @@ struct Shared {
     failed: AtomicU64,
     refused: AtomicU64,
     abandoned: AtomicU64,
+    watched: AtomicU64,
+    unwatched: AtomicU64,
+    unwatched_because: Mutex<Option<String>>,
 }
 
 /// Opens the socket in `path` for its owner and group.
@@ -62,6 +69,15 @@ pub fn listen(path: &Path) -> io::Result<UnixListener> {
 /// Serves for as long as it is polled. `worker`: the program `postern-cell`; `patience`: with clients ([`PATIENCE`]). Who may ask, the
 /// socket's file says.
 pub async fn serve(listener: UnixListener, worker: PathBuf, patience: Duration) {
+    match Cgroups::status() {
+        CgroupStatus { without: Some(why), .. } => {
+            tracing::warn!("cells have no cgroup of their own, and what a process may have is limited for each alone: {why}");
+        }
+        CgroupStatus { bounded, .. } if bounded.is_empty() => {
+            tracing::warn!("each cell has a cgroup, and none bounds it: no controllers are handed on here (Delegate=)");
+        }
+        CgroupStatus { bounded, .. } => tracing::info!(bounded = bounded.join(", "), "each cell has a cgroup of its own"),
+    }
     let cells = Cells::new(worker);
     match cells.run(&Job::default(), b"", None).await {
         Ok(_) => tracing::info!("the sandbox serves: a cell could be had"),
@@ -80,6 +96,9 @@ pub async fn serve(listener: UnixListener, worker: PathBuf, patience: Duration) 
         failed: AtomicU64::default(),
         refused: AtomicU64::default(),
         abandoned: AtomicU64::default(),
+        watched: AtomicU64::default(),
+        unwatched: AtomicU64::default(),
+        unwatched_because: Mutex::default(),
     });
     let converse = move |stream| {
         let shared = Arc::clone(&shared);
@@ -94,18 +113,17 @@ impl Shared {
         let asked = tokio::time::timeout(self.patience, receive(&stream)).await.unwrap_or_else(late);
         let reply = match asked {
             Ok(Received { request: SandboxRequest::Status, .. }) => SandboxReply::Status { status: self.status() },
-            Ok(Received { request, mut enclosed }) => match (enclosed.pop(), enclosed.is_empty()) {
-                (Some(only), true) => {
+            Ok(Received { request, enclosed }) => match Enclosed::of(&request, enclosed) {
+                Ok(enclosed) => {
                     tokio::select! {
-                        reply = self.work(request, File::from(only)) => reply,
+                        reply = self.work(request, enclosed) => reply,
                         () = hung_up(&stream) => {
                             self.abandoned.fetch_add(1, Ordering::Relaxed);
                             return Ok(());
                         }
                     }
                 }
-                (None, _) => refused("nothing is enclosed: one sealed memfd is"),
-                (Some(_), false) => refused("more than one descriptor is enclosed"),
+                Err(why) => refused(why),
             },
             Err(why) => refused(&why),
         };
@@ -128,10 +146,10 @@ impl Shared {
         }
     }
 
-    async fn work(&self, request: SandboxRequest, sealed: File) -> SandboxReply {
+    async fn work(&self, request: SandboxRequest, enclosed: Enclosed) -> SandboxReply {
         match request {
-            SandboxRequest::Open { places, rules } => self.open(places, rules, sealed).await,
-            SandboxRequest::Rules => self.make_ready(&sealed).await,
+            SandboxRequest::Open { places, rules, .. } => self.open(places, rules, enclosed).await,
+            SandboxRequest::Rules => self.make_ready(&enclosed.sealed).await,
             SandboxRequest::Status => SandboxReply::Status { status: self.status() },
         }
     }
@@ -172,7 +190,7 @@ impl Shared {
         self.rules.lock().iter().find(|(_, report)| report.id == id).cloned()
     }
 
-    async fn open(&self, places: Places, rules: Option<RulesId>, sealed: File) -> SandboxReply {
+    async fn open(&self, places: Places, rules: Option<RulesId>, Enclosed { sealed, watch }: Enclosed) -> SandboxReply {
         let rules = match rules.map(|id| self.ready(id)) {
             None => None,
             Some(Some((rules, _))) => Some(rules),
@@ -189,8 +207,9 @@ impl Shared {
                 return SandboxReply::Busy { running: busy.running, waiting: busy.waiting };
             }
         };
-        match self.cells.run_sealed(&job, &sealed, rules.as_deref()).await {
+        match self.cells.watched(watch).run_sealed(&job, &sealed, rules.as_deref()).await {
             Ok(report) => {
+                self.note_watch(&report.watch);
                 self.opened.fetch_add(1, Ordering::Relaxed);
                 SandboxReply::Report { report }
             }
@@ -200,6 +219,26 @@ impl Shared {
                 SandboxReply::Failed { why: why.to_string() }
             }
         }
+    }
+
+    /// Said once until it is watched again, not for every job.
+    fn note_watch(&self, watch: &Watched) {
+        let mut before = self.unwatched_because.lock();
+        match &watch.without {
+            None => {
+                self.watched.fetch_add(1, Ordering::Relaxed);
+            }
+            Some(why) => {
+                self.unwatched.fetch_add(1, Ordering::Relaxed);
+                if before.as_ref() != Some(why) {
+                    tracing::warn!(why, "cells are not watched from the kernel");
+                }
+            }
+        }
+        if before.is_some() && watch.without.is_none() {
+            tracing::info!("cells are watched from the kernel again");
+        }
+        before.clone_from(&watch.without);
     }
 
     fn status(&self) -> SandboxStatus {
@@ -213,12 +252,39 @@ impl Shared {
             refused: count(&self.refused),
             abandoned: count(&self.abandoned),
             rules: self.sent_last.lock().clone(),
+            cgroups: Cgroups::status(),
+            watched: count(&self.watched),
+            unwatched: count(&self.unwatched),
+            unwatched_because: self.unwatched_because.lock().clone(),
         }
     }
 }
 
 fn refused(why: &str) -> SandboxReply {
     SandboxReply::Refused { why: why.to_owned() }
+}
+
+/// What came with a request.
+struct Enclosed {
+    sealed: File,
+    watch: Watch,
+}
+
+impl Enclosed {
+    fn of(request: &SandboxRequest, enclosed: Vec<OwnedFd>) -> Result<Self, &'static str> {
+        let is_watched = matches!(request, SandboxRequest::Open { is_watched: true, .. });
+        let mut enclosed = enclosed.into_iter();
+        match (enclosed.next(), enclosed.next(), enclosed.next(), is_watched) {
+            (Some(sealed), None, None, false) => {
+                let why = "no connection to the role edge was handed over: it is not there";
+                Ok(Self { sealed: File::from(sealed), watch: Watch::Nobody(why.to_owned()) })
+            }
+            (Some(sealed), Some(edge), None, true) => Ok(Self { sealed: File::from(sealed), watch: Watch::handed_over(edge) }),
+            (None, ..) => Err("nothing is enclosed: one sealed memfd is"),
+            (.., true) => Err("not two descriptors are enclosed: a sealed memfd and a connection to edge are"),
+            (.., false) => Err("more than one descriptor is enclosed"),
+        }
+    }
 }
 
 struct Received {
@@ -228,40 +294,9 @@ struct Received {
 
 /// One line and what came with it; an error is what its sender is told.
 async fn receive(stream: &UnixStream) -> Result<Received, String> {
-    let (mut line, mut enclosed) = (Vec::new(), Vec::new());
-    loop {
-        let got = stream.async_io(Interest::READABLE, || receive_some(stream, &mut line, &mut enclosed)).await;
-        if got.map_err(|e| format!("the request cannot be read: {e}"))? == 0 {
-            return Err("the request has no end: it is one line".to_owned());
-        }
-        match line.iter().position(|b| *b == b'\n') {
-            Some(at) if at + 1 == line.len() => break,
-            Some(_) => return Err("more than one line: a connection is one request".to_owned()),
-            None if line.len() >= MAX_REQUEST => return Err(format!("the request is longer than {MAX_REQUEST} octets")),
-            None => {}
-        }
-    }
-    let request = serde_json::from_slice(&line).map_err(|e| format!("no request: {e}"))?;
-    Ok(Received { request, enclosed })
-}
-
-/// One recvmsg(2). Room is for two descriptors, so that one too many is seen; what is beyond that the kernel closes.
-fn receive_some(stream: &UnixStream, line: &mut Vec<u8>, enclosed: &mut Vec<OwnedFd>) -> io::Result<usize> {
-    use std::os::fd::FromRawFd;
-
-    let mut buffer = [0; MAX_REQUEST];
-    let mut room = nix::cmsg_space!([std::os::fd::RawFd; 2]);
-    let mut parts = [IoSliceMut::new(&mut buffer)];
-    let message = recvmsg::<()>(stream.as_raw_fd(), &mut parts, Some(&mut room), MsgFlags::MSG_CMSG_CLOEXEC)?;
-    let octets = message.bytes;
-    for control in message.cmsgs()? {
-        if let ControlMessageOwned::ScmRights(descriptors) = control {
-            // SAFETY: the kernel made them for this process with this message, and nobody else knows them.
-            enclosed.extend(descriptors.into_iter().map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }));
-        }
-    }
-    line.extend_from_slice(buffer.get(..octets).unwrap_or_default());
-    Ok(octets)
+    let line = enclosed::receive(stream, MAX_REQUEST).await.and_then(|line| line.ok_or(LineError::NoEnd)).map_err(|e| e.to_string())?;
+    let request = serde_json::from_slice(&line.text).map_err(|e| format!("no request: {e}"))?;
+    Ok(Received { request, enclosed: line.enclosed })
 }
 
 /// Resolves when the other end is gone, or says more than its one line.

@@ -4,18 +4,28 @@
 
 #[path = "../../../fuzz/checks/dissect.rs"]
 mod dissect;
+#[path = "../../../fuzz/checks/rar.rs"]
+mod rar;
+#[path = "../../../fuzz/checks/words.rs"]
+mod words;
+#[path = "../../../fuzz/checks/yara.rs"]
+mod yara;
 
 use std::path::Path;
 
 #[test]
 fn kept_inputs_hold() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzzed/dissect");
-    let mut count = 0;
-    for entry in std::fs::read_dir(&folder).unwrap() {
-        dissect::check(&std::fs::read(entry.unwrap().path()).unwrap());
-        count += 1;
+    type Check = fn(&[u8]);
+    let targets: [(&str, Check); 4] = [("dissect", dissect::check), ("rar", rar::check), ("yara", yara::check), ("words", words::check)];
+    for (target, check) in targets {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzzed").join(target);
+        let mut count = 0;
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            check(&std::fs::read(entry.unwrap().path()).unwrap());
+            count += 1;
+        }
+        assert!(count > 0, "nothing in {}", folder.display());
     }
-    assert!(count > 0, "nothing in {}", folder.display());
 }
 
 /// Every container of clamav-testfiles and RAR of every version, cut at some places and with an octet changed at others.

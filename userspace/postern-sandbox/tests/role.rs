@@ -47,7 +47,7 @@ impl Role {
     }
 
     async fn open(&self, job: &Job, content: &[u8], places: Places) -> Result<postern_model::sandbox::Report, SandboxError> {
-        client::open(&self.socket, places, None, &job.seal(content).unwrap()).await
+        client::open(&self.socket, places, None, None, &job.seal(content).unwrap()).await
     }
 
     async fn status(&self) -> SandboxStatus {
@@ -111,7 +111,9 @@ async fn what_is_enclosed_is_taken_apart() {
     found.sort_unstable();
     assert_eq!(found, ["PASSWORD_IN_MAIL", "PROGRAM", "TYPE_MISMATCH"]);
     assert_eq!(report.path(1), "photo.zip/run.exe");
-    assert_eq!(role.status().await, SandboxStatus { opened: 2, ..SandboxStatus::default() });
+    let status = role.status().await;
+    assert_eq!((status.opened, status.running, status.failed, status.unwatched), (2, 0, 0, 2));
+    assert!(status.unwatched_because.unwrap().contains("no connection to the role edge"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -182,7 +184,7 @@ async fn who_finds_no_place_is_told_and_who_hangs_up_gives_his_back() {
     let one = Places { at_once: 1, waiting: 1 };
     let start = |name: &str| {
         let (socket, sealed) = (role.socket.clone(), Job { name: name.into(), ..words.clone() }.seal(&slow).unwrap());
-        tokio::spawn(async move { client::open(&socket, one, None, &sealed).await })
+        tokio::spawn(async move { client::open(&socket, one, None, None, &sealed).await })
     };
     let runs = start("runs.zip");
     role.wait_for("one runs", |s| s.running == 1).await;
@@ -205,11 +207,11 @@ async fn where_no_cell_can_be_had_it_says_so_and_serves_on() {
     let serving = tokio::spawn(role::serve(role::listen(&socket).unwrap(), folder.path().join("no-worker"), role::PATIENCE));
     let sealed = job("a.txt").seal(b"hello").unwrap();
     for _ in 0..2 {
-        let said = client::open(&socket, FOUR, None, &sealed).await;
+        let said = client::open(&socket, FOUR, None, None, &sealed).await;
         assert!(matches!(&said, Err(SandboxError::NoCell(why)) if why.contains("no-worker cannot be started")), "{said:?}");
     }
     serving.abort();
-    let nobody = client::open(&folder.path().join("nobody.sock"), FOUR, None, &sealed).await;
+    let nobody = client::open(&folder.path().join("nobody.sock"), FOUR, None, None, &sealed).await;
     assert!(matches!(nobody, Err(SandboxError::Away(_))));
 }
 
@@ -223,7 +225,7 @@ async fn rules_are_made_ready_and_kept() {
     };
     let sealed = job("a.txt").seal(b"the second word").unwrap();
     let (first, second, third) = (set("first"), set("second"), set("third"));
-    let unknown = client::open(&role.socket, FOUR, Some(second.id), &sealed).await;
+    let unknown = client::open(&role.socket, FOUR, Some(second.id), None, &sealed).await;
     assert!(matches!(unknown, Err(SandboxError::UnknownRules)), "{unknown:?}");
     let made = client::rules(&role.socket, &first).await;
     if lacking(&made) {
@@ -231,7 +233,7 @@ async fn rules_are_made_ready_and_kept() {
     }
     assert_eq!((made.as_ref().unwrap().id, made.unwrap().theirs), (first.id, 1));
     client::rules(&role.socket, &second).await.unwrap();
-    let open = async |rules: &Sources| client::open(&role.socket, FOUR, Some(rules.id), &sealed).await;
+    let open = async |rules: &Sources| client::open(&role.socket, FOUR, Some(rules.id), None, &sealed).await;
     assert_eq!((names(&open(&first).await.unwrap()).len(), names(&open(&second).await.unwrap())), (0, vec!["YARA"]));
     let broken = Sources::new(&[Source { file: "b.yar".into(), text: b"rule b { condition: $x }".to_vec() }]).unwrap();
     let told = client::rules(&role.socket, &broken).await.unwrap();

@@ -229,7 +229,7 @@ pub(super) fn fits(name: &str, found: super::table::Shape) -> bool {
     (found.key_size as usize, found.value_size as usize) == (key, value)
 }
 
-pub(super) fn duplicate(map: &aya::maps::Map) -> std::io::Result<OwnedFd> {
+pub(crate) fn duplicate(map: &aya::maps::Map) -> std::io::Result<OwnedFd> {
     use aya::maps::Map;
     let (Map::Array(data) | Map::ArrayOfMaps(data) | Map::HashMap(data) | Map::LpmTrie(data) | Map::PerCpuArray(data) | Map::RingBuf(data)) =
         map

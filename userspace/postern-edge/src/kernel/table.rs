@@ -350,7 +350,7 @@ pub(super) fn open_pin(path: &Path) -> io::Result<Option<OwnedFd>> {
 }
 
 /// libbpf answers with a negative error number.
-pub(super) fn check(result: i32) -> io::Result<()> {
+pub(crate) fn check(result: i32) -> io::Result<()> {
     if result < 0 { Err(io::Error::from_raw_os_error(-result)) } else { Ok(()) }
 }
 

@@ -2,7 +2,7 @@
 //! ([`postern_model::control`]); when it dies the program goes on with the maps as they are.
 //!
 //! [`state`] is what it knows and does, [`server`] the socket, [`feeds`] the reading of feeds beside it, [`steering`] what keeps
-//! ring and virtual addresses.
+//! ring and virtual addresses; beside them it serves the watch over the sandbox's cells ([`crate::watch`]).
 
 mod feeds;
 mod server;
@@ -18,8 +18,10 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use postern_control::{Role as _, listen, serve};
 use postern_model::settings::edge::EdgeSettings;
+use postern_model::watch::WATCH_SOCKET;
 use tokio::sync::Notify;
 
+use crate::watch;
 use state::State;
 
 /// How often bans are ended, samples fetched and links looked after.
@@ -27,7 +29,7 @@ const TICK: Duration = Duration::from_millis(200);
 
 #[derive(Clone, Debug)]
 pub struct RoleOptions {
-    /// The socket that node connects to.
+    /// The socket that node connects to; the watch's lies beside it.
     pub socket: PathBuf,
     /// Bans and copies of feeds are kept in `edge` below it.
     pub data_dir: PathBuf,
@@ -78,17 +80,25 @@ pub async fn run(options: RoleOptions, shutdown: impl Future<Output = ()>) -> Re
         }
     })
     .await?;
+    let watch = options.socket.with_file_name(WATCH_SOCKET);
+    let watching = match listen(&watch, "watch") {
+        Ok(listener) => tokio::spawn(watch::server::serve(listener)),
+        // Guarding comes first, and cells are walled in without it.
+        Err(e) => tokio::spawn(async move { tracing::error!("{}: no cell is watched: {e}", watch.display()) }),
+    };
     let serving = tokio::spawn(serve(listener, Arc::clone(&shared)));
     let feeding = tokio::spawn(feeds::keep(Arc::clone(&shared), folder));
     let steering = tokio::spawn(steering::keep(Arc::clone(&shared)));
     let ticking = tokio::spawn(tick(Arc::clone(&shared)));
     tracing::info!(socket = %options.socket.display(), "edge serves");
     shutdown.await;
-    for task in [serving, feeding, steering, ticking] {
+    for task in [serving, watching, feeding, steering, ticking] {
         task.abort();
     }
     tokio::task::spawn_blocking(move || save(&shared)).await?;
-    let _ = std::fs::remove_file(&options.socket);
+    for socket in [options.socket.with_file_name(WATCH_SOCKET), options.socket] {
+        let _ = std::fs::remove_file(socket);
+    }
     Ok(())
 }
 

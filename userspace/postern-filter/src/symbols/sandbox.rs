@@ -56,6 +56,7 @@ symbols! { Sandbox:
     SANDBOX_NATIVE_REMOVES_ITSELF = 2.0, "A program or script of Linux, run in a cell, removes itself.";
     SANDBOX_NATIVE_ESCAPE = 5.0, "A program of Linux, run in a cell, made a call that only who wants out of it makes.";
     SANDBOX_NATIVE_STOPPED = 0.5, "A program of Linux was ended before its end: it took more time, memory or processes than it may.";
+    SANDBOX_NATIVE_DECEIVES = 5.0, "A program of Linux, run in a cell, changed what a call names while it was under way, to fool who watches.";
     SANDBOX_YARA = 6.0, "A YARA rule matches in the attachment.";
     SANDBOX_YARA_SUSPICIOUS = 2.0, "A YARA rule that is tagged suspicious matches in the attachment.";
     SANDBOX_YARA_INFO = 0.01, "A YARA rule that is tagged info matches in the attachment.";
@@ -133,6 +134,7 @@ fn symbol(name: FindingName) -> &'static Symbol {
         FindingName::NativeRemovesItself => &SANDBOX_NATIVE_REMOVES_ITSELF,
         FindingName::NativeEscape => &SANDBOX_NATIVE_ESCAPE,
         FindingName::NativeStopped => &SANDBOX_NATIVE_STOPPED,
+        FindingName::NativeDeceives => &SANDBOX_NATIVE_DECEIVES,
         FindingName::Yara => &SANDBOX_YARA,
         FindingName::YaraSuspicious => &SANDBOX_YARA_SUSPICIOUS,
         FindingName::YaraInfo => &SANDBOX_YARA_INFO,

@@ -104,14 +104,14 @@ impl Report {
             self.timeline.iter().filter_map(|e| Some(super::Event { part: number(e.part)?, ..e.clone() })).take(room.events).collect();
         let all = self.parts.len() + self.findings.len() + self.timeline.len();
         let left_out = all - parts.len() - findings.len() - timeline.len();
-        (Self { parts, findings, timeline }, left_out)
+        (Self { parts, findings, timeline, watch: self.watch.clone() }, left_out)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sandbox::{Action, Event, Finding, FindingName, Kind, Part};
+    use crate::sandbox::{Action, Event, Finding, FindingName, Kind, Part, Watched};
 
     fn report() -> Report {
         let part = |n: u32| Part { inside: n.checked_sub(1), name: format!("{n}"), kind: Kind::Zip, size: 1, hash: [0; 32] };
@@ -119,6 +119,7 @@ mod tests {
             parts: (0..10).map(part).chain((10..100).map(|n| Part { inside: Some(0), ..part(n) })).collect(),
             findings: vec![Finding::new(FindingName::Program, 9, "run.exe"), Finding::new(FindingName::Script, 50, "a.js")],
             timeline: (0..30).map(|n| Event::new(n, 50, Action::Load, "GET http://a.example/", "")).collect(),
+            watch: Watched { cells: 2, seen: 7, lost: 1, ..Watched::default() },
         }
     }
 

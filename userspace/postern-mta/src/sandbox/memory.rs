@@ -170,7 +170,7 @@ mod tests {
 
     fn report(names: &[FindingName]) -> Report {
         let part = Part { inside: None, name: "a.zip".into(), kind: Kind::Zip, size: 1, hash: [0; 32] };
-        Report { parts: vec![part], findings: names.iter().map(|n| Finding::new(*n, 0, "")).collect(), timeline: Vec::new() }
+        Report { parts: vec![part], findings: names.iter().map(|n| Finding::new(*n, 0, "")).collect(), ..Report::default() }
     }
 
     #[test]

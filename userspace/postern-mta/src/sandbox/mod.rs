@@ -239,7 +239,9 @@ impl Sandbox {
     /// that is said.
     async fn open_with(&self, one: &Enclosed, rules: Option<&Sources>) -> Result<Report, SandboxError> {
         let places = Places { at_once: self.settings.at_once, waiting: self.settings.waiting };
-        let open = |rules| client::open(&self.socket, places, rules, &one.sealed);
+        // The role has no way to edge but this one.
+        let watch = client::watch_at(&self.socket).await;
+        let open = |rules| client::open(&self.socket, places, rules, watch.as_ref(), &one.sealed);
         let Some(rules) = rules else { return open(None).await };
         match open(Some(rules.id)).await {
             Err(SandboxError::UnknownRules) => {}

@@ -6,7 +6,7 @@ use std::os::fd::FromRawFd;
 use std::os::unix::fs::FileExt;
 use std::rc::Rc;
 
-use postern_sandbox::cell::walls::{self, NO_WALLS};
+use postern_sandbox::cell::walls::{self, IN_CGROUP, NO_WALLS};
 use postern_sandbox::dissect::{self, Said};
 use postern_sandbox::job::Job;
 use postern_sandbox::native::{self, NATIVE, Told};
@@ -20,7 +20,13 @@ const SCANNER_SPACE: u64 = 96 << 20;
 const SCANNER_RATIO: u64 = 8;
 
 fn main() {
-    let mut words = std::env::args().skip(1);
+    let mut words = std::env::args().skip(1).peekable();
+    if words.next_if(|word| word == IN_CGROUP).is_some() {
+        let Some(Ok(cgroup)) = words.next().map(|number| number.parse()) else { end(NO_WALLS, "the cgroup has no descriptor") };
+        if let Err(error) = walls::step_into(cgroup) {
+            end(NO_WALLS, &error.to_string());
+        }
+    }
     let rules = match words.next().as_deref() {
         Some(NATIVE) => return run_program(),
         Some(yara::COMPILE) => return compile_rules(),

@@ -1,6 +1,7 @@
 //! A cell: one process behind walls, for one job, killed as a whole.
 
 mod admission;
+pub mod cgroup;
 mod seccomp;
 mod supervisor;
 pub mod walls;

@@ -3,7 +3,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::fs::File;
 use std::io::{self, Seek};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::pin::pin;
@@ -15,12 +15,14 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 use tokio::time::Instant;
 
-use super::walls::NO_WALLS;
+use super::cgroup::{Bounds, Cgroup, Cgroups};
+use super::walls::{IN_CGROUP, NO_WALLS};
 use crate::detonate;
 use crate::dissect::{self, kind};
 use crate::job::{Job, sealed_file};
 use crate::limits::Limits;
 use crate::native::{self, Program, Written};
+use crate::watch::{Watch, merge};
 use crate::wire::{self, Word};
 use crate::yara::compile::Compiled;
 use crate::yara::{self, Sources};
@@ -59,6 +61,22 @@ enum Profile<'a> {
     Compiling,
 }
 
+impl Profile<'_> {
+    /// Processes and threads: a program's own, its tracer and the decoy; or those of a worker.
+    const OF_PROGRAMS: u32 = 64;
+    const OF_A_WORKER: u32 = 32;
+
+    /// What bounds the cell as a whole, or why nothing does.
+    fn cgroup(self, job: &Job) -> Result<Cgroup, String> {
+        let processes = if matches!(self, Self::Native) { Self::OF_PROGRAMS } else { Self::OF_A_WORKER };
+        let bounds = Bounds { memory: job.limits.memory, processes };
+        Cgroups::of_this_process()?.make(bounds).map_err(|e| {
+            tracing::warn!("a cell goes without a cgroup of its own: {e}");
+            format!("no cgroup can be made for the cell: {e}")
+        })
+    }
+}
+
 /// YARA rules as they are handed to cells: made by one, and changed by nobody.
 #[derive(Debug)]
 pub struct Rules(File);
@@ -67,13 +85,20 @@ pub struct Rules(File);
 #[derive(Clone, Debug)]
 pub struct Cells {
     worker: PathBuf,
+    watch: Watch,
 }
 
 impl Cells {
     /// `worker`: the program `postern-cell`.
     #[must_use]
     pub fn new(worker: PathBuf) -> Self {
-        Self { worker }
+        Self { worker, watch: Watch::Nobody("nobody was asked to watch".to_owned()) }
+    }
+
+    /// The same, whose cells are watched, of one job.
+    #[must_use]
+    pub fn watched(&self, watch: Watch) -> Self {
+        Self { worker: self.worker.clone(), watch }
     }
 
     /// Takes the content apart, with compiled rules if there are some. What goes wrong within the cell is a finding; an error means that no
@@ -205,7 +230,8 @@ impl Cells {
         let failed = |source| CellError::Start { path: self.worker.clone(), source };
         let job = Job::order_of(sealed).map_err(|e| CellError::Rules(e.to_string()))?;
         let id = yara::id_of(&Job::content(sealed).map_err(failed)?);
-        let (mut child, mut out, err) = self.start(sealed, Profile::Compiling).map_err(failed)?;
+        let cgroup = Profile::Compiling.cgroup(&job).ok();
+        let (mut child, mut out, err) = self.start(sealed, Profile::Compiling, cgroup.as_ref()).map_err(failed)?;
         let mut words = String::new();
         let until = Instant::now() + job.limits.time;
         let compiled = match tokio::time::timeout_at(until, wire::hear(&mut out, job.limits.report)).await {
@@ -230,23 +256,20 @@ impl Cells {
         Ok((rules, RulesReport { id, ours, theirs, problems }))
     }
 
-    fn start(&self, sealed: &File, profile: Profile<'_>) -> io::Result<(Child, ChildStdout, ChildStderr)> {
+    fn start(&self, sealed: &File, profile: Profile<'_>, cgroup: Option<&Cgroup>) -> io::Result<(Child, ChildStdout, ChildStderr)> {
         // The worker reads from where the descriptor stands, and whoever sealed it holds it too.
         let mut whole = sealed;
         whole.rewind()?;
         let mut command = Command::new(&self.worker);
+        if let Some(cgroup) = cgroup {
+            command.arg(IN_CGROUP);
+            hand_over(&mut command, cgroup.as_fd().as_raw_fd());
+        }
         match profile {
             Profile::Reading(None) => {}
             Profile::Reading(Some(Rules(rules))) => {
-                let descriptor = rules.as_raw_fd();
-                command.arg(yara::WITH).arg(descriptor.to_string());
-                // SAFETY: one call, which is safe between fork and exec, on a descriptor that is open until the worker was started.
-                unsafe {
-                    command.pre_exec(move || match libc::fcntl(descriptor, libc::F_SETFD, 0) {
-                        0 => Ok(()),
-                        _ => Err(io::Error::last_os_error()),
-                    });
-                }
+                command.arg(yara::WITH);
+                hand_over(&mut command, rules.as_raw_fd());
             }
             Profile::Native => drop(command.arg(native::NATIVE)),
             Profile::Compiling => drop(command.arg(yara::COMPILE)),
@@ -259,9 +282,30 @@ impl Cells {
         }
     }
 
+    /// One cell, in a cgroup of its own and watched there where both can be had.
     async fn cell(&self, job: &Job, sealed: &File, profile: Profile<'_>) -> Result<Ran, CellError> {
+        let cgroup = profile.cgroup(job);
+        let is_native = matches!(profile, Profile::Native);
+        let watching = match &cgroup {
+            Ok(cgroup) => self.watch.begin(cgroup.as_fd(), !is_native).await,
+            Err(why) => Err(why.clone()),
+        };
+        let outcome = self.walled(job, sealed, profile, cgroup.as_ref().ok()).await;
+        if let Ok(cgroup) = cgroup {
+            cgroup.end().await;
+        }
+        let seen = match watching {
+            Ok(watching) => watching.end().await,
+            Err(why) => Err(why),
+        };
+        let mut ran = outcome?;
+        merge::into(&mut ran.report, seen, is_native);
+        Ok(ran)
+    }
+
+    async fn walled(&self, job: &Job, sealed: &File, profile: Profile<'_>, cgroup: Option<&Cgroup>) -> Result<Ran, CellError> {
         let failed = |source| CellError::Start { path: self.worker.clone(), source };
-        let (mut child, out, err) = self.start(sealed, profile).map_err(failed)?;
+        let (mut child, out, err) = self.start(sealed, profile, cgroup).map_err(failed)?;
         let mut heard = Heard { until: Instant::now() + job.limits.time, ..Heard::default() };
         let mut words = Vec::new();
         let mut err = err.take(WORDS_MOST);
@@ -281,6 +325,9 @@ impl Cells {
         let words = String::from_utf8_lossy(&words).trim().to_owned();
         let (name, evidence) = match ended {
             None => {
+                if let Some(cgroup) = cgroup {
+                    cgroup.kill();
+                }
                 let _ = child.kill().await;
                 (FindingName::CellTimeout, format!("killed after {} s", job.limits.time.as_secs()))
             }
@@ -292,6 +339,8 @@ impl Cells {
                 }
                 _ => (FindingName::CellFailed, "its report cannot be read".to_owned()),
             },
+            // The kernel says which of the two it was.
+            Some(Ok(_)) if cgroup.is_some_and(Cgroup::ran_out_of_memory) => (FindingName::TooLarge, dissect::OUT_OF_MEMORY.to_owned()),
             Some(Ok(status)) => end_of(status, &words),
         };
         tracing::warn!(attachment = job.name, finding = name.name(), evidence, words, "a cell ended without a report");
@@ -307,6 +356,18 @@ impl Cells {
         // What it wrote until then is as good.
         let written = if heard.is_sound { heard.written } else { Vec::new() };
         Ok(Ran { report, written, ..Ran::default() })
+    }
+}
+
+/// Gives the worker a descriptor, and its number as the next argument.
+fn hand_over(command: &mut Command, descriptor: RawFd) {
+    command.arg(descriptor.to_string());
+    // SAFETY: one call, which is safe between fork and exec, on a descriptor that is open until the worker was started.
+    unsafe {
+        command.pre_exec(move || match libc::fcntl(descriptor, libc::F_SETFD, 0) {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        });
     }
 }
 
@@ -423,5 +484,5 @@ fn without_report(job: &Job, content: &[u8], name: FindingName, evidence: String
         size: content.len() as u64,
         hash: *blake3::hash(content).as_bytes(),
     };
-    Report { parts: vec![part], findings: vec![Finding::new(name, 0, evidence)], timeline: Vec::new() }
+    Report { parts: vec![part], findings: vec![Finding::new(name, 0, evidence)], ..Report::default() }
 }

@@ -1,5 +1,6 @@
 //! The walls of a cell, which its worker puts up around itself, from the outside in, before it reads a single octet of content.
 //!
+//! 0. A cgroup of its own, where the role may make one: bounds for all of the cell, and one end.
 //! 1. New user, mount, network, IPC, UTS, cgroup and process namespaces: no other process, no interface, no host file has a name.
 //! 2. An empty, read-only root: nothing can be opened, for nothing is there.
 //! 3. Limits on memory, CPU, files and processes: bombs end in the worker.
@@ -12,6 +13,8 @@
 
 use std::fs;
 use std::io;
+use std::mem::size_of;
+use std::os::fd::RawFd;
 
 use landlock::{ABI, Access, AccessFs, CompatLevel, Compatible, Ruleset, RulesetAttr};
 use nix::errno::Errno;
@@ -20,11 +23,13 @@ use nix::sched::{CloneFlags, unshare};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitStatus, waitpid};
-use nix::unistd::{ForkResult, chdir, fork, getgid, getuid, pivot_root, sethostname};
+use nix::unistd::{ForkResult, Pid, chdir, fork, getgid, getuid, pivot_root, sethostname};
 
 use super::seccomp;
 use crate::limits::Limits;
 
+/// What tells the worker its cgroup's descriptor, which stands behind it.
+pub const IN_CGROUP: &str = "in-cgroup";
 /// Ended before the walls stood: nothing was read yet.
 pub const NO_WALLS: i32 = 70;
 /// Octets of the stack: below the gap that the kernel leaves for it in any case.
@@ -39,6 +44,41 @@ pub struct WallError {
 
 fn wall<E: std::fmt::Display>(wall: &'static str) -> impl FnOnce(E) -> WallError {
     move |why| WallError { wall, why: why.to_string() }
+}
+
+/// Goes on as a child that begins its life in the cell's cgroup, and is bounded and watched there; the one outside waits for it and ends as
+/// it ends. A process that is moved there instead waits for all processors of the machine (10 ms).
+///
+/// To be called while this process has one thread.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn step_into(cgroup: RawFd) -> Result<(), WallError> {
+    die_with_parent().map_err(wall("tie to the supervisor"))?;
+    match clone_into(cgroup).map_err(wall("cgroup"))? {
+        0 => {
+            // SAFETY: it was handed over for this one call.
+            unsafe { libc::close(cgroup) };
+            Ok(())
+        }
+        child => end_as(Pid::from_raw(child)),
+    }
+}
+
+/// clone3(2): 0 in the child.
+pub(super) fn clone_into(cgroup: RawFd) -> io::Result<libc::pid_t> {
+    /// Of `linux/sched.h`.
+    const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+    // SAFETY: plain numbers, of which all may be zero.
+    let mut arguments: libc::clone_args = unsafe { std::mem::zeroed() };
+    arguments.flags = CLONE_INTO_CGROUP;
+    arguments.exit_signal = libc::SIGCHLD as u64;
+    arguments.cgroup = cgroup as u64;
+    // SAFETY: as fork(2), with arguments that outlive the call.
+    match unsafe { libc::syscall(libc::SYS_clone3, &raw const arguments, size_of::<libc::clone_args>()) } {
+        ..0 => Err(io::Error::last_os_error()),
+        child => Ok(child as libc::pid_t),
+    }
 }
 
 /// Puts up the walls that need another process: returns in the process inside of them. The one outside waits for it and ends as it ends.
@@ -76,18 +116,23 @@ pub fn part() -> Result<(), WallError> {
     map("gid_map", format!("0 {group} 1")).map_err(wall("user namespace"))?;
     // SAFETY: one thread, so nothing is locked in the child.
     match unsafe { fork() }.map_err(wall("process namespace"))? {
-        ForkResult::Parent { child } => loop {
-            match waitpid(child, None) {
-                Ok(WaitStatus::Exited(_, code)) => std::process::exit(code),
-                // Told on in the shell's way: a signal would be this process' own.
-                Ok(WaitStatus::Signaled(_, signal, _)) => std::process::exit(128 + signal as i32),
-                Err(Errno::EINTR) | Ok(_) => {}
-                Err(_) => std::process::exit(NO_WALLS),
-            }
-        },
+        ForkResult::Parent { child } => end_as(child),
         ForkResult::Child => {}
     }
     die_with_parent().map_err(wall("tie to the supervisor"))
+}
+
+/// Waits for the process within, and ends as it ended.
+fn end_as(child: Pid) -> ! {
+    loop {
+        match waitpid(child, None) {
+            Ok(WaitStatus::Exited(_, code)) => std::process::exit(code),
+            // Told on in the shell's way: a signal would be this process' own.
+            Ok(WaitStatus::Signaled(_, signal, _)) => std::process::exit(128 + signal as i32),
+            Err(Errno::EINTR) | Ok(_) => {}
+            Err(_) => std::process::exit(NO_WALLS),
+        }
+    }
 }
 
 /// Puts up the walls after which nothing can be arranged any more.

@@ -118,6 +118,7 @@ fn is_for_this_machine(content: &[u8]) -> bool {
 /// Puts what a program did into the report of the job it came with.
 pub fn merge(report: &mut Report, part: u32, run: Report) {
     let room = EVENTS_MOST.saturating_sub(report.timeline.len());
+    report.watch.add(run.watch);
     report.findings.extend(run.findings.into_iter().map(|f| Finding { part, ..f }));
     report.timeline.extend(run.timeline.into_iter().take(room).map(|e| Event { part, ..e }));
 }
@@ -126,6 +127,7 @@ pub fn merge(report: &mut Report, part: u32, run: Report) {
 pub fn graft(report: &mut Report, below: u32, file: Report) -> u32 {
     let before = report.parts.len() as u32;
     let room = EVENTS_MOST.saturating_sub(report.timeline.len());
+    report.watch.add(file.watch);
     report.parts.extend(file.parts.into_iter().map(|p| Part { inside: Some(p.inside.map_or(below, |inside| inside + before)), ..p }));
     report.findings.extend(file.findings.into_iter().map(|f| Finding { part: f.part + before, ..f }));
     report.timeline.extend(file.timeline.into_iter().take(room).map(|e| Event { part: e.part + before, ..e }));
@@ -155,6 +157,7 @@ mod tests {
             parts: vec![part(None, "b.zip"), part(Some(0), "c.txt")],
             findings: vec![Finding::new(postern_model::sandbox::FindingName::Script, 1, "c")],
             timeline: vec![Event::new(0, 1, postern_model::sandbox::Action::End, "c", "")],
+            ..Report::default()
         };
         assert_eq!(graft(&mut report, 1, file), 2);
         assert!(report.is_sound());

@@ -143,7 +143,7 @@ pub fn run(job: &Job, language: Language, content: &[u8], tell: &mut dyn FnMut(T
         hash: *blake3::hash(content).as_bytes(),
     };
     let found = findings::of(&events).into_iter().map(|(name, evidence)| Finding::new(name, 0, evidence));
-    Ok(Report { parts: vec![part], findings: found.collect(), timeline: events })
+    Ok(Report { parts: vec![part], findings: found.collect(), timeline: events, ..Report::default() })
 }
 
 /// In the child: the last walls, then the program. What cannot be put up is said by the code it ends with.

@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use postern_model::sandbox::RulesReport;
+use postern_model::watch::WATCH_SOCKET;
 use postern_mta::sandbox::SOCKET;
 use postern_sandbox::cell::{Cells, Rules};
 use postern_sandbox::client;
 use postern_sandbox::job::Job;
 use postern_sandbox::limits::Limits;
+use postern_sandbox::watch::Watch;
 use postern_sandbox::yara::{self, Sources};
 use serde_json::json;
 use tokio::runtime::Runtime;
@@ -78,7 +80,7 @@ pub fn worker(named: Option<PathBuf>) -> io::Result<PathBuf> {
 pub fn run(verb: Verb, globals: &Globals) -> Result<(), CommandError> {
     match verb {
         Verb::Status => status(globals),
-        Verb::Run(arguments) => take_apart(arguments, globals.json),
+        Verb::Run(arguments) => take_apart(arguments, globals),
         Verb::CheckRules(arguments) => check_rules(arguments, globals.json),
     }
 }
@@ -104,6 +106,14 @@ fn status(globals: &Globals) -> Result<(), CommandError> {
         ("not waited for", status.abandoned),
     ];
     output::table(&["attachments", ""], &counts.map(|(what, count)| vec![what.to_owned(), count.to_string()]));
+    let cgroups = match (&status.cgroups.without, status.cgroups.bounded.as_slice()) {
+        (Some(why), _) => format!("none: {why}"),
+        (None, []) => "each cell has one, and nothing bounds it (Delegate=)".to_owned(),
+        (None, bounded) => format!("each cell has one, which bounds {}", bounded.join(", ")),
+    };
+    let why = status.unwatched_because.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+    output::text(&output::plain(&format!("\ncgroups: {cgroups}"), true));
+    output::text(&output::plain(&format!("watched from the kernel: {}, not: {}{why}", status.watched, status.unwatched), true));
     if let Some(rules) = &status.rules {
         output::text("");
         print_rules(rules);
@@ -143,7 +153,7 @@ fn print_rules(report: &RulesReport) {
     report.problems.iter().for_each(|problem| output::text(&output::plain(&problem.to_string(), true)));
 }
 
-fn take_apart(arguments: RunArguments, as_json: bool) -> Result<(), CommandError> {
+fn take_apart(arguments: RunArguments, globals: &Globals) -> Result<(), CommandError> {
     let worker = worker(arguments.worker).map_err(CommandError::Local)?;
     let cells = Cells::new(worker);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CommandError::Local)?;
@@ -154,8 +164,13 @@ fn take_apart(arguments: RunArguments, as_json: bool) -> Result<(), CommandError
     for file in &arguments.files {
         let content = read(file)?;
         let job = Job { name: name_of(file), passwords: arguments.passwords.clone(), ..Job::default() };
-        let report = runtime.block_on(cells.run(&job, &content, rules.as_ref())).map_err(|e| CommandError::Local(io::Error::other(e)))?;
-        if as_json { output::json(&sandbox_report::as_value(&report)) } else { sandbox_report::print(&report) }
+        // Whoever may ask edge has its cells watched; its socket lies beside the node's.
+        let watched = async {
+            let watch = Watch::of(&globals.socket.with_file_name(WATCH_SOCKET)).await;
+            cells.watched(watch).run(&job, &content, rules.as_ref()).await
+        };
+        let report = runtime.block_on(watched).map_err(|e| CommandError::Local(io::Error::other(e)))?;
+        if globals.json { output::json(&sandbox_report::as_value(&report)) } else { sandbox_report::print(&report) }
     }
     Ok(())
 }

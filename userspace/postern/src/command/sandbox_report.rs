@@ -1,7 +1,7 @@
 //! A report of the sandbox on paper: the tree of parts, what was found, and what scripts did, in its order.
 
 use data_encoding::HEXLOWER;
-use postern_model::sandbox::Report;
+use postern_model::sandbox::{Report, Watched};
 use serde_json::json;
 
 use super::output;
@@ -25,6 +25,22 @@ pub fn print(report: &Report) {
         output::text("");
         output::table(&["finding", "part", "evidence"], &findings);
     }
+    print_timeline(report);
+    print_watch(&report.watch);
+}
+
+fn print_watch(watch: &Watched) {
+    let word = match (&watch.without, watch.cells) {
+        (None, _) => format!("watched from the kernel: {} cells, {} sightings", watch.cells, watch.seen),
+        (Some(why), 0) => format!("not watched from the kernel: {why}"),
+        (Some(why), cells) => format!("not all watched from the kernel: {cells} cells were, {} sightings; others not: {why}", watch.seen),
+    };
+    let lost = if watch.lost == 0 { String::new() } else { format!("; {} were lost", watch.lost) };
+    let partly = watch.partly.as_ref().map(|why| format!("; in part: {why}")).unwrap_or_default();
+    output::text(&output::plain(&format!("\n{word}{lost}{partly}"), true));
+}
+
+fn print_timeline(report: &Report) {
     if report.timeline.is_empty() {
         return;
     }
@@ -57,5 +73,5 @@ pub fn as_value(report: &Report) -> serde_json::Value {
         .iter()
         .map(|f| json!({"name": f.name.name(), "part": f.part, "evidence": f.evidence, "text": f.name.text()}))
         .collect();
-    json!({"parts": parts, "findings": findings, "timeline": report.timeline, "contacted": report.contacted()})
+    json!({"parts": parts, "findings": findings, "timeline": report.timeline, "contacted": report.contacted(), "watch": report.watch})
 }
