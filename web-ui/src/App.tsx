@@ -24,6 +24,7 @@ const PAGES = {
   queue: [lazy(() => import("./pages/queue")), "GET /queue"],
   reports: [lazy(() => import("./pages/reports")), "GET /reports"],
   policy: [lazy(() => import("./pages/policy")), "GET /policy"],
+  detection: [lazy(() => import("./pages/detection")), "GET /symbols/hits"],
   domains: [lazy(() => import("./pages/domains")), "GET /domains"],
   edge: [lazy(() => import("./pages/edge")), "GET /edge"],
   cluster: [lazy(() => import("./pages/cluster")), "GET /cluster"],

@@ -139,6 +139,7 @@ fn closed_routes() -> Guarded {
         .to(SEE, routes!(edge::trace))
         .to(OPERATE, routes!(edge::reload_feeds))
         .to(OWN, routes!(symbols::list))
+        .to(REVIEW, routes!(symbols::hits))
         .to(REVIEW, routes!(settings::schema))
         .to(ADMIN, routes!(settings::reload))
         .to(REVIEW, routes!(settings_history::list))

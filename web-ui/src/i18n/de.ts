@@ -2,7 +2,7 @@ import type { Words } from "./en";
 
 export const de: Words = {
   login: "Anmelden", logout: "Abmelden", name: "Name", password: "Passwort", skip: "Zum Inhalt springen",
-  pages: "Seiten", overview: "Übersicht", tracking: "Verfolgung", quarantine: "Quarantäne", queue: "Warteschlange", reports: "Berichte", backups: "Sicherungen", domains: "Domains", edge: "Netzrand", cluster: "Cluster", account: "Konto",
+  pages: "Seiten", overview: "Übersicht", tracking: "Verfolgung", quarantine: "Quarantäne", queue: "Warteschlange", reports: "Berichte", backups: "Sicherungen", detection: "Erkennung", domains: "Domains", edge: "Netzrand", cluster: "Cluster", account: "Konto",
   language: "English", theme: "Dunkles Design", loading: "Wird geladen", retry: "Noch einmal", menu: "Menü",
   unreachable: "Der Knoten antwortet nicht. Vielleicht startet er gerade neu.",
   setUpTitle: "Diese Maschine einrichten", setUpText: "Fünf Antworten, und sie kann Mail annehmen. Der Knoten startet unter seinem neuen Namen neu.", setUpName: "Vollständiger Name", setUpNetwork: "Adresse und Gateway", setUpNetworkHint: "dhcp, oder 192.0.2.10/24 192.0.2.1", setUpServers: "Nameserver", setUpServersHint: "leer: die, die DHCP nennt", setUpZone: "Zeitzone (leer: UTC)", setUpDomain: "Eine Domain und ihr Mailserver", setUpDo: "Einrichten", setUpLater: "Später", setUpMoved: "Sie ist eingerichtet und antwortet hier nicht mehr: machen Sie unter ihrer neuen Adresse weiter.",

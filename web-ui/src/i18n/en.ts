@@ -1,6 +1,6 @@
 export const en = {
   login: "Log in", logout: "Log out", name: "Name", password: "Password", skip: "Skip to the content",
-  pages: "Pages", overview: "Overview", tracking: "Tracking", quarantine: "Quarantine", queue: "Queue", reports: "Reports", backups: "Backups", domains: "Domains", edge: "Edge", cluster: "Cluster", account: "Account",
+  pages: "Pages", overview: "Overview", tracking: "Tracking", quarantine: "Quarantine", queue: "Queue", reports: "Reports", backups: "Backups", detection: "Detection", domains: "Domains", edge: "Edge", cluster: "Cluster", account: "Account",
   language: "Deutsch", theme: "Dark theme", loading: "Loading", retry: "Try again", menu: "Menu",
   unreachable: "The node does not answer. It may be restarting.",
   setUpTitle: "Set this machine up", setUpText: "Five answers, and it can take mail. The node restarts under its new name.", setUpName: "Fully qualified name", setUpNetwork: "Address and gateway", setUpNetworkHint: "dhcp, or 192.0.2.10/24 192.0.2.1", setUpServers: "Name servers", setUpServersHint: "empty: those that DHCP names", setUpZone: "Time zone (empty: UTC)", setUpDomain: "A domain and its mail server", setUpDo: "Set up", setUpLater: "Later", setUpMoved: "It is set up, and does not answer here any more: go on at its new address.",

@@ -6,10 +6,14 @@ use axum::Json;
 use axum::extract::State;
 use postern_filter::registry;
 use postern_model::symbol::Group;
-use serde::Serialize;
-use utoipa::ToSchema;
+use postern_model::time::Timestamp;
+use postern_store::database::days::DAY_MS;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
-use crate::state::Console;
+use crate::input::Asked;
+use crate::problem::{Answer, Problem};
+use crate::state::{Console, now};
 
 #[derive(Serialize, ToSchema)]
 pub struct SymbolRow {
@@ -33,6 +37,52 @@ pub struct Symbols {
     tag: f64,
     quarantine: f64,
     reject: f64,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct Span {
+    /// Whole days of UTC with today, 1 to 400; 30 unless given.
+    days: Option<i64>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct SymbolHit {
+    symbol: String,
+    /// Mails on which it fired.
+    mails: u64,
+    /// Of these, those that the filter did not let pass: tagged, held, quarantined, rejected, discarded.
+    caught: u64,
+}
+
+/// Of this node.
+#[derive(Serialize, ToSchema)]
+pub struct SymbolHits {
+    /// Mails that were judged.
+    judged: u64,
+    /// The most frequent first.
+    hits: Vec<SymbolHit>,
+}
+
+/// How often symbols fired.
+#[utoipa::path(get, path = "/symbols/hits", tag = "symbols", params(Span), responses((status = 200, body = SymbolHits), (status = 400, body = Problem)))]
+pub async fn hits(State(console): State<Console>, Asked(span): Asked<Span>) -> Answer<Json<SymbolHits>> {
+    let days = span.days.unwrap_or(30);
+    if !(1..=400).contains(&days) {
+        return Err(Problem::bad_request(format!("days: {days}: write 1 to 400")));
+    }
+    let database = &console.state().database;
+    database.flush().await;
+    let to = now();
+    let from = Timestamp(to.0 - (days - 1) * DAY_MS);
+    let counted = database.days();
+    let judged = counted.sums("judged:", from, to).await?.into_iter().map(|(_, n)| n).sum();
+    let caught: BTreeMap<String, u64> = counted.sums("caught:", from, to).await?.into_iter().collect();
+    let hit = |(symbol, mails): (String, u64)| SymbolHit { caught: caught.get(&symbol).copied().unwrap_or(0), symbol, mails };
+    let mut hits: Vec<SymbolHit> = counted.sums("symbol:", from, to).await?.into_iter().map(hit).collect();
+    hits.sort_by_key(|hit| std::cmp::Reverse(hit.mails));
+    Ok(Json(SymbolHits { judged, hits }))
 }
 
 /// All symbols.

@@ -13,6 +13,7 @@ use postern_model::envelope::Direction;
 use postern_model::id::MailId;
 use postern_model::journey::{JourneyEvent, JourneySummary, Step};
 use postern_model::time::Timestamp;
+use postern_model::verdict::{Action, Verdict};
 
 use super::counters::of_action;
 use super::{Database, DatabaseError};
@@ -103,6 +104,14 @@ pub struct DomainCount {
     /// As in `action:accept`.
     pub action: String,
     pub mails: u64,
+}
+
+/// Names of the day's counters that a verdict belongs to: what was done, each symbol that fired, and once more when it was not let pass.
+pub(super) fn of_verdict(verdict: &Verdict) -> impl Iterator<Item = String> + '_ {
+    let is_caught = !matches!(verdict.action, Action::Accept | Action::Defer);
+    let fired = verdict.hits.iter().map(|hit| format!("symbol:{}", hit.symbol));
+    let caught = verdict.hits.iter().filter(move |_| is_caught).map(|hit| format!("caught:{}", hit.symbol));
+    std::iter::once(format!("judged:{}", verdict.action.name())).chain(fired).chain(caught)
 }
 
 /// What the writer has to remember to count.

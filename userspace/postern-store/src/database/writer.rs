@@ -385,7 +385,7 @@ impl Batch {
                     self.count(Cow::Borrowed(name), 1, event.at);
                 }
                 if let Step::Judged { verdict } = &event.step {
-                    verdict.hits.iter().for_each(|hit| self.count_day(format!("symbol:{}", hit.symbol), event.at));
+                    super::days::of_verdict(verdict).for_each(|name| self.count_day(name, event.at));
                 }
                 if let Some(notes) = self.mail(event.mail)
                     && notes.steps.len() < MAX_STEPS
