@@ -37,6 +37,12 @@ test-web: build
     WEB_UI_NEEDED=1 web-ui/build
     cd web-ui && POSTERN={{target}}/release/postern OUT={{justfile_directory()}}/target/web ./test
 
+# the pictures of docs/tour.md, from real nodes with invented mail
+tour: build
+    WEB_UI_NEEDED=1 web-ui/build
+    cargo build --release --locked --workspace --bins
+    cd web-ui && POSTERN={{target}}/release/postern TOUR={{target}}/release/tour OUT={{justfile_directory()}}/docs/tour ./test tour.mjs
+
 # format, lints, licences and sources of dependencies, layers and file lengths
 check:
     cargo fmt --all --check
