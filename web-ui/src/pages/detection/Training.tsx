@@ -31,9 +31,9 @@ export function Training() {
         {learned && <Content component="p">{w.trained.replace("{spam}", number(learned.spam)).replace("{ham}", number(learned.ham))}</Content>}
         <May ask="POST /learn/{kind}">
           <Content component="p" className="postern-soft">{w.trainText}</Content>
-          <Form aria-label={w.training} onSubmit={(event) => event.preventDefault()}>
+          <Form aria-label={w.training} className="postern-fields" onSubmit={(event) => event.preventDefault()}>
             <FormGroup label={w.file} fieldId="learn-file"><input key={turn} id="learn-file" type="file" accept=".eml,message/rfc822" onChange={(event) => setMail(event.target.files?.[0] ?? null)} /></FormGroup>
-            <ActionList>
+            <ActionList className="postern-wrap">
               <ActionListItem><Button variant="secondary" isDisabled={!mail || learn.isPending} onClick={() => learn.mutate("spam")}>{w.learnSpam}</Button></ActionListItem>
               <ActionListItem><Button variant="secondary" isDisabled={!mail || learn.isPending} onClick={() => learn.mutate("ham")}>{w.learnHam}</Button></ActionListItem>
             </ActionList>
