@@ -114,3 +114,9 @@ test("the file is checked and saved, and a version of before comes back", async 
   await until("it to be in force", async () => (await settings()).settings.log.level === "info");
   browser.well();
 });
+
+test("who comes back at once finds the settings there", async () => {
+  const { page } = browser;
+  for (const [place, name] of [["#/settings/filter", "Settings"], ["#/audit", "Audit"], ["#/settings/filter", "Settings"]]) await browser.go(place, name);
+  await page.getByRole("heading", { level: 2, name: "filter", exact: true }).waitFor();
+});

@@ -142,7 +142,7 @@ function Settings() {
   const w = useWords(words);
   const may = useMay();
   const schema = useQuery({ queryKey: ["settings-schema"], queryFn: () => api<Schema>("GET", "/settings/schema"), staleTime: Infinity });
-  const view = useQuery({ queryKey: ["settings"], queryFn: () => api<Schemas["SettingsView"]>("GET", "/settings"), refetchOnWindowFocus: false, enabled: may("GET /settings") });
+  const view = useQuery({ queryKey: ["settings"], queryFn: () => api<Schemas["SettingsView"]>("GET", "/settings"), refetchOnMount: "always", refetchOnWindowFocus: false, enabled: may("GET /settings") });
   if (!schema.data || !view.data || !view.isFetchedAfterMount) return null;
   return <PageSection aria-label={w.settings}><SettingsForm alone section="backup" schema={schema.data} view={view.data} /></PageSection>;
 }

@@ -29,7 +29,7 @@ export default function PolicyPage() {
   const { words: common } = useTongue();
   const { item } = usePlace();
   const schema = useQuery({ queryKey: ["settings-schema"], queryFn: () => api<Schema>("GET", "/settings/schema"), staleTime: Infinity });
-  const view = useQuery({ queryKey: ["policy"], queryFn: load, refetchOnWindowFocus: false });
+  const view = useQuery({ queryKey: ["policy"], queryFn: load, refetchOnMount: "always", refetchOnWindowFocus: false });
   const may = useMay();
   const shown = TABS.filter((t) => (t !== "explain" || may("POST /policy/explain")) && (t !== "what-if" || may("POST /policy/what-if")));
   const tab = shown.find((t) => t === item) ?? "rules";

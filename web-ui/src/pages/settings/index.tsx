@@ -19,7 +19,7 @@ export default function Settings() {
   // The schema changes with the version only. The settings are shown once they were asked for now, and not loaded anew under somebody
   // who edits them.
   const schema = useQuery({ queryKey: ["settings-schema"], queryFn: () => api<Schema>("GET", "/settings/schema"), staleTime: Infinity });
-  const view = useQuery({ queryKey: ["settings"], queryFn: () => api<Schemas["SettingsView"]>("GET", "/settings"), refetchOnWindowFocus: false });
+  const view = useQuery({ queryKey: ["settings"], queryFn: () => api<Schemas["SettingsView"]>("GET", "/settings"), refetchOnMount: "always", refetchOnWindowFocus: false });
   const tab = item === "file" || item === "history" ? item : "form";
   const error = view.error ?? schema.error;
   const tabs = (
