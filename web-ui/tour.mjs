@@ -76,8 +76,9 @@ test("the pictures of the tour", async (t) => {
   const { page } = browser;
   let all = 0;
   /** What is on the page, when this is there; in as few colours as the eye needs. */
-  const picture = async (name, there) => {
+  const picture = async (name, there, height = 800) => {
     await there.first().waitFor();
+    await page.setViewportSize({ width: 1280, height });
     await page.evaluate(() => document.querySelectorAll(".pf-v6-c-alert-group").forEach((said) => said.remove()));
     const file = join(OUT, `${name}.png`);
     await page.screenshot({ path: file });
@@ -89,26 +90,23 @@ test("the pictures of the tour", async (t) => {
   const chart = page.locator(".postern-chart canvas");
   await browser.go("#/overview", "mx1.example.org");
   await page.getByText("Nothing is wrong.").waitFor();
-  // As high as the chart wants it.
-  await page.setViewportSize({ width: 1280, height: 1150 });
-  await picture("overview", chart);
-  await page.setViewportSize({ width: 1280, height: 800 });
+  await picture("overview", chart, 1150);
   await browser.go("#/tracking?recipient=erika.muster%40example.org", "Tracking");
   await picture("tracking", page.getByRole("grid", { name: "Mails" }).getByRole("link"));
   await page.getByRole("grid", { name: "Mails" }).getByRole("row").filter({ hasText: "account is limited" }).first().getByRole("link").click();
-  await picture("mail", page.getByRole("heading", { level: 2, name: "What happened" }));
+  await picture("mail", page.getByRole("heading", { level: 2, name: "What happened" }), 1500);
   await browser.go("#/quarantine", "Quarantine");
   const held = page.getByRole("grid", { name: "Mails in the quarantine" });
   await picture("quarantine", held.getByRole("link"));
   await held.getByRole("link").first().click();
-  await picture("held-mail", page.getByRole("button", { name: "Release", exact: true }));
+  await picture("held-mail", page.getByRole("button", { name: "Release", exact: true }), 1150);
   await browser.go("#/policy", "Policy");
   await picture("policy", page.getByText("Invoices at night wait"));
   await browser.go("#/cluster", "example.org gateways");
   await picture("cluster", page.getByRole("grid", { name: "Nodes" }).getByText("mx3.example.org"));
   const day = (back) => new Date(Date.now() - back * 86_400_000).toISOString().slice(0, 10);
   await browser.go(`#/reports?first=${day(7)}&last=${day(1)}`, "Report ");
-  await picture("reports", chart);
+  await picture("reports", chart, 1150);
   await browser.go("#/backups", "Backups");
   await picture("backups", page.getByRole("heading", { level: 2, name: "Keys" }));
   await browser.go("#/settings/filter", "Settings");
