@@ -1,7 +1,7 @@
 //! Two machines become a cluster by one token that is typed on the serial line; what one cannot deliver the other does; an update goes
 //! from machine to machine.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
@@ -17,7 +17,7 @@ use postern_tests::smtp::{plain_mail, send};
 use serde_json::Value;
 
 use super::updates::Bundle;
-use super::{LIMIT, PASSWORD, choose, here, settings};
+use super::{LIMIT, PASSWORD, choose, free_address, here, settings};
 
 /// Two guests that share a host: taking, writing and reading back a bundle, a drain, a boot, two good minutes.
 const UPDATE: Duration = Duration::from_secs(30 * 60);
@@ -40,7 +40,7 @@ struct Pair {
 impl Pair {
     fn start(image: &Path, scratch: &Path) -> Self {
         // Of the multicast group that is their cable.
-        let lan = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let lan = free_address().port();
         let [mut first, mut second] = [1, 2].map(|host| node(image, scratch, host, lan));
         choose(&mut first, "7", "Create a cluster");
         first.serial.expect("Name of the cluster:", LIMIT).unwrap();
@@ -68,10 +68,6 @@ impl Pair {
 fn connected(console: &Console) -> usize {
     let members = console.call("GET", "/cluster", &[], "").unwrap();
     members["members"].as_array().unwrap().iter().filter(|m| m["this"] == false && m["connected"] == true).count()
-}
-
-fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 /// A mail of the one that is lost is delivered by the other.

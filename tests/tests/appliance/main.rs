@@ -50,6 +50,11 @@ fn choose(machine: &mut Machine, number: &str, item: &str) {
     machine.serial.type_line(number).unwrap();
 }
 
+/// Where nobody listens yet.
+fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
 fn here(port: u16) -> SocketAddr {
     (Ipv4Addr::LOCALHOST, port).into()
 }
@@ -119,7 +124,7 @@ fn bios_wizard_mail_ban_and_power_cut() {
     machine.serial.expect("health", LIMIT).unwrap();
 
     // A mail from this host through the guest to a backend on this host.
-    let backend = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let backend = free_address();
     console.put_settings(&settings(backend.port())).unwrap();
     let sink = Backend::smtp(backend).unwrap();
     let reply = send(here(machine.port(25)), "a@sender.example", &["b@here.example"], &plain_mail("through the appliance")).unwrap();
@@ -137,7 +142,7 @@ fn bios_wizard_mail_ban_and_power_cut() {
     assert!(dropped > 0, "XDP counted no drops: {}", edge["counters"]);
 
     // The power is cut while mails are being spooled and nobody takes them: what got its 250 is delivered after the next boot.
-    let silent = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let silent = free_address();
     console.put_settings(&settings(silent.port())).unwrap();
     let (port, began) = (machine.port(25), Instant::now());
     let sender = std::thread::spawn(move || {

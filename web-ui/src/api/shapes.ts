@@ -54,7 +54,7 @@ export interface Why {
   mail: QueueRow;
   destinations: {
     destination: string; recipients: string[]; health: string; next_probe: number | null; trouble: Reply | null; in_line: number; connections: number; routing_error: string | null;
-    hosts: { host: string; protocol: string; tls: string; is_avoided: boolean }[];
+    hosts: Hop[];
   }[];
 }
 

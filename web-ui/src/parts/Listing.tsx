@@ -23,6 +23,9 @@ interface Asked {
   fetchNextPage?: () => unknown;
 }
 
+/** Of rows that are there already: part of an answer that came for more. */
+export const THERE: Asked = { isPending: false, isError: false, error: null, refetch: () => undefined };
+
 export interface Picked { ids: ReadonlySet<string>; set: (ids: ReadonlySet<string>) => void; can?: (id: string) => boolean }
 
 /** A table that knows how to wait, to fail and to be empty; on a small screen each row becomes a card. */

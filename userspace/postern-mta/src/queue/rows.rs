@@ -154,6 +154,11 @@ pub struct Unreachable {
     pub trouble: Option<String>,
 }
 
+/// To a next hop that the settings name.
+fn is_ours(lane: &Lane) -> bool {
+    matches!(lane.destination.route, Route::Backends(_) | Route::Smarthosts)
+}
+
 /// For people; with the moment of the next try.
 fn said(health: Health) -> (&'static str, Option<Timestamp>) {
     match health {
@@ -175,8 +180,7 @@ impl Queue {
     /// affair.
     pub fn unreachable_backends(&self) -> Vec<Unreachable> {
         let schedule = self.0.schedule.lock();
-        let is_ours = |l: &&Lane| matches!(l.destination.route, Route::Backends(_) | Route::Smarthosts) && l.mails() > 0;
-        let ill = schedule.lanes().filter(is_ours).filter(|l| l.health.is_bad() || l.health == Health::Untried);
+        let ill = schedule.lanes().filter(|l| is_ours(l) && l.mails() > 0).filter(|l| l.health.is_bad() || l.health == Health::Untried);
         let reply = |l: &Lane| l.trouble.as_ref().map_or_else(String::new, |t| format!("{}: {}", t.host, t.reply));
         ill.map(|l| {
             let trouble = l.health.is_bad().then(|| reply(l));
@@ -188,7 +192,7 @@ impl Queue {
     /// The lanes to backends and smarthosts that have mails, or had some a moment ago.
     pub fn own_lanes(&self) -> Vec<OwnLane> {
         let schedule = self.0.schedule.lock();
-        let own = schedule.lanes().filter(|l| matches!(l.destination.route, Route::Backends(_) | Route::Smarthosts));
+        let own = schedule.lanes().filter(|l| is_ours(l));
         own.map(|lane| {
             let (health, next_probe) = said(lane.health);
             OwnLane { destination: lane.destination.clone(), mails: lane.mails(), health, next_probe, trouble: lane.trouble.clone() }

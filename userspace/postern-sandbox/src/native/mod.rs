@@ -11,7 +11,7 @@ mod decoy;
 mod filter;
 pub mod findings;
 mod network;
-mod root;
+pub(crate) mod root;
 mod tracer;
 mod written;
 

@@ -36,6 +36,13 @@ pub const HOME: &str = "/home/user";
 pub const TEMPORARY: &str = "/tmp";
 /// Where what a program prints goes.
 pub const PRINTED: &str = "/work/printed";
+/// Devices whose opening is nobody's business.
+const DULL: &[&str] = &["/dev/null", "/dev/tty", "/dev/urandom", "/dev/zero", "/dev/pts"];
+
+/// Whether it is one of the devices that every program opens.
+pub fn is_dull(path: &str) -> bool {
+    DULL.iter().any(|device| path.starts_with(device))
+}
 
 /// Puts the root up, with the program in it, and goes there. Returns the program's path.
 ///

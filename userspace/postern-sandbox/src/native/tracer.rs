@@ -454,8 +454,7 @@ impl Tracer<'_> {
     }
 
     fn opens(&mut self, path: &str, flags: u64) {
-        let is_device = DULL.iter().any(|place| path.starts_with(place));
-        if !self.is_started || is_device || path == self.own.to_string_lossy() {
+        if !self.is_started || root::is_dull(path) || path == self.own.to_string_lossy() {
             return;
         }
         let writes = flags as libc::c_int & (libc::O_WRONLY | libc::O_RDWR | libc::O_CREAT | libc::O_TRUNC) != 0;
@@ -553,7 +552,6 @@ const SYSTEM: &[&str] = &[
     "/home/user/pyvenv.cfg",
     "/proc/self",
 ];
-const DULL: &[&str] = &["/dev/null", "/dev/tty", "/dev/urandom", "/dev/zero", "/dev/pts"];
 
 /// Interrupts a wait every so often.
 fn tick() -> Result<(), String> {

@@ -7,10 +7,8 @@ use postern_model::sandbox::{Action, EVENTS_MOST, Event, Finding, FindingName, R
 use postern_model::watch::{Sight, Sighting};
 
 use super::Seen;
-use crate::native::findings;
+use crate::native::{findings, root};
 
-/// Places whose opening is nobody's business, as the tracer has it.
-const DULL: &[&str] = &["/dev/null", "/dev/tty", "/dev/urandom", "/dev/zero", "/dev/pts", "/work/printed"];
 /// Calls that start, connect and open: the kernel tells in a second sighting what it took, if they came to pass.
 const EXEC: &[&str] = &["execve", "execveat"];
 const CONNECT: &[&str] = &["connect"];
@@ -163,7 +161,7 @@ fn as_event(sight: &Sight) -> (Action, String) {
 
 fn is_dull(sight: &Sight, own: &str) -> bool {
     match sight {
-        Sight::Write { path } => path == own || DULL.iter().any(|place| path.starts_with(place)),
+        Sight::Write { path } => path == own || root::is_dull(path) || path.starts_with(root::PRINTED),
         Sight::Connect { address } => is_dull_address(address),
         Sight::Call { name, text, .. } if matches!(name.as_str(), "connect" | "sendto" | "bind") => is_dull_address(text),
         // The names of folders along the path are tried one after the other, and files are asked for that are not there: the tracer says which.

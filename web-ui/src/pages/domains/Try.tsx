@@ -6,10 +6,8 @@ import { api } from "../../api/client";
 import type { Tried } from "../../api/shapes";
 import { useTongue, useWords } from "../../i18n";
 import { Failure } from "../../parts/Failure";
-import { Listing } from "../../parts/Listing";
+import { Listing, THERE } from "../../parts/Listing";
 import { words } from "./words";
-
-const THERE = { isPending: false, isError: false, error: null, refetch: () => undefined };
 
 /** Asks every address of a domain's mail servers whether it would take mail. */
 export function Try({ of }: { of: { name: string | null; called: string }[] }) {

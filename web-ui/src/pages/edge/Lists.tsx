@@ -4,12 +4,10 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { api, asking } from "../../api/client";
 import type { Edge, Sample } from "../../api/shapes";
 import { useTongue, useWords } from "../../i18n";
-import { Listing } from "../../parts/Listing";
+import { Listing, THERE } from "../../parts/Listing";
 import { useMay } from "../../api/may";
 import { useAct } from "../../parts/Said";
 import { words } from "./words";
-
-const THERE = { isPending: false, isError: false, error: null, refetch: () => undefined };
 
 export function Counters({ of }: { of: Edge["counters"] }) {
   const w = useWords(words);

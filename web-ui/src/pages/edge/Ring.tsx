@@ -2,11 +2,9 @@ import { Alert, Card, CardBody, CardTitle, Content } from "@patternfly/react-cor
 
 import type { Edge } from "../../api/shapes";
 import { useTongue, useWords } from "../../i18n";
-import { Listing } from "../../parts/Listing";
+import { Listing, THERE } from "../../parts/Listing";
 import { Mark } from "../../parts/Marks";
 import { words } from "./words";
-
-const THERE = { isPending: false, isError: false, error: null, refetch: () => undefined };
 
 /** Who serves the virtual addresses, as this node's edge has it. */
 export function Ring({ of }: { of: NonNullable<Edge["steering"]> }) {

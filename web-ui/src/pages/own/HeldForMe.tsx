@@ -8,15 +8,13 @@ import { Ask, type Question } from "../../parts/Ask";
 import { Facts } from "../../parts/Facts";
 import { Failure } from "../../parts/Failure";
 import { Head } from "../../parts/Head";
-import { Listing, type Column } from "../../parts/Listing";
+import { Listing, THERE, type Column } from "../../parts/Listing";
 import { MailText } from "../../parts/MailText";
 import { useAct } from "../../parts/Said";
 import { Senders, useChoose } from "./Senders";
 import { words } from "./words";
 
 type Mail = Schemas["UserMail"];
-const THERE = { isPending: false, isError: false, error: null, refetch: () => undefined };
-
 /** One's own mails in quarantine, and one of them. */
 export function HeldForMe({ title, text, lists }: { title: string; text: string; lists: boolean }) {
   const w = useWords(words);

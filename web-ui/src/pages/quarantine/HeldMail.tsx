@@ -12,7 +12,7 @@ import { Attachments } from "../../parts/attachments";
 import { Facts } from "../../parts/Facts";
 import { Failure } from "../../parts/Failure";
 import { Head } from "../../parts/Head";
-import { Listing } from "../../parts/Listing";
+import { Listing, THERE } from "../../parts/Listing";
 import { MailText } from "../../parts/MailText";
 import { Mark } from "../../parts/Marks";
 import { useAct } from "../../parts/Said";
@@ -22,8 +22,6 @@ import { words } from "./words";
 
 /** A report that somebody asked for. */
 interface Again { at: number; by: string; attachments: Opened[] }
-const THERE = { isPending: false, isError: false, error: null, refetch: () => undefined };
-
 export function HeldMail({ id }: { id: string }) {
   const w = useWords(words);
   const { words: common, number, octets, when } = useTongue();

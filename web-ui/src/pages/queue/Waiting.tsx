@@ -7,14 +7,12 @@ import { useTongue, useWords } from "../../i18n";
 import { Facts } from "../../parts/Facts";
 import { Failure } from "../../parts/Failure";
 import { Head } from "../../parts/Head";
-import { Listing } from "../../parts/Listing";
+import { Listing, THERE } from "../../parts/Listing";
 import { Mark } from "../../parts/Marks";
 import { May } from "../../parts/May";
 import { to } from "../../route";
 import { Orders } from "./Orders";
 import { words } from "./words";
-
-const THERE = { isPending: false, isError: false, error: null, refetch: () => undefined };
 
 /** Why a mail is still here, and what would be tried next. */
 export function Waiting({ id }: { id: string }) {

@@ -3,10 +3,8 @@ import { Alert, Card, CardBody, CardTitle, Label } from "@patternfly/react-core"
 import type { System } from "../../api/shapes";
 import { useTongue, useWords } from "../../i18n";
 import { Facts } from "../../parts/Facts";
-import { Listing } from "../../parts/Listing";
+import { Listing, THERE } from "../../parts/Listing";
 import { words } from "./words";
-
-const THERE = { isPending: false, isError: false, error: null, refetch: () => undefined };
 
 export function Health({ system }: { system: System }) {
   const w = useWords(words);

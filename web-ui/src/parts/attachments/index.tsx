@@ -6,10 +6,8 @@ import { useNodeNames } from "../../api/nodes";
 import type { Opened, SandboxEvent, SandboxFinding, SandboxPart } from "../../api/shapes";
 import { useTongue, useWords } from "../../i18n";
 import { Facts } from "../Facts";
-import { Listing } from "../Listing";
+import { Listing, THERE } from "../Listing";
 import { words } from "./words";
-
-const THERE = { isPending: false, isError: false, error: null, refetch: () => undefined };
 
 /** What came of a mail's attachments: parts, findings and what scripts did. Every text is the sender's, and stays text. */
 export function Attachments({ of, title }: { of: Opened[]; title?: string }) {
