@@ -1,8 +1,10 @@
-//! A web server for feeds and webhooks that answers each path as the test says, and remembers what it was asked.
+//! A web server for feeds, webhooks and updates that answers each path as the test says, and remembers what it was asked.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -12,6 +14,8 @@ use std::time::Duration;
 pub enum Answer {
     /// 200 with an ETag and Last-Modified; 304 to whoever has it.
     List(String),
+    /// 200 with what is in the file.
+    File(PathBuf),
     Status(u16, String),
     /// Says it has so many octets, sends these, and closes.
     Cut {
@@ -115,6 +119,12 @@ impl Web {
                 }
                 let about = format!("ETag: {tag}\r\nLast-Modified: Mon, 02 Nov 2026 10:00:00 GMT\r\nContent-Type: text/plain\r\n\r\n");
                 stream.write_all((head(200, text.len()) + &about + &text).as_bytes())
+            }
+            Answer::File(path) => {
+                let mut file = File::open(path)?;
+                let length = file.metadata()?.len();
+                stream.write_all((head(200, usize::try_from(length).map_err(std::io::Error::other)?) + "\r\n").as_bytes())?;
+                std::io::copy(&mut file, &mut stream).map(drop)
             }
             Answer::Status(status, text) => stream.write_all((head(status, text.len()) + "\r\n" + &text).as_bytes()),
             Answer::Cut { says, sends } => stream.write_all((head(200, says) + "\r\n" + &sends).as_bytes()),

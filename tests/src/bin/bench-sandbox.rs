@@ -50,7 +50,7 @@ const LEFT_BEHIND: usize = 1000;
 const SMTP_PORT: u16 = 2600;
 const SINK_PORT: u16 = 2701;
 const SESSIONS: usize = 8;
-const MAILS: usize = 600;
+const MAILS: usize = 10_000;
 /// By how much the reply after the dot may become slower beside the cells.
 const SMTP_BAR: f64 = 2.0;
 
@@ -290,6 +290,9 @@ fn beside_smtp(runtime: &tokio::runtime::Runtime, socket: &Path, rules: RulesId)
             runtime.handle(),
         );
     }
+    // Cells that begin together are no measure.
+    wait_until("cells at work", Duration::from_secs(30), || done.load(Ordering::Relaxed) >= AT_ONCE)?;
+    done.store(0, Ordering::Relaxed);
     let beside = measure();
     stop.store(true, Ordering::Relaxed);
     runtime.block_on(async {

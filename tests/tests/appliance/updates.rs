@@ -10,7 +10,10 @@ use postern_image::manifest;
 use postern_tests::appliance::{BOOT, Console, Ready, artefact, started};
 use postern_tests::artefacts_or_skip;
 use postern_tests::gateway::wait_until;
-use serde_json::Value;
+use postern_tests::http::{Answer, Web};
+use serde_json::{Value, json};
+
+use super::free_address;
 
 const LIMIT: Duration = Duration::from_secs(300);
 
@@ -67,6 +70,22 @@ fn upload(console: &Console, bundle: &Path, query: &str) -> anyhow::Result<Value
 /// Uploads, and waits until it is written.
 fn written(console: &Console, bundle: &Path) {
     upload(console, bundle, "").unwrap();
+    is_written(console);
+}
+
+/// Lets the machine fetch from the host, and says where that ended.
+fn fetched(console: &Console, url: &str) -> Value {
+    console.call("POST", "/system/update/fetch", &[], &json!({ "url": url }).to_string()).unwrap();
+    let mut last = Value::Null;
+    let done = wait_until("the update to be fetched", LIMIT, || {
+        last = console.call("GET", "/system/update/fetch", &[], "").unwrap();
+        last["stage"] != "fetching"
+    });
+    done.unwrap();
+    last
+}
+
+fn is_written(console: &Console) {
     let mut last = Value::Null;
     let done = wait_until("the update to be written", LIMIT, || {
         last = system(console)["update"].clone();
@@ -101,14 +120,23 @@ fn an_update_goes_forth_with_the_settings_and_back_without_them() {
     assert_eq!(system(&console)["slots"][1]["tries_left"], Value::Null);
 
     let set = |console: &Console, name: &str| {
-        let body = serde_json::json!({ "path": "cluster.takeover_after", "value": name, "message": "test" });
+        let body = json!({ "path": "cluster.takeover_after", "value": name, "message": "test" });
         console.call("PATCH", "/settings", &[], &body.to_string()).unwrap();
     };
     let get = |console: &Console| console.call("GET", "/settings", &[], "").unwrap()["settings"]["cluster"]["takeover_after"].clone();
     set(&console, "91s");
     // The boot took one of its tries, and two good minutes give it back.
     wait_until("slot a to be good", LIMIT, || system(&console)["slots"][0]["tries_left"] == 3).unwrap();
-    written(&console, &good.packed("0.1.1"));
+    // From an address: one where it is not, and the right one.
+    let address = free_address();
+    let web = Web::start(address).unwrap();
+    let url = |path: &str| format!("http://10.0.2.2:{}{path}", address.port());
+    web.set("/postern.update", Answer::File(good.packed("0.1.1")));
+    let nowhere = fetched(&console, &url("/elsewhere.update"));
+    assert!(nowhere["stage"] == "failed" && nowhere["why"].as_str().unwrap().contains("404"), "{nowhere}");
+    let there = fetched(&console, &url("/postern.update"));
+    assert_eq!((&there["stage"], &there["octets"]), (&"taken".into(), &there["total"]), "{there}");
+    is_written(&console);
     let now = system(&console);
     assert_eq!((&now["slots"][1]["wanted"], &now["slots"][1]["on_trial"]), (&Value::Bool(true), &Value::Bool(true)), "{now}");
     console.call("POST", "/system/reboot", &[], "").unwrap();

@@ -9,7 +9,9 @@ export interface Verdict { action: string; reason: string; score: number; hits: 
 export interface SandboxPart { inside: number | null; name: string; kind: string; size: number; hash: string }
 export interface SandboxFinding { name: string; part: number; evidence: string }
 export interface SandboxEvent { at: number; part: number; action: string; text: string; detail: string; times: number }
-export interface Opened { report: { parts: SandboxPart[]; findings: SandboxFinding[]; timeline: SandboxEvent[] }; left_out: number; seen: "now" | "before" | { "by-peer": string } }
+/** Reports of before the watch have none. */
+export interface Watched { cells: number; seen: number; lost: number; without: string | null; partly: string | null }
+export interface Opened { report: { parts: SandboxPart[]; findings: SandboxFinding[]; timeline: SandboxEvent[]; watch?: Watched }; left_out: number; seen: "now" | "before" | { "by-peer": string } }
 export interface PolicyDecision { recipient: string; action: string; reason: string; rules: { rule: string; evidence: string[]; effects: string[] }[] }
 export interface Step { at: number; node: string; event: string; verdict?: Verdict; attachments?: Opened[]; decisions?: PolicyDecision[]; parts?: string[]; [more: string]: unknown }
 export interface JourneyView { summary?: JourneyRow | null; steps: Step[]; silent: string[] }

@@ -44,7 +44,8 @@ export function LanguageProvider({ children }: { children: ReactNode }) {
         localStorage.setItem("postern.language", next);
         setLanguage(next);
       },
-      number: (n, digits = 3) => new Intl.NumberFormat(locale, { maximumFractionDigits: digits }).format(n),
+      // A score that is just below nothing is 0, and not -0.
+      number: (n, digits = 3) => new Intl.NumberFormat(locale, { maximumFractionDigits: digits, signDisplay: "negative" }).format(n),
       octets: (n) => {
         const names = ["byte", "kilobyte", "megabyte", "gigabyte", "terabyte"];
         const at = n < 1 ? 0 : Math.min(names.length - 1, Math.floor(Math.log10(n) / 3));

@@ -4,6 +4,8 @@
 
 pub mod documents;
 
+use std::path::{Path, PathBuf};
+
 use postern_model::sandbox::Report;
 use postern_sandbox::dissect;
 use postern_sandbox::job::Job;
@@ -23,4 +25,21 @@ pub fn told(report: &Report) -> Vec<(&'static str, &str)> {
 
 pub fn names(report: &Report) -> Vec<&'static str> {
     report.findings.iter().map(|f| f.name.name()).collect()
+}
+
+/// The cgroups of this process's cells.
+pub fn cells_cgroups() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    list(Path::new("/sys/fs/cgroup"), &format!("cell-{}-", std::process::id()), &mut found);
+    found
+}
+
+fn list(folder: &Path, prefix: &str, found: &mut Vec<PathBuf>) {
+    // Others' come and go meanwhile.
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten().filter(|e| e.file_type().is_ok_and(|t| t.is_dir())) {
+        if entry.file_name().to_string_lossy().starts_with(prefix) {
+            found.push(entry.path());
+        }
+        list(&entry.path(), prefix, found);
+    }
 }

@@ -3,7 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 
 import { api, type Schemas } from "../../api/client";
 import { useNodeNames } from "../../api/nodes";
-import type { Opened, SandboxEvent, SandboxFinding, SandboxPart } from "../../api/shapes";
+import type { Opened, SandboxEvent, SandboxFinding, SandboxPart, Watched } from "../../api/shapes";
 import { useTongue, useWords } from "../../i18n";
 import { Facts } from "../Facts";
 import { Listing, THERE } from "../Listing";
@@ -29,7 +29,7 @@ function One({ opened }: { opened: Opened }) {
   const symbols = useQuery({ queryKey: ["symbols"], queryFn: () => api<Schemas["Symbols"]>("GET", "/symbols"), staleTime: Infinity });
   const about = new Map(symbols.data?.symbols.map((s) => [s.name, s.description]));
   const { report, left_out, seen } = opened;
-  const { parts, findings, timeline } = report;
+  const { parts, findings, timeline, watch } = report;
   const depth = (at: number): number => {
     const outer = parts[at]?.inside ?? null;
     return outer === null ? 0 : 1 + depth(outer);
@@ -41,7 +41,7 @@ function One({ opened }: { opened: Opened }) {
     <>
       <CardTitle component="h3" className="postern-break">{name}</CardTitle>
       <CardBody>
-        <Facts of={[[w.opened, by], [w.contacted, contacted.length > 0 ? contacted.map((h) => <code key={h} className="postern-break">{h} </code>) : null]]} />
+        <Facts of={[[w.opened, by], [w.contacted, contacted.length > 0 ? contacted.map((h) => <code key={h} className="postern-break">{h} </code>) : null], [w.watch, watch && (watch.cells > 0 || watch.without !== null) ? <Watch of={watch} /> : null]]} />
         {left_out > 0 && <Alert component="p" isInline isPlain variant="info" title={w.leftOut.replace("{n}", number(left_out))} />}
         <Listing<SandboxPart & { at: number }> label={`${w.tree}: ${name}`} rows={parts.map((p, at) => ({ ...p, at }))} id={(p) => String(p.at)} asked={THERE} empty="" columns={[
           { name: w.part, kind: "number", show: (p) => p.at },
@@ -60,6 +60,17 @@ function One({ opened }: { opened: Opened }) {
       </CardBody>
     </>
   );
+}
+
+/** Whether the kernel watched its cells, and what it cannot say. */
+function Watch({ of: { cells, seen, lost, without, partly } }: { of: Watched }) {
+  const w = useWords(words);
+  const { number } = useTongue();
+  const word = without === null ? w.watched : cells === 0 ? w.unwatched : w.notAll;
+  const said = [word.replace("{cells}", number(cells)).replace("{seen}", number(seen)).replace("{why}", () => without ?? "")];
+  if (lost > 0) said.push(w.lost.replace("{n}", number(lost)));
+  if (partly !== null) said.push(w.partly.replace("{why}", () => partly));
+  return <span className="postern-break">{said.join("; ")}</span>;
 }
 
 /** The name that an event spoke to. */
