@@ -17,7 +17,7 @@ use postern_tests::bench::load::{RealMail, send_real};
 use postern_tests::bench::sink::Sink;
 use postern_tests::bench::{namespace, process, report};
 use postern_tests::documents::{archive, document, noise, project};
-use postern_tests::gateway::Gateway;
+use postern_tests::gateway::{Gateway, wait_until};
 use postern_tests::smtp::plain_mail;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
