@@ -1,10 +1,11 @@
-//! The appliance as people get it, under QEMU: booted by each firmware, mail through it, power cut, a damaged root; [`updates`], [`cluster`], [`certificate`],
-//! [`ova`], [`restore`].
+//! The appliance as people get it, under QEMU: booted by each firmware, mail through it, power cut, a damaged root; [`attachments`], [`updates`], [`cluster`],
+//! [`certificate`], [`ova`], [`restore`].
 //!
 //! Run by `./just test-image`; without an image each test says that it was skipped.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod attachments;
 mod certificate;
 mod cluster;
 mod ova;

@@ -3,7 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, SystemTime};
 
-use postern_model::control::BanChange;
+use futures_util::{StreamExt, stream};
+use postern_model::control::{Ban, BanChange};
 use postern_model::id::MailId;
 use postern_model::own_list::Choice;
 use postern_model::quarantine::QuarantineState;
@@ -34,6 +35,8 @@ const GREYLIST: Duration = Duration::from_secs(60 * 86_400);
 const TAKEN_BACK: Duration = Duration::from_secs(400 * 86_400);
 /// A sender's count goes out this often at most, however many mails it sends.
 const COUNTS_EVERY: Duration = Duration::from_secs(5);
+/// Facts that wait for the ledger at a time.
+const AT_ONCE: usize = 500;
 /// Senders that may wait for that; when there are more, they go out at once.
 const COUNTS: usize = 50_000;
 /// Lessons read at a time: 8 KB each.
@@ -63,21 +66,18 @@ impl Outgoing {
         let mut counts: HashMap<(Subject, u16), u64> = HashMap::new();
         let (mut flush, mut health) = (tokio::time::interval(COUNTS_EVERY), tokio::time::interval(HEALTH_EVERY));
         let (mut bans_open, mut files_open) = (true, true);
+        let mut changed = Vec::with_capacity(AT_ONCE);
         self.tell_what_is_held().await;
         self.tell_lessons().await;
         self.tell_choices().await;
         loop {
             tokio::select! {
-                change = self.changes.recv() => match change {
-                    Some(Change::Sender { subject, day, mails }) => {
-                        counts.insert((subject, day), mails);
-                        if counts.len() >= COUNTS {
-                            self.tell_counts(&mut counts);
-                        }
+                many = self.changes.recv_many(&mut changed, AT_ONCE) => {
+                    if many == 0 {
+                        return;
                     }
-                    Some(change) => self.tell(change).await,
-                    None => return,
-                },
+                    self.tell(&mut changed, &mut counts).await;
+                }
                 change = self.own_bans.recv(), if bans_open => match change {
                     Some(change) => self.tell_bans(change).await,
                     None => bans_open = false,
@@ -100,32 +100,40 @@ impl Outgoing {
     }
 
     /// What must reach the peers waits for the ledger; what is only useful does not.
-    async fn tell(&self, change: Change) {
-        match change {
-            Change::GreylistPass { client, passed } => self.post(Fact::GreylistPass(client, GreylistPass { passed }), GREYLIST),
-            Change::Quarantined(entry) => self.write(entry_fact(&entry), entry.expires.since(now()) + AFTER_EXPIRY).await,
-            Change::QuarantineRaised { to: QuarantineState::Held, .. } => {}
-            Change::QuarantineRaised { mail, to, by, at } => {
-                self.write(Fact::QuarantineAction((mail, to), QuarantineAction { at, by: cut(&by, NAME) }), LONGEST).await;
+    async fn tell(&self, changed: &mut Vec<Change>, counts: &mut HashMap<(Subject, u16), u64>) {
+        let mut facts = Vec::new();
+        for change in changed.drain(..) {
+            match change {
+                Change::GreylistPass { client, passed } => self.post(Fact::GreylistPass(client, GreylistPass { passed }), GREYLIST),
+                Change::Quarantined(entry) => facts.push(entry_fact(&entry)),
+                Change::QuarantineRaised { to: QuarantineState::Held, .. } => {}
+                Change::QuarantineRaised { mail, to, by, at } => {
+                    facts.push((Fact::QuarantineAction((mail, to), QuarantineAction { at, by: cut(&by, NAME) }), LONGEST));
+                }
+                Change::UserChoice(chosen) => facts.push(choice_fact(&chosen)),
+                Change::Learned { lesson, at } => facts.push((lesson_fact(&lesson, at), LONGEST)),
+                Change::Sender { subject, day, mails } => {
+                    counts.insert((subject, day), mails);
+                }
             }
-            Change::UserChoice(chosen) => self.tell_choice(&chosen).await,
-            Change::Learned { lesson, at } => self.write(lesson_fact(&lesson, at), LONGEST).await,
-            Change::Sender { .. } => {}
         }
+        if counts.len() >= COUNTS {
+            self.tell_counts(counts);
+        }
+        self.write_all(facts).await;
     }
 
     async fn tell_bans(&self, change: BanChange) {
         match change {
             BanChange::Set(bans) => {
-                for ban in bans {
+                let set = |ban: Ban| {
                     let keep = ban.until.since(now()) + HOUR;
-                    self.write(bans::set(ban), keep).await;
-                }
+                    (bans::set(ban), keep)
+                };
+                self.write_all(bans.into_iter().map(set).collect()).await;
             }
             BanChange::Lifted(networks) => {
-                for network in networks {
-                    self.write(bans::lifted(network, now()), LONGEST).await;
-                }
+                self.write_all(networks.into_iter().map(|network| (bans::lifted(network, now()), LONGEST)).collect()).await;
             }
         }
     }
@@ -159,9 +167,8 @@ impl Outgoing {
         }
         let mut search = QuarantineSearch { state: Some(QuarantineState::Held), limit: PAGE_LIMIT, ..QuarantineSearch::default() };
         while let Ok(page) = self.database.quarantine().search(&search).await {
-            for entry in page.mails.iter().filter(|e| e.holder.is_none() && !known.contains(&e.mail)) {
-                self.write(entry_fact(entry), entry.expires.since(now()) + AFTER_EXPIRY).await;
-            }
+            let untold = page.mails.iter().filter(|e| e.holder.is_none() && !known.contains(&e.mail));
+            self.write_all(untold.map(entry_fact).collect()).await;
             match page.next {
                 Some(next) => search.before = Some(next),
                 None => return,
@@ -189,22 +196,13 @@ impl Outgoing {
         while let Ok(page) =
             self.database.user_lists().chosen_here(last.as_ref().map(|c| (c.address.as_str(), &c.sender)), PAGE_LIMIT).await
         {
-            for chosen in &page {
-                if known.get(&(chosen.address.clone(), chosen.sender.to_string())).is_none_or(|at| *at < chosen.at) {
-                    self.tell_choice(chosen).await;
-                }
-            }
+            let is_untold = |c: &&UserChoice| known.get(&(c.address.clone(), c.sender.to_string())).is_none_or(|at| *at < c.at);
+            self.write_all(page.iter().filter(is_untold).map(choice_fact).collect()).await;
             last = page.last().cloned();
             if page.len() < PAGE_LIMIT {
                 return;
             }
         }
-    }
-
-    async fn tell_choice(&self, chosen: &UserChoice) {
-        let UserChoice { address, sender, choice, at } = chosen;
-        let keep = if *choice == Choice::None { TAKEN_BACK } else { LONGEST };
-        self.write(Fact::UserChoice((address.clone(), sender.to_string()), fact::UserChoice { at: *at, choice: *choice }), keep).await;
     }
 
     fn post(&self, fact: Fact, keep: Duration) {
@@ -228,6 +226,11 @@ impl Outgoing {
         }
     }
 
+    /// In their order, and side by side: the ledger commits what comes within some milliseconds at once.
+    async fn write_all(&self, facts: Vec<(Fact, Duration)>) {
+        stream::iter(facts).for_each_concurrent(AT_ONCE, |(fact, keep)| self.write(fact, keep)).await;
+    }
+
     async fn write(&self, fact: Fact, keep: Duration) {
         if !self.kinds.contains(fact.kind()) {
             return;
@@ -239,7 +242,7 @@ impl Outgoing {
     }
 }
 
-fn entry_fact(entry: &quarantine::QuarantineEntry) -> Fact {
+fn entry_fact(entry: &quarantine::QuarantineEntry) -> (Fact, Duration) {
     let header = |text: &Option<String>| text.as_deref().map(|t| cut(t, HEADER));
     let row = fact::QuarantineEntry {
         at: entry.at,
@@ -252,7 +255,13 @@ fn entry_fact(entry: &quarantine::QuarantineEntry) -> Fact {
         size: entry.size,
         expires: entry.expires,
     };
-    Fact::QuarantineEntry(entry.mail, row)
+    (Fact::QuarantineEntry(entry.mail, row), entry.expires.since(now()) + AFTER_EXPIRY)
+}
+
+fn choice_fact(chosen: &UserChoice) -> (Fact, Duration) {
+    let UserChoice { address, sender, choice, at } = chosen;
+    let keep = if *choice == Choice::None { TAKEN_BACK } else { LONGEST };
+    (Fact::UserChoice((address.clone(), sender.to_string()), fact::UserChoice { at: *at, choice: *choice }), keep)
 }
 
 fn lesson_fact(lesson: &Lesson, at: Timestamp) -> Fact {

@@ -261,6 +261,7 @@ impl Cells {
         let mut whole = sealed;
         whole.rewind()?;
         let mut command = Command::new(&self.worker);
+        give_way(&mut command);
         if let Some(cgroup) = cgroup {
             command.arg(IN_CGROUP);
             hand_over(&mut command, cgroup.as_fd().as_raw_fd());
@@ -367,6 +368,18 @@ fn hand_over(command: &mut Command, descriptor: RawFd) {
         command.pre_exec(move || match libc::fcntl(descriptor, libc::F_SETFD, 0) {
             0 => Ok(()),
             _ => Err(io::Error::last_os_error()),
+        });
+    }
+}
+
+/// Whoever speaks SMTP comes first. Not SCHED_IDLE: a flood of mail could then keep all attachments from being opened.
+fn give_way(command: &mut Command) {
+    // SAFETY: one call, which is safe between fork and exec.
+    unsafe {
+        command.pre_exec(|| {
+            // Where it is forbidden the cell is as good as the others.
+            libc::setpriority(libc::PRIO_PROCESS, 0, 19);
+            Ok(())
         });
     }
 }

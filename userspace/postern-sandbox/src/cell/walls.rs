@@ -101,9 +101,6 @@ pub fn part() -> Result<(), WallError> {
     die_with_parent().map_err(wall("tie to the supervisor"))?;
     // When memory is short for all, the kernel takes a cell first. Where it cannot be told so, the limits below still hold.
     let _ = fs::write("/proc/self/oom_score_adj", "1000");
-    // Whoever speaks SMTP comes first. Not SCHED_IDLE: a flood of mail could then keep all attachments from being opened.
-    // SAFETY: numbers alone.
-    let _ = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 19) };
     let (user, group) = (getuid(), getgid());
     let kinds = CloneFlags::CLONE_NEWUSER
         | CloneFlags::CLONE_NEWNS

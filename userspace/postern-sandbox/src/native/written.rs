@@ -4,12 +4,11 @@
 //! The paths are the program's own word: a file is read when it lies in those folders, whatever its name leads through.
 
 use std::collections::HashSet;
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::Read;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
 use serde::{Deserialize, Serialize};
 
 use super::root;
@@ -96,12 +95,10 @@ impl Keeper {
     }
 }
 
-/// An ordinary file in the folders in memory, and nothing that a link leads to meanwhile.
+/// An ordinary file in the folders in memory, wherever a link leads meanwhile. (Not by openat2(2), which systemd's `RestrictSUIDSGID=` takes
+/// away.)
 fn open(path: &Path) -> Option<File> {
-    let how = OpenHow::new()
-        .flags(OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC)
-        .resolve(ResolveFlag::RESOLVE_NO_SYMLINKS | ResolveFlag::RESOLVE_NO_MAGICLINKS);
-    let file = File::from(openat2(AT_FDCWD, path, how).ok()?);
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW).open(path).ok()?;
     let (found, folder) = (file.metadata().ok()?, fs::metadata(root::HOME).ok()?);
     (found.is_file() && found.dev() == folder.dev()).then_some(file)
 }
