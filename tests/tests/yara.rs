@@ -115,7 +115,8 @@ fn rules_of_the_settings_are_in_force_on_each_change_and_an_error_in_them_is_tol
     let api = Api::of(&dir);
     let (view, log) = (|| api.get("/sandbox/rules").unwrap(), || fs::read_to_string(dir.join("log")).unwrap());
     let in_force = |what: &str, files: u64, rules: u64| {
-        let is_so = || (view()["files"].as_u64(), view()["rules"].as_u64(), view()["trouble"].is_null()) == (Some(files), Some(rules), true);
+        let is_so =
+            || (view()["files"].as_u64(), view()["rules"].as_u64(), view()["trouble"].is_null()) == (Some(files), Some(rules), true);
         wait_until(what, LIMIT, is_so).unwrap_or_else(|e| panic!("{e}: {} {}", view(), log()));
     };
     assert!(view()["enabled"] == true && view()["since"].is_null() && view()["files"] == 0, "{}", view());
@@ -131,7 +132,10 @@ fn rules_of_the_settings_are_in_force_on_each_change_and_an_error_in_them_is_tol
     fs::write(folder.join("waves.yar"), "rule wave : info { strings: $b = \"plugh\" condition: $b }").unwrap();
     api.set("sandbox.yara_rules", json!(folder)).unwrap();
     in_force("both", 2, 2);
-    assert_eq!(found(&gateway, "Second", "plugh xyzzy"), ["YARA_INFO waves:wave [info], $a at 6", "YARA_INFO waves.yar:wave [info], $b at 0"]);
+    assert_eq!(
+        found(&gateway, "Second", "plugh xyzzy"),
+        ["YARA_INFO waves:wave [info], $a at 6", "YARA_INFO waves.yar:wave [info], $b at 0"]
+    );
 
     // Tried, and nothing comes of it.
     let broken = "rule wave : info {\n condition:\n  $x\n}\n";

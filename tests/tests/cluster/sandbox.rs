@@ -141,12 +141,14 @@ fn yara_rules_that_are_set_on_one_node_fire_on_another() {
     assert!(look(1, "first", "xyzzy").contains("waves:waves [info], $a at 0"), "{}", rules(1));
     said(&format!("rules that the first node was given are in force on the second {} ms later, and fire", took.as_millis()));
 
-    // Each node adds one: both are there. An error stops both, and each says where.
-    cluster.api(1).set("sandbox.rules", json!([text("waves", "xyzzy"), text("others", "plugh")])).unwrap();
+    // Each node sets some, a text as large as they may be among them. An error stops both, and each says where.
+    let mut others = text("others", "plugh");
+    others["text"] = format!("// {}\n{}", "x".repeat(250_000), others["text"].as_str().unwrap()).into();
+    cluster.api(1).set("sandbox.rules", json!([text("waves", "xyzzy"), others])).unwrap();
     wait_until("them on both", LIMIT, || (0..2).all(|node| rules(node)["rules"] == 2)).unwrap();
     assert!(look(0, "second", "plugh").contains("others:others [info], $a at 0"));
     let broken = json!({ "name": "waves", "text": "rule waves {\n condition: $x\n}\n" });
-    cluster.api(0).set("sandbox.rules", json!([broken, text("others", "plugh")])).unwrap();
+    cluster.api(0).set("sandbox.rules", json!([broken, others])).unwrap();
     wait_until("both to refuse them", LIMIT, || (0..2).all(|node| rules(node)["trouble"]["problems"][0]["line"] == 2)).unwrap();
     assert!(look(1, "third", "xyzzy").contains("waves:waves"), "{}", rules(1));
     cluster.api(1).set("sandbox.rules", json!([])).unwrap();

@@ -18,8 +18,8 @@ use crate::problem::Problem;
 use crate::rights::{ADMIN, AUDIT, Entry, Guarded, OPERATE, OWN, REVIEW, SEE, SEE_MAILS, SERVE_MAILS, for_users};
 use crate::routes::{
     admins, alerts, audit, backups, certificate, cluster, domains, duty, edge, explain, health, journeys, live, metrics, policy,
-    quarantine, queue, reports, sandbox, session, sessions, set_up, settings, settings_history, status, symbols, system, tokens, totp, update, user,
-    user_senders, web_ui,
+    quarantine, queue, reports, sandbox, session, sessions, set_up, settings, settings_history, status, symbols, system, tokens, totp,
+    update, user, user_senders, web_ui,
 };
 use crate::settings_file::MAX_TEXT;
 use crate::state::Console;

@@ -18,6 +18,8 @@ use crate::state::Console;
 /// Of this node.
 #[derive(Serialize, ToSchema)]
 pub struct RulesView {
+    /// Of the settings, as in `GET /settings`: another one says that their texts may be others.
+    digest: String,
     /// False: `sandbox.enabled` or `sandbox.yara` is off, and nothing is looked for.
     enabled: bool,
     /// Texts of the settings and files of the folder that are in force.
@@ -87,10 +89,11 @@ impl From<RulesTrouble> for TroubleView {
 /// The admin's YARA rules that are in force on this node, and why the newest are not.
 #[utoipa::path(get, path = "/sandbox/rules", tag = "sandbox", responses((status = 200, body = RulesView)))]
 pub async fn rules(State(console): State<Console>) -> Json<RulesView> {
-    let settings = console.state().settings.settings();
+    let version = console.state().settings.current();
     let state = console.state().yara_rules.state();
     Json(RulesView {
-        enabled: settings.sandbox.enabled && settings.sandbox.yara,
+        digest: version.digest.clone(),
+        enabled: version.settings.sandbox.enabled && version.settings.sandbox.yara,
         files: state.files,
         rules: state.rules,
         since: state.since,

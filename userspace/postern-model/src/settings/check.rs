@@ -275,7 +275,8 @@ mod tests {
     use super::*;
 
     fn wrong(rules: &[(&str, usize)]) -> Vec<String> {
-        let rules: Vec<RuleText> = rules.iter().map(|(name, size)| RuleText { name: (*name).to_owned(), text: "x".repeat(*size) }).collect();
+        let rules: Vec<RuleText> =
+            rules.iter().map(|(name, size)| RuleText { name: (*name).to_owned(), text: "x".repeat(*size) }).collect();
         let mut paths = Vec::new();
         rule_texts("rules", &rules, &mut |path, _| paths.push(path));
         paths

@@ -74,7 +74,7 @@ enum Trouble {
     Memory(#[source] io::Error),
     #[error("they are not tried yet: {0}")]
     Role(#[source] SandboxError),
-    #[error("errors in it: correct them, or take away what they are in")]
+    #[error("there are errors in them: correct them, or take away what they are in")]
     Rules(Vec<RuleProblem>),
 }
 
@@ -132,12 +132,7 @@ impl RuleBook {
     }
 
     /// Reads the rules when they changed; what is in force then.
-    async fn look(
-        &self,
-        socket: &Path,
-        settings: &SandboxSettings,
-        looked: &mut Option<Looked>,
-    ) -> Result<Option<RulesReport>, Trouble> {
+    async fn look(&self, socket: &Path, settings: &SandboxSettings, looked: &mut Option<Looked>) -> Result<Option<RulesReport>, Trouble> {
         if !has_rules(settings) {
             *looked = None;
             self.take_away()?;

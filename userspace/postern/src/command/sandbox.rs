@@ -146,7 +146,10 @@ fn rules(globals: &Globals) -> Result<(), CommandError> {
     }
     let trouble = &answer["trouble"];
     if !trouble.is_null() {
-        output::text(&output::plain(&format!("the newest are not taken, since {}: {}", when(&trouble["at"]), string(&trouble["why"])), true));
+        output::text(&output::plain(
+            &format!("the newest are not taken, since {}: {}", when(&trouble["at"]), string(&trouble["why"])),
+            true,
+        ));
         for problem in list(trouble, "problems") {
             let [file, line, severity, text] = ["file", "line", "severity", "text"].map(|key| string(&problem[key]));
             output::text(&output::plain(&format!("{file}:{line}: {severity}: {text}"), true));

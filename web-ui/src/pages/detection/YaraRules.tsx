@@ -1,5 +1,5 @@
 import { Alert, Button, Card, CardBody, CardTitle, Content, List, ListItem, Skeleton } from "@patternfly/react-core";
-import { useQuery } from "@tanstack/react-query";
+import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 
 import { api, type Schemas } from "../../api/client";
@@ -22,7 +22,8 @@ export function YaraRules() {
   const [open, setOpen] = useState<RuleText | "new" | null>(null);
   const [question, setQuestion] = useState<Question | null>(null);
   const state = useQuery({ queryKey: ["sandbox-rules"], queryFn: () => api<Schemas["RulesView"]>("GET", "/sandbox/rules"), refetchInterval: 3000 });
-  const view = useQuery({ queryKey: ["settings"], queryFn: load, refetchOnMount: "always", refetchOnWindowFocus: false });
+  // Asked anew when somebody has changed them.
+  const view = useQuery({ queryKey: ["settings", state.data?.digest], queryFn: load, refetchOnMount: "always", refetchOnWindowFocus: false, placeholderData: keepPreviousData });
   const remove = useAct(async (name: string) => {
     if (!view.data) return;
     try {
@@ -66,9 +67,9 @@ function State({ of }: { of: Schemas["RulesView"] }) {
   const value = (rules == null ? w.uncounted : w.inForceValue.replace("{rules}", number(rules))).replace("{files}", number(of.files));
   return (
     <>
-      {!of.enabled && <Alert component="p" isInline variant="info" title={w.yaraOff} />}
+      {!of.enabled && <Alert component="p" isInline variant="info" className="postern-gap" title={w.yaraOff} />}
       {trouble && (
-        <Alert component="p" isInline variant={trouble.waiting ? "warning" : "danger"} title={trouble.waiting ? w.waiting : w.refused}>
+        <Alert component="p" isInline className="postern-gap" variant={trouble.waiting ? "warning" : "danger"} title={trouble.waiting ? w.waiting : w.refused}>
           <List isPlain>
             <ListItem>{w.since.replace("{when}", when(trouble.at)).replace("{why}", () => trouble.why)}</ListItem>
           </List>
