@@ -108,6 +108,14 @@ impl Gateway {
         role_that_serves("sandbox", binary, data)
     }
 
+    /// Starts `postern sandbox` with the settings that are in this data directory.
+    ///
+    /// # Errors
+    /// When it ends instead; the error holds what it printed.
+    pub fn sandbox_again(binary: &Path, data: &Path) -> anyhow::Result<Running> {
+        role_that_serves("sandbox", binary, data)
+    }
+
     /// `postern <arguments> --json` against this gateway.
     ///
     /// # Errors

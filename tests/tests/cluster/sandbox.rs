@@ -6,7 +6,7 @@ use postern_tests::cluster::nodes::{Cluster, Options};
 use postern_tests::documents::archive;
 use postern_tests::gateway::wait_until;
 use postern_tests::smtp::{mail_with, send};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::world::*;
 
@@ -115,6 +115,46 @@ fn a_mail_that_waits_for_the_sandbox_is_looked_at_by_a_peer_when_its_node_burns(
     assert_eq!(cluster.backend.mails().len(), 1);
     said("its peers looked at them: one is delivered, once, and the dropper is in the quarantine");
     drop(sandboxes);
+}
+
+/// Names and evidences of all findings of a mail's first attachment.
+fn findings(cluster: &Cluster, node: usize, subject: &str) -> Option<String> {
+    opened(cluster, node, subject).map(|(attachment, _)| attachment["report"]["findings"].to_string())
+}
+
+#[test]
+fn yara_rules_that_are_set_on_one_node_fire_on_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(cluster) = cluster(folder.path(), 2, Options::default()) else { return };
+    let _logs = Logs(&cluster);
+    let _sandboxes: Vec<_> = (0..2).map(|node| cluster.sandbox(node).unwrap()).collect();
+    let rules = |node: usize| cluster.api(node).get("/sandbox/rules").unwrap();
+    let look = |node: usize, subject: &str, word: &str| {
+        deliver_with(&cluster, node, subject, "notes.zip", &archive(&[("notes.txt", format!("{word} {subject}").as_bytes())], None));
+        wait_until("its verdict", LIMIT, || findings(&cluster, node, subject).is_some()).unwrap();
+        findings(&cluster, node, subject).unwrap()
+    };
+    let text = |name: &str, word: &str| json!({ "name": name, "text": format!("rule {name} : info {{\n strings: $a = \"{word}\"\n condition: $a\n}}\n") });
+
+    cluster.api(0).set("sandbox.rules", json!([text("waves", "xyzzy")])).unwrap();
+    let took = wait_until("the rules on the second node", LIMIT, || rules(1)["rules"] == 1).unwrap();
+    assert!(look(1, "first", "xyzzy").contains("waves:waves [info], $a at 0"), "{}", rules(1));
+    said(&format!("rules that the first node was given are in force on the second {} ms later, and fire", took.as_millis()));
+
+    // Each node sets some, a text as large as they may be among them. An error stops both, and each says where.
+    let mut others = text("others", "plugh");
+    others["text"] = format!("// {}\n{}", "x".repeat(250_000), others["text"].as_str().unwrap()).into();
+    cluster.api(1).set("sandbox.rules", json!([text("waves", "xyzzy"), others])).unwrap();
+    wait_until("them on both", LIMIT, || (0..2).all(|node| rules(node)["rules"] == 2)).unwrap();
+    assert!(look(0, "second", "plugh").contains("others:others [info], $a at 0"));
+    let broken = json!({ "name": "waves", "text": "rule waves {\n condition: $x\n}\n" });
+    cluster.api(0).set("sandbox.rules", json!([broken, others])).unwrap();
+    wait_until("both to refuse them", LIMIT, || (0..2).all(|node| rules(node)["trouble"]["problems"][0]["line"] == 2)).unwrap();
+    assert!(look(1, "third", "xyzzy").contains("waves:waves"), "{}", rules(1));
+    cluster.api(1).set("sandbox.rules", json!([])).unwrap();
+    wait_until("none on both", LIMIT, || (0..2).all(|node| rules(node)["since"].is_null())).unwrap();
+    assert!(!look(0, "fourth", "xyzzy plugh").contains("YARA"));
+    said("an error on one stops both, which keep what they had; taken back on one, they are gone on both");
 }
 
 fn happened(cluster: &Cluster, node: usize, subject: &str, event: &str) -> bool {

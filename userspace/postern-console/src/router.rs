@@ -18,8 +18,8 @@ use crate::problem::Problem;
 use crate::rights::{ADMIN, AUDIT, Entry, Guarded, OPERATE, OWN, REVIEW, SEE, SEE_MAILS, SERVE_MAILS, for_users};
 use crate::routes::{
     admins, alerts, audit, backups, certificate, cluster, domains, duty, edge, explain, health, journeys, live, metrics, policy,
-    quarantine, queue, reports, session, sessions, set_up, settings, settings_history, status, symbols, system, tokens, totp, update, user,
-    user_senders, web_ui,
+    quarantine, queue, reports, sandbox, session, sessions, set_up, settings, settings_history, status, symbols, system, tokens, totp,
+    update, user, user_senders, web_ui,
 };
 use crate::settings_file::MAX_TEXT;
 use crate::state::Console;
@@ -84,6 +84,7 @@ fn closed_routes() -> Guarded {
         .to(OPERATE, routes!(policy::put))
         .to(OPERATE, routes!(policy::check))
         .to(OPERATE, routes!(policy::what_if))
+        .to(ADMIN, routes!(sandbox::try_rules))
         .around(|r| r.layer(DefaultBodyLimit::max(MAX_TEXT + 1024)));
     let others = Guarded::default()
         .to(OWN, routes!(session::session, session::logout))
@@ -140,6 +141,7 @@ fn closed_routes() -> Guarded {
         .to(OPERATE, routes!(edge::reload_feeds))
         .to(OWN, routes!(symbols::list))
         .to(REVIEW, routes!(symbols::hits))
+        .to(REVIEW, routes!(sandbox::rules))
         .to(REVIEW, routes!(settings::schema))
         .to(ADMIN, routes!(settings::reload))
         .to(REVIEW, routes!(settings_history::list))

@@ -16,8 +16,8 @@ use toml_edit::DocumentMut;
 use crate::render::{self, RenderError};
 use crate::secrets;
 
-/// Largest settings file.
-pub const MAX_TEXT: usize = 1 << 20;
+/// Largest settings file: half of it may be YARA rules.
+pub const MAX_TEXT: usize = 2 << 20;
 
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsFileError {

@@ -20,6 +20,7 @@ use postern_model::time::Timestamp;
 use postern_model::verdict::Verdict;
 use postern_mta::feedback::Feedback;
 use postern_mta::queue::Queue;
+use postern_mta::sandbox::{self, RuleBook};
 use postern_policy::Decision;
 use postern_store::database::{Database, DatabaseError};
 use postern_store::spool::Spool;
@@ -147,6 +148,8 @@ pub struct State {
     pub learn: Learn,
     pub open_again: OpenAgain,
     pub silent: Silent,
+    /// The admin's YARA rules, as they are in force here.
+    pub yara_rules: Arc<RuleBook>,
     /// The peers, when there are any.
     pub cluster: Cluster,
     /// Whether this node takes mail.
@@ -202,6 +205,8 @@ pub struct Inner {
     pub(crate) releasing: tokio::sync::Mutex<()>,
     /// Mails whose attachments are taken apart again, one at a time.
     pub(crate) opening: tokio::sync::Mutex<()>,
+    /// YARA rules that somebody tries, one set at a time.
+    pub(crate) trying_rules: tokio::sync::Mutex<()>,
     /// One update at a time comes in.
     pub(crate) incoming: Arc<tokio::sync::Mutex<()>>,
     pub(crate) fetching: Fetching,
@@ -223,6 +228,7 @@ impl Console {
             streams: Arc::new(tokio::sync::Semaphore::new(STREAMS)),
             releasing: tokio::sync::Mutex::default(),
             opening: tokio::sync::Mutex::default(),
+            trying_rules: tokio::sync::Mutex::default(),
             incoming: Arc::default(),
             fetching: Fetching::default(),
             rolling: Rolling::default(),
@@ -240,6 +246,11 @@ impl Console {
     /// Of the role `os`.
     pub(crate) fn os_socket(&self) -> PathBuf {
         self.state().settings.settings().node.run_dir.join("os.sock")
+    }
+
+    /// Of the role `sandbox`.
+    pub(crate) fn sandbox_socket(&self) -> PathBuf {
+        self.state().settings.settings().node.run_dir.join(sandbox::SOCKET)
     }
 
     /// Where an update is put that comes in.

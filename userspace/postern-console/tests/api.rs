@@ -234,7 +234,7 @@ async fn bad_requests_get_problems_that_say_what_to_do() {
     ask("POST", "/api/v1/admins").raw("application/json", "[".repeat(50_000)).unix(&rig).await.problem(400);
     ask("POST", "/api/v1/admins").raw("application/json", vec![0xff, 0xfe]).unix(&rig).await.problem(400);
     ask("POST", "/api/v1/session").raw("application/json", vec![b' '; 200_000]).https(&rig).await.problem(413);
-    ask("POST", "/api/v1/settings/check").raw("application/toml", vec![b'#'; 2_000_000]).unix(&rig).await.problem(413);
+    ask("POST", "/api/v1/settings/check").raw("application/toml", vec![b'#'; 3_000_000]).unix(&rig).await.problem(413);
     ask("POST", "/api/v1/explain").raw("message/rfc822", vec![b'a'; 65 << 20]).unix(&rig).await.problem(413);
     // After all that it still answers.
     ask("GET", "/api/v1/status").unix(&rig).await.ok();
@@ -394,6 +394,35 @@ fn the_openapi_document_is_the_one_in_docs() {
     }
     let kept = std::fs::read_to_string(&file).unwrap_or_default();
     assert!(made == kept, "docs/openapi.json is not what the routes say: write it again with POSTERN_BLESS=1 and read the diff");
+}
+
+#[tokio::test]
+async fn yara_rules_are_settings_and_are_tried_where_the_sandbox_is() {
+    let rig = Rig::with_settings(SETTINGS).await;
+    let view = ask("GET", "/api/v1/sandbox/rules").unix(&rig).await.ok();
+    assert_eq!(
+        (&view["enabled"], &view["files"], view["since"].is_null(), view["trouble"].is_null()),
+        (&json!(true), &json!(0), true, true)
+    );
+    let attempt =
+        |name: &str, text: &str| ask("POST", "/api/v1/sandbox/rules/try").json(json!({ "rules": [{ "name": name, "text": text }] }));
+    let away = attempt("waves", "rule a { condition: true }").unix(&rig).await.problem(503);
+    assert!(away["detail"].as_str().unwrap().contains("the role sandbox does not answer"), "{away}");
+    let unfit = attempt("a b", "x").unix(&rig).await.problem(422);
+    assert_eq!(unfit["errors"][0]["path"], "rules[0].name");
+    attempt("waves", &"x".repeat(3 << 20)).unix(&rig).await.problem(413);
+
+    // Whatever stands in a text, it comes back as it was.
+    let nasty =
+        "rule a {\r\n\tstrings:\n\t\t$a = \"\\\"'''\\x00\" // \"\"\" '''\n\t\t$b = { 4D 5A }\n condition: any of them\n}\n\u{1}\u{85}";
+    let texts = json!([{ "name": "nasty", "text": nasty }, { "name": "waves", "text": "rule b { condition: true }" }]);
+    let set = |value| ask("PATCH", "/api/v1/settings").json(json!({ "path": "sandbox.rules", "value": value }));
+    set(texts.clone()).unix(&rig).await.ok();
+    let settings = ask("GET", "/api/v1/settings").unix(&rig).await.ok();
+    assert_eq!(settings["settings"]["sandbox"]["rules"], texts);
+    assert_ne!(settings["digest"], view["digest"]);
+    let refused = set(json!([{ "name": "waves", "text": "x".repeat((256 << 10) + 1) }])).unix(&rig).await.problem(422);
+    assert_eq!(refused["errors"][0]["path"], "sandbox.rules[0].text");
 }
 
 #[tokio::test]

@@ -107,6 +107,8 @@ pub const SHARED_TEXTS: &[&str] = &[
     "policy.rules[].action.redirect_to[]",
     "policy.rules[].action.add_recipients[]",
     "users.url",
+    "sandbox.rules[].name",
+    "sandbox.rules[].text",
     "alerts.recipients[]",
     "alerts.webhooks[].name",
     "alerts.webhooks[].url",
@@ -134,6 +136,7 @@ pub const NATURAL_KEYS: &[(&str, &[&str])] = &[
     ("edge.feeds", &["name"]),
     ("policy.rules", &["name"]),
     ("policy.lists", &["name"]),
+    ("sandbox.rules", &["name"]),
 ];
 
 /// Whether a setting is the node's own. `path` is written as in [`LOCAL`].

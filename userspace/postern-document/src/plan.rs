@@ -6,6 +6,7 @@
 //! Whoever edits a field of an element also writes the element's place again, as it is. So an element that one node takes out
 //! while another edits it is a conflict too, and the element stays (`document::read`): an edit is never lost with it.
 
+use postern_model::settings::sandbox::RULE_TEXT_SIZE;
 use serde_json::Value;
 
 use crate::flat::{self, Flat};
@@ -13,10 +14,10 @@ use crate::path;
 use crate::shape::{Schema, Shape};
 
 /// Octets of all keys and values of the shared settings: the largest settings file that the console takes.
-pub const MAX_SETTINGS: usize = 1 << 20;
+pub const MAX_SETTINGS: usize = 2 << 20;
 
-/// Largest single value, and longest key, in octets: a text is a name, an address or a line.
-pub const MAX_VALUE: usize = 64 * 1024;
+/// Largest single value, and longest key, in octets: a text of YARA rules is the longest.
+pub const MAX_VALUE: usize = RULE_TEXT_SIZE;
 pub const MAX_KEY: usize = 1024;
 
 /// Keys of the settings with their new values. Made by [`crate::Document`], and good for the state it was made from.

@@ -54,6 +54,8 @@ conditions! {
     FeedStale = "feed-stale";
     /// The role sandbox does not answer.
     SandboxAway = "sandbox-away";
+    /// The newest YARA rules, of the settings or of the folder, cannot be used on a node.
+    YaraRulesRefused = "yara-rules-refused";
     /// clamd does not answer.
     AntivirusAway = "antivirus-away";
     /// The room for mails that wait for the sandbox is nearly full.
@@ -85,6 +87,7 @@ impl Condition {
             Self::EdgeNotGuarding => ("edge does not guard", "Netzrand wird nicht bewacht"),
             Self::FeedStale => ("feed is out of date", "Feed veraltet"),
             Self::SandboxAway => ("sandbox does not answer", "Sandbox antwortet nicht"),
+            Self::YaraRulesRefused => ("YARA rules cannot be used", "YARA-Regeln nicht verwendbar"),
             Self::AntivirusAway => ("antivirus does not answer", "Virenscanner antwortet nicht"),
             Self::HoldsFull => {
                 ("room for mails that wait for the sandbox is nearly full", "Platz für Mails, die auf die Sandbox warten, fast voll")

@@ -116,6 +116,8 @@ pub enum SandboxRequest {
     },
     /// Make the YARA rules ready whose sources are enclosed in the same way, for the requests that name them.
     Rules,
+    /// Say what is wrong with YARA rules that are enclosed in the same way, and forget them.
+    TryRules,
     Status,
 }
 

@@ -51,7 +51,7 @@ use crate::policy::{self, Plan};
 use crate::quarantine::QuarantineKeeper;
 use crate::queue::{Places, Queue};
 use crate::recipients::{self, Recipients};
-use crate::sandbox::{Look, Prepared};
+use crate::sandbox::{Look, Prepared, RuleBook};
 use crate::tracked::{Known, Outcome};
 use crate::visit::ClientAnswers;
 pub use crate::visit::Visit;
@@ -514,6 +514,11 @@ impl Journey {
         let prepared = tokio::task::spawn_blocking(|| contained(read)).await.map_err(|e| e.to_string())?;
         let prepared = prepared.map_err(|_| "the mail cannot be read: a fault of the program, told in the log".to_owned())?;
         Ok(live.sandbox.ask(prepared).await)
+    }
+
+    /// The admin's YARA rules.
+    pub fn yara_rules(&self) -> Arc<RuleBook> {
+        self.live.load().sandbox.rules()
     }
 
     /// Who helps to judge, is asked for by the settings, and does not answer now.

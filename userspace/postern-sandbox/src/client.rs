@@ -59,7 +59,19 @@ pub async fn watch_at(socket: &Path) -> Option<UnixStream> {
 /// # Errors
 /// When the role is not there, or the rules were not looked at.
 pub async fn rules(socket: &Path, sources: &Sources) -> Result<RulesReport, SandboxError> {
-    match ask(socket, &SandboxRequest::Rules, &[sources.sealed().as_fd()]).await? {
+    told_of(sources, ask(socket, &SandboxRequest::Rules, &[sources.sealed().as_fd()]).await?)
+}
+
+/// Has it say what is wrong with YARA rules, and keep nothing of them.
+///
+/// # Errors
+/// As [`rules`].
+pub async fn try_rules(socket: &Path, sources: &Sources) -> Result<RulesReport, SandboxError> {
+    told_of(sources, ask(socket, &SandboxRequest::TryRules, &[sources.sealed().as_fd()]).await?)
+}
+
+fn told_of(sources: &Sources, reply: SandboxReply) -> Result<RulesReport, SandboxError> {
+    match reply {
         SandboxReply::Rules { report } if report.id == sources.id => Ok(report),
         _ => Err(SandboxError::Unexpected),
     }

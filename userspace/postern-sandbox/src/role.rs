@@ -150,40 +150,43 @@ impl Shared {
         match request {
             SandboxRequest::Open { places, rules, .. } => self.open(places, rules, enclosed).await,
             SandboxRequest::Rules => self.make_ready(&enclosed.sealed).await,
+            SandboxRequest::TryRules => match self.compile(&enclosed.sealed).await {
+                Ok((_, report)) => SandboxReply::Rules { report },
+                Err(reply) => reply,
+            },
             SandboxRequest::Status => SandboxReply::Status { status: self.status() },
         }
     }
 
     /// Compiles the rules, if they are not ready, and keeps them when they can be used.
     async fn make_ready(&self, sealed: &File) -> SandboxReply {
-        if let Err(why) = Job::order_of(sealed) {
-            return refused(&why.to_string());
-        }
-        let id = match Job::content(sealed) {
-            Ok(content) => yara::id_of(&content),
-            Err(why) => return refused(&why.to_string()),
+        let (rules, report) = match self.compile(sealed).await {
+            Ok(compiled) => compiled,
+            Err(reply) => return reply,
         };
+        *self.sent_last.lock() = Some(report.clone());
+        if let Some(rules) = rules {
+            tracing::info!(ours = report.ours, theirs = report.theirs, "YARA rules are ready");
+            let mut sets = self.rules.lock();
+            sets.push((Arc::new(rules), report.clone()));
+            let over = sets.len().saturating_sub(SETS);
+            sets.drain(..over);
+        }
+        SandboxReply::Rules { report }
+    }
+
+    /// What came of rules; nothing compiled when there are errors in them, or they are ready already.
+    async fn compile(&self, sealed: &File) -> Result<(Option<Rules>, RulesReport), SandboxReply> {
+        Job::order_of(sealed).map_err(|why| refused(&why.to_string()))?;
+        let content = Job::content(sealed).map_err(|why| refused(&why.to_string()))?;
         let _one = self.compiling.lock().await;
-        if let Some((_, report)) = self.ready(id) {
-            return SandboxReply::Rules { report };
+        if let Some((_, report)) = self.ready(yara::id_of(&content)) {
+            return Ok((None, report));
         }
-        match self.cells.compile_sealed(sealed).await {
-            Ok((rules, report)) => {
-                *self.sent_last.lock() = Some(report.clone());
-                if let Some(rules) = rules {
-                    tracing::info!(ours = report.ours, theirs = report.theirs, "YARA rules are ready");
-                    let mut sets = self.rules.lock();
-                    sets.push((Arc::new(rules), report.clone()));
-                    let over = sets.len().saturating_sub(SETS);
-                    sets.drain(..over);
-                }
-                SandboxReply::Rules { report }
-            }
-            Err(why) => {
-                tracing::error!("YARA rules are not ready: {why}");
-                SandboxReply::Failed { why: why.to_string() }
-            }
-        }
+        self.cells.compile_sealed(sealed).await.map_err(|why| {
+            tracing::error!("YARA rules are not ready: {why}");
+            SandboxReply::Failed { why: why.to_string() }
+        })
     }
 
     fn ready(&self, id: RulesId) -> Option<(Arc<Rules>, RulesReport)> {

@@ -239,6 +239,10 @@ async fn rules_are_made_ready_and_kept() {
     let told = client::rules(&role.socket, &broken).await.unwrap();
     assert!(!told.is_usable() && told.problems[0].to_string().starts_with("b.yar:1: error: "), "{told:?}");
     assert!(matches!(open(&broken).await, Err(SandboxError::UnknownRules)));
+    let tried = [client::try_rules(&role.socket, &third).await.unwrap(), client::try_rules(&role.socket, &broken).await.unwrap()];
+    assert_eq!((tried[0].theirs, tried[0].is_usable(), &tried[1].problems), (1, true, &told.problems));
+    assert!(matches!(open(&third).await, Err(SandboxError::UnknownRules)), "what is only tried is not kept");
+    assert_eq!(names(&open(&first).await.unwrap()).len(), 0, "and takes nobody's place");
     assert_eq!(role.status().await.rules, Some(told));
     client::rules(&role.socket, &third).await.unwrap();
     assert!(matches!(open(&first).await, Err(SandboxError::UnknownRules)), "two are kept");

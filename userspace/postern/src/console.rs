@@ -65,6 +65,7 @@ pub async fn start(
             let journey = Arc::clone(&asking);
             async move { journey.silent_helpers().await }.boxed()
         }),
+        yara_rules: journey.yara_rules(),
         cluster: cluster.clone(),
         duty,
         backups,

@@ -127,8 +127,8 @@ async fn serve(settings: Settings, file: &Path, mut inherited: Inherited, genera
 
     let stop = CancellationToken::new();
     tokio::spawn(holding::keep(Arc::clone(&journey), stop.clone()));
-    let (socket, live) = (settings.node.run_dir.join(sandbox::SOCKET), handle.live());
-    tokio::spawn(async move { yara_rules.follow(&socket, || live.load().sandbox.clone()).await });
+    let (socket, changes) = (settings.node.run_dir.join(sandbox::SOCKET), handle.subscribe());
+    tokio::spawn(async move { yara_rules.follow(&socket, changes).await });
     let door = Door::new(&settings, &hostname, Arc::clone(&journey), spool, tls)?;
     let serving = listen::serve(&door, ports)?;
     let steering = Steering::new();

@@ -9,6 +9,7 @@ use postern_model::os::{OsStatus, UpdateStatus};
 use postern_model::settings::Settings;
 use postern_model::settings::alerts::AlertLimits;
 use postern_model::time::{Span, Timestamp};
+use postern_mta::sandbox::RulesTrouble;
 use postern_os::client;
 
 use super::book::Sight;
@@ -69,6 +70,9 @@ pub async fn look(console: &Console, settings: &Settings, at: Timestamp) -> Vec<
     }
     if let Ok(Ok(status)) = tokio::time::timeout(OS, client::status(&console.os_socket())).await {
         update(&status, &mut found);
+    }
+    if let Some(trouble) = state.yara_rules.state().trouble {
+        yara_rules(&trouble, &mut found);
     }
     for (condition, why) in (state.silent)().await {
         found.own(condition, "", why);
@@ -182,12 +186,26 @@ fn update(status: &OsStatus, found: &mut Found<'_>) {
     }
 }
 
+/// A role that is away is told of by itself.
+fn yara_rules(trouble: &RulesTrouble, found: &mut Found<'_>) {
+    if trouble.is_waiting {
+        return;
+    }
+    let detail = match trouble.errors.split_first() {
+        None => trouble.why.clone(),
+        Some((first, [])) => first.to_string(),
+        Some((first, others)) => format!("{first}; and {} more", others.len()),
+    };
+    found.own(Condition::YaraRulesRefused, "", format!("{detail}; the rules before them stay in force"));
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use postern_model::control::{FeedStatus, InterfaceStatus};
     use postern_model::os::UpdateOutcome;
+    use postern_model::sandbox::RuleProblem;
 
     const NOW: Timestamp = Timestamp(1_795_000_000_000);
     const DAY_MS: i64 = 86_400_000;
@@ -231,6 +249,21 @@ mod tests {
         status.feeds = vec![feed("old", Some(3), None), feed("gone", Some(0), Some("404"))];
         let expected = [("edge-not-guarding", "eth0"), ("edge-not-guarding", "eth1"), ("feed-stale", "old"), ("feed-stale", "gone")];
         assert_eq!(found(&settings, |f| edge_guards(Some(&status), f, NOW)), expected.map(|(c, s)| (c, s.to_owned())));
+    }
+
+    #[test]
+    fn yara_rules_with_errors_are_told_of_and_a_role_that_is_away_is_not() {
+        let settings = Settings::default();
+        let error = RuleProblem { file: "waves".into(), line: 3, is_error: true, what: "unknown pattern".into() };
+        let mut trouble = RulesTrouble { at: NOW, why: "errors in it".into(), errors: vec![error.clone(), error], is_waiting: false };
+        let mut told = Found { settings: &settings, node: "mx1".into(), sights: Vec::new() };
+        yara_rules(&trouble, &mut told);
+        let detail = told.sights[0].detail.clone().unwrap();
+        assert_eq!(detail, "waves:3: error: unknown pattern; and 1 more; the rules before them stay in force");
+        trouble.errors.clear();
+        assert_eq!(found(&settings, |f| yara_rules(&trouble, f)), [("yara-rules-refused", String::new())]);
+        trouble.is_waiting = true;
+        assert_eq!(found(&settings, |f| yara_rules(&trouble, f)), []);
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub mod policy;
 pub mod quarantine;
 pub mod queue;
 pub mod reports;
+pub mod sandbox;
 pub mod session;
 pub mod sessions;
 pub mod set_up;

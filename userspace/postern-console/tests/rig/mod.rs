@@ -27,11 +27,13 @@ use postern_model::sandbox::{Kind, Opened, Part, Report, Seen};
 use postern_model::score::Score;
 use postern_model::settings::Settings;
 use postern_model::settings::edge::EdgeSettings;
+use postern_model::settings::sandbox::SandboxSettings;
 use postern_model::symbol::{Group, Hit};
 use postern_model::verdict::{Action, Verdict};
 use postern_mta::events::Events;
 use postern_mta::feedback::Feedback;
 use postern_mta::queue::{Queue, QueueParts};
+use postern_mta::sandbox::RuleBook;
 use postern_store::database::Database;
 use postern_store::spool::Spool;
 use serde_json::Value;
@@ -280,6 +282,7 @@ impl Rig {
                 .boxed()
             }),
             silent: Arc::new(|| async { Vec::new() }.boxed()),
+            yara_rules: Arc::new(RuleBook::open(dir.path(), &SandboxSettings::default()).unwrap()),
             learn: Arc::new(|kind, _| async move { if kind == LearnKind::Spam { Ok(()) } else { Err("ham is full".to_owned()) } }.boxed()),
             ready: Arc::new(AtomicBool::new(true)),
         };

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::hexadecimal;
 
-/// Octets of all files of an admin's folder together.
+/// Octets of all files of an admin's folder together; those of the settings come to it.
 pub const RULES_MOST: u64 = 16 << 20;
 /// Errors and warnings that are told of a set.
 pub const PROBLEMS_MOST: usize = 100;
@@ -20,7 +20,7 @@ pub struct RulesReport {
     pub id: RulesId,
     /// Rules that Postern brings.
     pub ours: usize,
-    /// Rules of the admin's folder.
+    /// Rules of the admin: of the settings and of the folder.
     pub theirs: usize,
     pub problems: Vec<RuleProblem>,
 }
@@ -40,7 +40,7 @@ impl RulesReport {
 /// Where in a file what is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RuleProblem {
-    /// As it is called in the folder.
+    /// As it is called in the folder; of a text of the settings its name.
     pub file: String,
     /// From 1; 0 where it is about the whole file.
     pub line: usize,

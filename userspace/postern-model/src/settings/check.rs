@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::delivery::RecipientCheck;
 use super::edge::EdgeSettings;
-use super::sandbox::SandboxSettings;
+use super::sandbox::{RULE_TEXT_SIZE, RULE_TEXTS_MOST, RULE_TEXTS_SIZE, RuleText, SandboxSettings};
 use super::users::{UserSettings, minute_of_day};
 use super::{Problem, Settings};
 
@@ -186,6 +186,7 @@ fn sandbox(s: &SandboxSettings, say: &mut impl FnMut(String, String)) {
             format!("{}: write the folder's path from the root, as in \"/etc/postern/rules\"", s.yara_rules.display()),
         );
     }
+    rule_texts("sandbox.rules", &s.rules, say);
     if s.timeout.0 < Duration::from_secs(1) || s.timeout.0 > Duration::from_secs(300) {
         // RFC 5321 §4.5.3.2.6: a client waits ten minutes for the reply to its data.
         say("sandbox.timeout".into(), format!("{}: write \"1s\" to \"5m\"", s.timeout));
@@ -205,6 +206,35 @@ fn sandbox(s: &SandboxSettings, say: &mut impl FnMut(String, String)) {
     ] {
         if !(least..=most).contains(&value) {
             say(format!("sandbox.{name}"), format!("{value}: write {least} to {most}"));
+        }
+    }
+}
+
+/// What is wrong with texts of YARA rules before a word of them is read. `path`: of their list.
+pub fn rule_texts(path: &str, rules: &[RuleText], say: &mut impl FnMut(String, String)) {
+    if rules.len() > RULE_TEXTS_MOST {
+        return say(path.into(), format!("{} texts of rules: write at most {RULE_TEXTS_MOST}", rules.len()));
+    }
+    let all: usize = rules.iter().map(|r| r.text.len()).sum();
+    if all > RULE_TEXTS_SIZE {
+        say(path.into(), format!("{all} octets of rules: write at most {RULE_TEXTS_SIZE} in all"));
+    }
+    for (i, rule) in rules.iter().enumerate() {
+        let name = &rule.name;
+        let is_plain = (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        if !is_plain {
+            say(format!("{path}[{i}].name"), format!("`{name}`: write 1 to 64 letters, digits, - and _, as in \"company\""));
+        } else if name.eq_ignore_ascii_case("postern") {
+            say(format!("{path}[{i}].name"), format!("`{name}` is what the rules are called that Postern brings: write another name"));
+        } else if rules[..i].iter().any(|other| other.name.eq_ignore_ascii_case(name)) {
+            say(format!("{path}[{i}].name"), format!("`{name}` stands twice: put its rules into one text"));
+        }
+        if rule.text.trim().is_empty() {
+            say(format!("{path}[{i}].text"), "no rule: write at least one, as in \"rule all { condition: true }\"".into());
+        }
+        if rule.text.len() > RULE_TEXT_SIZE {
+            let message = format!("{} octets: write at most {RULE_TEXT_SIZE}, and the rest into a text of its own", rule.text.len());
+            say(format!("{path}[{i}].text"), message);
         }
     }
 }
@@ -237,5 +267,36 @@ fn is_link_local(address: &IpAddr) -> bool {
     match address {
         IpAddr::V4(a) => a.is_link_local(),
         IpAddr::V6(a) => a.is_unicast_link_local(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wrong(rules: &[(&str, usize)]) -> Vec<String> {
+        let rules: Vec<RuleText> =
+            rules.iter().map(|(name, size)| RuleText { name: (*name).to_owned(), text: "x".repeat(*size) }).collect();
+        let mut paths = Vec::new();
+        rule_texts("rules", &rules, &mut |path, _| paths.push(path));
+        paths
+    }
+
+    #[test]
+    fn texts_of_rules_have_bounds_and_names_of_their_own() {
+        let longest = "n".repeat(64);
+        assert_eq!(wrong(&[("a", 1), (&longest, RULE_TEXT_SIZE), ("Waves-2026_11", RULE_TEXT_SIZE)]), [""; 0]);
+        for name in ["", "a.yar", "a b", "a/b", "ä", &format!("{longest}n"), "postern", "POSTERN"] {
+            assert_eq!(wrong(&[(name, 1)]), ["rules[0].name"], "{name}");
+        }
+        assert_eq!(wrong(&[("waves", 1), ("Waves", 1)]), ["rules[1].name"]);
+        assert_eq!(wrong(&[("a", 0), ("b", RULE_TEXT_SIZE + 1)]), ["rules[0].text", "rules[1].text"]);
+        let many: Vec<String> = (0..=RULE_TEXTS_MOST).map(|n| format!("n{n}")).collect();
+        let many: Vec<(&str, usize)> = many.iter().map(|n| (n.as_str(), 1)).collect();
+        assert_eq!(wrong(&many), ["rules"]);
+        assert_eq!(wrong(&many[1..]), [""; 0]);
+        let large = ["a", "b", "c", "d", "e"].map(|name| (name, RULE_TEXT_SIZE));
+        assert_eq!(wrong(&large), ["rules"]);
+        assert_eq!(wrong(&large[1..]), [""; 0]);
     }
 }

@@ -24,8 +24,11 @@ pub struct SandboxSettings {
     /// Run programs and scripts of Linux (ELF, shell, Python, Perl) in a cell of their own with a network that leads nowhere, where this machine
     /// has what runs them.
     pub run_programs: bool,
-    /// Look for patterns in all that comes out of attachments, by the YARA rules that Postern brings and those of `yara_rules`.
+    /// Look for patterns in all that comes out of attachments, by the YARA rules that Postern brings and those of `rules` and `yara_rules`.
     pub yara: bool,
+    /// YARA rules of your own. A change is in force within seconds; with an error in any of them, or in a file of `yara_rules`, the rules before it
+    /// stay.
+    pub rules: Vec<RuleText>,
     /// Folder with YARA rules of your own (`*.yar`, `*.yara`, in folders of it too), on this machine. A change in it is in force within seconds;
     /// with an error in any file the rules before it stay. Empty: none. Node-local.
     pub yara_rules: PathBuf,
@@ -53,6 +56,7 @@ impl Default for SandboxSettings {
             run_scripts: true,
             run_programs: true,
             yara: true,
+            rules: Vec::new(),
             yara_rules: PathBuf::new(),
             skip: vec![Skipped::Text, Skipped::Image, Skipped::Media],
             max_size: 25 * 1024 * 1024,
@@ -62,6 +66,20 @@ impl Default for SandboxSettings {
             memory: 256 * 1024 * 1024,
         }
     }
+}
+
+/// Texts of `sandbox.rules`; octets of one; octets of all of them, which go to all nodes with each change.
+pub const RULE_TEXTS_MOST: usize = 100;
+pub const RULE_TEXT_SIZE: usize = 256 << 10;
+pub const RULE_TEXTS_SIZE: usize = 1 << 20;
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RuleText {
+    /// What errors and findings call it: letters, digits, `-` and `_`.
+    pub name: String,
+    /// YARA rules, at most 256 KiB.
+    pub text: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -27,7 +27,7 @@ use postern_sandbox::yara::Sources;
 use attachments::Attachment;
 use memory::Key;
 pub use memory::Memory;
-pub use rules::RuleBook;
+pub use rules::{RuleBook, RulesState, RulesTrouble, try_rules};
 
 /// Its socket, in the folder of all roles' sockets.
 pub const SOCKET: &str = "sandbox.sock";

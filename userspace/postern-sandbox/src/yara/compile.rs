@@ -1,5 +1,7 @@
 //! Sources to what a scanner takes, in a cell: rules from elsewhere have had bugs in their compiler, too.
 
+use std::collections::BTreeSet;
+
 use postern_model::sandbox::{PROBLEMS_MOST, RuleProblem};
 use serde::{Deserialize, Serialize};
 use yara_x::errors::CompileError;
@@ -45,7 +47,7 @@ pub struct Compiled {
     pub problems: Vec<RuleProblem>,
 }
 
-/// Compiles ours, and each file of the admin in a namespace of its own: a name may stand in two files.
+/// Compiles ours, and each file or text of the admin in a namespace of its own: a name may stand in two of them.
 ///
 /// # Errors
 /// When our own cannot be compiled, or nothing can be made of what was.
@@ -62,8 +64,8 @@ pub fn compile(sources: &[Source]) -> Result<Compiled, String> {
     for (name, text) in BROUGHT {
         compiler.add_source(SourceCode::from(*text).with_origin(format!("{name}.yar"))).map_err(|e| e.to_string())?;
     }
-    for source in sources {
-        compiler.new_namespace(&namespace(&source.file));
+    for (source, namespace) in sources.iter().zip(namespaces(sources)) {
+        compiler.new_namespace(&namespace);
         // What is wrong is kept by the compiler, for all files.
         let _ = compiler.add_source(SourceCode::from(source.text.as_slice()).with_origin(source.file.as_str()));
     }
@@ -78,11 +80,19 @@ pub fn compile(sources: &[Source]) -> Result<Compiled, String> {
     Ok(Compiled { rules, ours, theirs, problems })
 }
 
-/// `company/phish.yar` → `company/phish`.
-fn namespace(file: &str) -> String {
-    let name = file.rsplit_once('.').map_or(file, |(name, _)| name);
-    // Ours are told from theirs by it.
-    if name == OURS { format!("{name}.yar") } else { name.to_owned() }
+/// `company/phish.yar` → `company/phish`, unless something before it is called so. Ours are told from theirs by it.
+fn namespaces(sources: &[Source]) -> Vec<String> {
+    let mut taken = BTreeSet::from([OURS.to_owned()]);
+    let mut free = |file: &str| {
+        let short = file.rsplit_once('.').map_or(file, |(name, _)| name);
+        let mut name = short.to_owned();
+        if !taken.insert(name.clone()) {
+            name = if file == short { format!("{file}.yar") } else { file.to_owned() };
+            taken.insert(name.clone());
+        }
+        name
+    };
+    sources.iter().map(|source| free(&source.file)).collect()
 }
 
 fn of_error(error: &CompileError, sources: &[Source]) -> RuleProblem {
@@ -113,9 +123,8 @@ mod tests {
 
     #[test]
     fn a_file_is_a_namespace_and_none_is_ours() {
-        assert_eq!(
-            [namespace("company/phish.yar"), namespace("a.b.yara"), namespace("postern.yar")],
-            ["company/phish", "a.b", "postern.yar"]
-        );
+        let files = ["company", "company/phish.yar", "company.yar", "a.b.yara", "a.b.yar", "postern.yar"];
+        let sources: Vec<Source> = files.iter().map(|file| Source { file: (*file).to_owned(), text: Vec::new() }).collect();
+        assert_eq!(namespaces(&sources), ["company", "company/phish", "company.yar", "a.b", "a.b.yar", "postern.yar"]);
     }
 }

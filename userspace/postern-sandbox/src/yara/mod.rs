@@ -1,4 +1,4 @@
-//! Patterns in what comes out of an attachment, by YARA rules: ours (`rules/`) and those of an admin's folder.
+//! Patterns in what comes out of an attachment, by YARA rules: ours (`rules/`) and those of an admin, of the settings and of a folder.
 //!
 //! Rules are compiled ([`compile`]) in a cell of their own, once for each set, and each cell that takes an attachment apart gets them ready
 //! made ([`scan`]). Conditions are bytecode for wasmtime's interpreter (Pulley): nothing here makes memory that is run, and the list of a
@@ -13,6 +13,7 @@ use std::io;
 use std::time::Duration;
 
 use postern_model::sandbox::{RULES_MOST, RulesId};
+use postern_model::settings::sandbox::RuleText;
 use serde::{Deserialize, Serialize};
 
 pub use folder::{FolderError, Stamp, of_folder, stamp};
@@ -31,12 +32,16 @@ pub fn prepare() {
     let _ = regex::bytes::Regex::new("a");
 }
 
-/// A file of rules.
+/// A file of rules, or a text of the settings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
-    /// As it is called in its folder.
+    /// As it is called in its folder, or in the settings.
     pub file: String,
     pub text: Vec<u8>,
+}
+
+pub fn of_settings(rules: &[RuleText]) -> Vec<Source> {
+    rules.iter().map(|rule| Source { file: rule.name.clone(), text: rule.text.clone().into_bytes() }).collect()
 }
 
 /// The admin's rules, ready to be sent.
@@ -78,6 +83,9 @@ impl Sources {
     }
 }
 
+/// The folder's files, the settings' texts, and what they are called.
+const SOURCES_MOST: u64 = RULES_MOST + (2 << 20);
+
 /// Octets of compiled rules: some ten times their sources.
 pub const COMPILED_MOST: usize = 256 << 20;
 
@@ -95,8 +103,8 @@ pub fn id_of(content: &[u8]) -> RulesId {
 /// # Errors
 /// When they are none, or too many octets.
 pub fn read(content: &[u8]) -> Result<Vec<Source>, String> {
-    if content.len() as u64 > RULES_MOST + (1 << 20) {
-        return Err(format!("{} octets of rules, and {RULES_MOST} at most are taken", content.len()));
+    if content.len() as u64 > SOURCES_MOST {
+        return Err(format!("{} octets of rules, and {SOURCES_MOST} at most are taken", content.len()));
     }
     postcard::from_bytes(content).map_err(|e| format!("the sources of rules cannot be read: {e}"))
 }

@@ -13,12 +13,13 @@ use postern_sandbox::client;
 use postern_sandbox::job::Job;
 use postern_sandbox::limits::Limits;
 use postern_sandbox::watch::Watch;
-use postern_sandbox::yara::{self, Sources};
+use postern_sandbox::yara::{self, Source, Sources};
 use serde_json::json;
 use tokio::runtime::Runtime;
 
-use super::client::CommandError;
-use super::{Globals, output, sandbox_report};
+use super::client::{CommandError, Node};
+use super::output::{self, list, string, when};
+use super::{Globals, sandbox_report};
 
 /// The worker, beside this program.
 const WORKER: &str = "postern-cell";
@@ -43,6 +44,8 @@ pub enum Verb {
     Status,
     /// Take files apart, and say what is in them and what of it is worth a look
     Run(RunArguments),
+    /// Your YARA rules that are in force on the node, and why the newest are not
+    Rules,
     /// Try the YARA rules of a folder: errors and warnings with file and line, before the node sees them
     CheckRules(CheckArguments),
 }
@@ -80,6 +83,7 @@ pub fn worker(named: Option<PathBuf>) -> io::Result<PathBuf> {
 pub fn run(verb: Verb, globals: &Globals) -> Result<(), CommandError> {
     match verb {
         Verb::Status => status(globals),
+        Verb::Rules => rules(globals),
         Verb::Run(arguments) => take_apart(arguments, globals),
         Verb::CheckRules(arguments) => check_rules(arguments, globals.json),
     }
@@ -121,20 +125,60 @@ fn status(globals: &Globals) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// Compiles ours and those of the folder, in a cell as the role does.
+/// What the node says of them.
+fn rules(globals: &Globals) -> Result<(), CommandError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CommandError::Local)?;
+    let node = Node { socket: globals.socket.clone(), json: globals.json };
+    let answer = runtime.block_on(node.get("/sandbox/rules"))?;
+    if globals.json {
+        output::json(&answer);
+        return Ok(());
+    }
+    if answer["enabled"] == false {
+        output::text("YARA rules are off (sandbox.enabled, sandbox.yara)");
+    }
+    if answer["since"].is_null() {
+        output::text("no YARA rules of yours are in force");
+    } else {
+        let count = answer["rules"].as_u64().map_or_else(|| "not counted yet".to_owned(), |n| n.to_string());
+        let (files, since) = (string(&answer["files"]), when(&answer["since"]));
+        output::text(&format!("YARA rules of yours: {count}; texts and files: {files}; in force since {since}"));
+    }
+    let trouble = &answer["trouble"];
+    if !trouble.is_null() {
+        output::text(&output::plain(
+            &format!("the newest are not taken, since {}: {}", when(&trouble["at"]), string(&trouble["why"])),
+            true,
+        ));
+        for problem in list(trouble, "problems") {
+            let [file, line, severity, text] = ["file", "line", "severity", "text"].map(|key| string(&problem[key]));
+            output::text(&output::plain(&format!("{file}:{line}: {severity}: {text}"), true));
+        }
+    }
+    Ok(())
+}
+
+/// Compiles ours and these, in a cell as the role does.
 ///
 /// # Errors
-/// When the folder cannot be read, or no cell can be had.
-pub fn compile_rules(cells: &Cells, folder: Option<&Path>, runtime: &Runtime) -> io::Result<(Option<Rules>, RulesReport)> {
-    let files = folder.map(yara::of_folder).transpose().map_err(io::Error::other)?.unwrap_or_default();
-    let sources = Sources::new(&files)?;
-    runtime.block_on(cells.compile(&sources)).map_err(io::Error::other)
+/// When no cell can be had.
+pub fn compile_rules(cells: &Cells, files: &[Source], runtime: &Runtime) -> io::Result<(Option<Rules>, RulesReport)> {
+    runtime.block_on(cells.compile(&Sources::new(files)?)).map_err(io::Error::other)
+}
+
+/// Those of a folder; none without one.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn rules_of_folder(folder: Option<&Path>) -> io::Result<Vec<Source>> {
+    folder.map_or_else(|| Ok(Vec::new()), |folder| yara::of_folder(folder).map_err(io::Error::other))
 }
 
 fn check_rules(arguments: CheckArguments, as_json: bool) -> Result<(), CommandError> {
     let cells = Cells::new(worker(arguments.worker).map_err(CommandError::Local)?);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CommandError::Local)?;
-    let (_, report) = compile_rules(&cells, Some(&arguments.folder), &runtime).map_err(CommandError::Local)?;
+    let files = rules_of_folder(Some(&arguments.folder)).map_err(CommandError::Local)?;
+    let (_, report) = compile_rules(&cells, &files, &runtime).map_err(CommandError::Local)?;
     if as_json {
         output::json(&json!(report))
     } else {
@@ -157,7 +201,8 @@ fn take_apart(arguments: RunArguments, globals: &Globals) -> Result<(), CommandE
     let worker = worker(arguments.worker).map_err(CommandError::Local)?;
     let cells = Cells::new(worker);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CommandError::Local)?;
-    let (rules, report) = compile_rules(&cells, arguments.rules.as_deref(), &runtime).map_err(CommandError::Local)?;
+    let files = rules_of_folder(arguments.rules.as_deref()).map_err(CommandError::Local)?;
+    let (rules, report) = compile_rules(&cells, &files, &runtime).map_err(CommandError::Local)?;
     if let Some(error) = report.errors().next() {
         return Err(CommandError::Usage(format!("{error} (postern sandbox check-rules)")));
     }

@@ -12,12 +12,13 @@ use postern_model::settings::Settings;
 use postern_model::time::Timestamp;
 use postern_mta::sandbox::{self, attachments, passwords};
 use postern_sandbox::cell::Cells;
+use postern_sandbox::yara;
 use serde::Serialize;
 
 use super::index::Index;
 use super::scan::Scanner;
 use super::{database, inputs};
-use crate::command::sandbox::{compile_rules, worker};
+use crate::command::sandbox::{compile_rules, rules_of_folder, worker};
 
 /// Judges one mail in a file and prints every symbol with its evidence.
 #[derive(Clone, Debug, clap::Args)]
@@ -109,7 +110,9 @@ fn taken_apart(settings: &Settings, file: &Path, message: &Message) -> anyhow::R
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut found = Sandboxed { left_out, ..Sandboxed::default() };
     let folder = Some(settings.sandbox.yara_rules.as_path()).filter(|folder| !folder.as_os_str().is_empty());
-    let (rules, _) = if settings.sandbox.yara { Some(compile_rules(&cells, folder, &runtime)?) } else { None }.unzip();
+    let mut files = yara::of_settings(&settings.sandbox.rules);
+    files.extend(rules_of_folder(folder)?);
+    let (rules, _) = if settings.sandbox.yara { Some(compile_rules(&cells, &files, &runtime)?) } else { None }.unzip();
     let rules = rules.flatten();
     for attachment in attachments {
         let job = sandbox::job(&settings.sandbox, &attachment, &passwords, sandbox::Look::InSession);

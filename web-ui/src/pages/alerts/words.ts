@@ -8,7 +8,7 @@ const en = {
   conditions: {
     "node-unreachable": "Node cannot be reached", "queue-old": "Mail waits too long", "queue-long": "Too many mails wait", "spool-refuses": "Spool takes no mail", "backend-unreachable": "Mail server cannot be reached",
     "copies-lacking": "Mails without enough copies", "certificate-ends": "Certificate ends", "certificate-not-renewed": "Certificate was not renewed", "backup-failed": "Backup failed", "update-failed": "Update failed",
-    "edge-not-guarding": "Edge does not guard", "feed-stale": "Feed is out of date", "sandbox-away": "Sandbox does not answer", "antivirus-away": "Antivirus does not answer", "holds-full": "Room for mails that wait for the sandbox is nearly full",
+    "edge-not-guarding": "Edge does not guard", "feed-stale": "Feed is out of date", "sandbox-away": "Sandbox does not answer", "yara-rules-refused": "YARA rules cannot be used", "antivirus-away": "Antivirus does not answer", "holds-full": "Room for mails that wait for the sandbox is nearly full",
     "quarantine-large": "Very many mails in quarantine", "clock-off": "Clocks differ", "settings-conflict": "Settings in conflict", "settings-refused": "Shared settings cannot be used",
   } as Record<string, string>,
 };
@@ -22,7 +22,7 @@ const de: typeof en = {
   conditions: {
     "node-unreachable": "Knoten nicht erreichbar", "queue-old": "Mail wartet zu lange", "queue-long": "Zu viele Mails warten", "spool-refuses": "Ablage nimmt keine Mail an", "backend-unreachable": "Mailserver nicht erreichbar",
     "copies-lacking": "Mails ohne genügend Kopien", "certificate-ends": "Zertifikat läuft ab", "certificate-not-renewed": "Zertifikat nicht erneuert", "backup-failed": "Sicherung gescheitert", "update-failed": "Update gescheitert",
-    "edge-not-guarding": "Netzrand wird nicht bewacht", "feed-stale": "Feed veraltet", "sandbox-away": "Sandbox antwortet nicht", "antivirus-away": "Virenscanner antwortet nicht", "holds-full": "Platz für Mails, die auf die Sandbox warten, fast voll",
+    "edge-not-guarding": "Netzrand wird nicht bewacht", "feed-stale": "Feed veraltet", "sandbox-away": "Sandbox antwortet nicht", "yara-rules-refused": "YARA-Regeln nicht verwendbar", "antivirus-away": "Virenscanner antwortet nicht", "holds-full": "Platz für Mails, die auf die Sandbox warten, fast voll",
     "quarantine-large": "Sehr viele Mails in Quarantäne", "clock-off": "Uhren weichen ab", "settings-conflict": "Einstellungen im Konflikt", "settings-refused": "Gemeinsame Einstellungen nicht verwendbar",
   },
 };

@@ -9,6 +9,7 @@ import { to } from "../../route";
 import { Symbols } from "./Symbols";
 import { Training } from "./Training";
 import { words } from "./words";
+import { YaraRules } from "./YaraRules";
 
 export default function Detection() {
   const w = useWords(words);
@@ -22,6 +23,7 @@ export default function Detection() {
       </Head>
       {symbols.data && <PageSection><Content component="p">{w.thresholds.replace("{tag}", number(tag, 1)).replace("{quarantine}", number(quarantine, 1)).replace("{reject}", number(reject, 1))}</Content></PageSection>}
       <PageSection><Training /></PageSection>
+      <PageSection><YaraRules /></PageSection>
       <PageSection><Card><CardBody><Symbols asked={symbols} /></CardBody></Card></PageSection>
     </>
   );

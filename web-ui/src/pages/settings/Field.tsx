@@ -70,6 +70,7 @@ function Input({ id, name, path, schema, root, value, set, fault, nullable = fal
     case "number":
       return <NumberInput id={id} value={value} set={set} nullable={nullable || schema.default === undefined} />;
     case "text":
+      if (typeof value === "string" && (name === "text" || value.includes("\n"))) return <TextArea id={id} rows={8} resizeOrientation="vertical" spellCheck={false} value={value} onChange={(_, v) => set(v)} {...described} />;
       return <TextInput id={id} type={/password|secret|passphrase|token/.test(name) ? "password" : "text"} autoComplete="off" spellCheck={false} value={typeof value === "string" ? value : ""} onChange={(_, v) => set(v === "" && nullable ? null : v)} {...described} />;
     case "list": {
       const items = resolve(schema.items ?? {}, root);
