@@ -27,6 +27,7 @@ use serde_json::json;
 use super::host::{self, Host};
 use super::recorder::{Ending, Recorder};
 use super::script::{Script, Surroundings, for_engine, is_too_deep};
+use super::vb::{self, AUTOSTART};
 
 /// Rounds of the loops of one call: some megabytes of text, character by character.
 const ROUNDS: u64 = 20_000_000;
@@ -38,7 +39,10 @@ const BUFFER: u64 = 64 << 20;
 
 const MACHINE: &str = include_str!("js/machine.js");
 const BROWSER: &str = include_str!("js/browser.js");
+const OFFICE: &str = include_str!("js/office.js");
 const DRIVER: &str = include_str!("js/driver.js");
+/// Loaded when there is Visual Basic.
+pub const VISUAL_BASIC: &str = include_str!("js/vb.js");
 
 /// Runs a script to its end, or as far as it may.
 pub fn run(name: &str, script: &Script, recorder: &Rc<RefCell<Recorder>>) {
@@ -68,8 +72,18 @@ fn run_in(name: &str, script: &Script, recorder: &Rc<RefCell<Recorder>>) -> JsRe
     limits.set_loop_iteration_limit(ROUNDS);
     limits.set_recursion_limit(CALLS);
     limits.set_stack_size_limit(STACK);
+    let basic: Vec<_> = script.blocks.iter().filter_map(|b| b.dialect().map(|dialect| (b.text.as_str(), dialect))).collect();
+    let mut translations = vb::world(&basic).into_iter();
     for block in &script.blocks {
-        let text = for_engine(block, script.surroundings);
+        let text = match block.dialect().and_then(|_| translations.next()) {
+            None => for_engine(&block.text, script.surroundings),
+            Some(translation) => {
+                for fault in translation.faults {
+                    recorder.borrow_mut().record(Action::Error, &fault, "");
+                }
+                translation.code
+            }
+        };
         if text.trim().is_empty() {
             continue;
         }
@@ -78,22 +92,25 @@ fn run_in(name: &str, script: &Script, recorder: &Rc<RefCell<Recorder>>) -> JsRe
             continue;
         }
         if let Err(error) = evaluate(&text, context, recorder) {
-            tell(recorder, &error);
+            tell(recorder, &error, line(block.dialect().is_some(), context));
         }
         if settle(context, recorder).is_break() {
             return Ok(());
         }
     }
+    if script.surroundings == Surroundings::Office && start_macros(context, recorder).is_break() {
+        return Ok(());
+    }
     for what in ["load", "click"] {
         if let Err(error) = drive(&driver, what, context, recorder) {
-            tell(recorder, &error);
+            tell(recorder, &error, None);
         }
         if settle(context, recorder).is_break() {
             return Ok(());
         }
         // Promises may have put something off.
         if let Err(error) = drive(&driver, "pump", context, recorder) {
-            tell(recorder, &error);
+            tell(recorder, &error, None);
         }
         if settle(context, recorder).is_break() {
             return Ok(());
@@ -102,15 +119,37 @@ fn run_in(name: &str, script: &Script, recorder: &Rc<RefCell<Recorder>>) -> JsRe
     Ok(())
 }
 
+/// What Office calls by itself, one after the other, as if the reader had opened the document and closed it.
+fn start_macros(context: &mut Context, recorder: &Rc<RefCell<Recorder>>) -> std::ops::ControlFlow<()> {
+    for name in AUTOSTART {
+        if let Err(error) = evaluate(&format!("$vb.start(\"{name}\")"), context, recorder) {
+            tell(recorder, &error, line(true, context));
+        }
+        settle(context, recorder)?;
+    }
+    std::ops::ControlFlow::Continue(())
+}
+
+/// Where Visual Basic was.
+fn line(is_basic: bool, context: &mut Context) -> Option<u32> {
+    let functions = context.global_object().get(js_string!("$vb"), context).ok().filter(|_| is_basic)?;
+    functions.as_object()?.get(js_string!("line"), context).ok()?.to_u32(context).ok().filter(|line| *line > 0)
+}
+
 /// The objects of the world, made by the scripts of `js/`.
 fn surroundings(name: &str, script: &Script, context: &mut Context) -> JsResult<JsObject> {
     let page = script.page.as_ref();
+    let is_basic = script.blocks.iter().any(|b| b.dialect().is_some());
+    let is_office = script.surroundings == Surroundings::Office;
+    let modules: Vec<_> = script.blocks.iter().filter_map(|b| vb::module_name(&b.text)).collect();
     let lists = json!({
         "name": if name.is_empty() { "script.js" } else { name.rsplit(['/', '\\']).next().unwrap_or(name) },
         "page": script.surroundings != Surroundings::Windows,
         "elements": page.map(|page| page.elements(&script.source)),
         "at_load": page.map(|page| &page.at_load),
         "at_click": page.map(|page| &page.at_click),
+        "basic": script.blocks.first().is_some_and(|b| b.dialect().is_some()),
+        "modules": is_office.then_some(modules),
     });
     let config = JsValue::from_json(&lists, context)?;
     if let Some(config) = config.as_object() {
@@ -118,11 +157,18 @@ fn surroundings(name: &str, script: &Script, context: &mut Context) -> JsResult<
     }
     let object: JsValue = host::object(context).into();
     let mut parts = Vec::new();
-    if script.surroundings != Surroundings::Windows {
+    if matches!(script.surroundings, Surroundings::Page | Surroundings::Application) {
         parts.push(BROWSER);
     }
-    if script.surroundings != Surroundings::Page {
+    // A page with VBScript is one for Internet Explorer, which has ActiveX as well.
+    if script.surroundings != Surroundings::Page || is_basic {
         parts.push(MACHINE);
+    }
+    if is_basic {
+        parts.push(VISUAL_BASIC);
+    }
+    if is_office {
+        parts.push(OFFICE);
     }
     parts.push(DRIVER);
     let mut last = JsValue::undefined();
@@ -162,7 +208,7 @@ fn settle(context: &mut Context, recorder: &Rc<RefCell<Recorder>>) -> std::ops::
     if recorder.borrow_mut().ending().is_none()
         && let Err(error) = context.run_jobs()
     {
-        tell(recorder, &error);
+        tell(recorder, &error, None);
     }
     match recorder.borrow_mut().ending() {
         Some(_) => std::ops::ControlFlow::Break(()),
@@ -171,14 +217,16 @@ fn settle(context: &mut Context, recorder: &Rc<RefCell<Recorder>>) -> std::ops::
 }
 
 /// An error of the script is an event; that it had to end was said already.
-fn tell(recorder: &Rc<RefCell<Recorder>>, error: &JsError) {
+fn tell(recorder: &Rc<RefCell<Recorder>>, error: &JsError, line: Option<u32>) {
     let mut recorder = recorder.borrow_mut();
     if recorder.ending().is_some() {
         return;
     }
     // Limits of the engine go through every `catch`.
     if error.as_engine().is_none() {
-        recorder.record(Action::Error, &error.to_string(), "");
+        let told = error.to_string();
+        let told = line.map_or_else(|| told.clone(), |line| format!("line {line}: {}", told.trim_start_matches("Error: ")));
+        recorder.record(Action::Error, &told, "");
     } else {
         recorder.end(Ending::TooLong);
     }
