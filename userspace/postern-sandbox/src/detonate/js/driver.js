@@ -25,7 +25,7 @@
       if (ended.has(number)) continue;
       if (time > 20) host.wait(time);
       for (const other of queue) other[1] = Math.max(0, other[1] - time);
-      try { if (typeof what === "function") what(...(values || [])); else (0, eval)(String(what)); }
+      try { if (typeof what === "function") what(...(values || [])); else if (config.vb && (config.basic || /^vbs/i.test(String(values && values[0])))) config.vb.run(String(what)); else (0, eval)(String(what)); }
       catch (error) { host.record("error", String(error), "in a timer"); }
       if (again > 0) queue.push([what, time, values, again - 1, number]);
     }

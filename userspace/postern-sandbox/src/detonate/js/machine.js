@@ -5,7 +5,8 @@
   const { create } = Object;
   const lower = host.lower;
   const self = "C:\\Users\\erika\\Downloads\\" + config.name;
-  const text = (value) => (value === undefined || value === null ? "" : String(value));
+  const isPlain = (value) => typeof value === "boolean" || typeof value === "number" || value instanceof Date;
+  const text = (value) => (value === undefined || value === null ? "" : config.vb && isPlain(value) ? config.vb.text(value) : String(value));
   const variables = {
     temp: "C:\\Users\\erika\\AppData\\Local\\Temp", tmp: "C:\\Users\\erika\\AppData\\Local\\Temp",
     appdata: "C:\\Users\\erika\\AppData\\Roaming", localappdata: "C:\\Users\\erika\\AppData\\Local",

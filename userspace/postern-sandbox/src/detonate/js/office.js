@@ -6,7 +6,7 @@
   const { text, objects } = config.vb;
   const folder = "C:\\Users\\erika\\Downloads";
   const known = config.document || {};
-  const own = (name) => com("Property", { name, value: property(() => (known.properties || {})[host.lower(text(name))] ?? "", () => {}), type: 4 });
+  const own = (name) => com("Property", { name, value: property(() => Object.assign(create(null), known.properties)[host.lower(text(name))] ?? "", () => {}), type: 4 });
   const properties = com("DocumentProperties", { "()": own, item: own, count: 0, add: () => {}, items: [] });
   const range = (words) => com("Range", { text: property(() => words), value: () => words, find: unknown("Range.Find"), characters: com("Characters", { count: words.length, "()": (n) => words[n - 1] ?? "" }), words: collection(words.split(/\s+/)), start: 0, end: words.length });
   const content = range(known.text || "");

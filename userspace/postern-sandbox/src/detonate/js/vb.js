@@ -144,7 +144,7 @@
     if (of instanceof Instance) return of.preset === undefined ? (values.length ? fail(438) : of) : get(of, of.preset, values);
     if (typeof of === "function") return of(...values);
     if (values.length === 0) return of;
-    if (of && typeof of === "object") return values[0] in of ? of[values[0]] : get(of, "item", values);
+    if (of && typeof of === "object") return typeof values[0] === "number" && values[0] in of ? of[values[0]] : get(of, "item", values);
     return fail(of === undefined || of === null ? 424 : 13);
   }
   function putAt(of, values, value) {
@@ -157,8 +157,7 @@
     const known = inside.get(of);
     if (known) { if (known["()="]) known["()="](...values, value); else host.record("call", String(of) + "(" + values.map(text).join(", ") + ") =", text(value)); return; }
     if (of instanceof Instance && of.preset !== undefined) return put(of, of.preset, values, value);
-    if (of && typeof of === "object") { of[text(values[0])] = value; return; }
-    fail(13);
+    fail(of && typeof of === "object" ? 438 : 13);
   }
   function each(of) {
     if (Array.isArray(of)) return of.flat(Infinity);
@@ -177,10 +176,13 @@
     if (name in shapes) return shapes[name]();
     if (name === "regexp") return expression();
     if (name === "collection") return collected();
-    const known = { dictionary: "Scripting.Dictionary", filesystemobject: "Scripting.FileSystemObject", xmlhttp60: "MSXML2.XMLHTTP.6.0", xmlhttp: "MSXML2.XMLHTTP", serverxmlhttp60: "MSXML2.ServerXMLHTTP.6.0", winhttprequest: "WinHttp.WinHttpRequest.5.1", wshshell: "WScript.Shell", domdocument60: "MSXML2.DOMDocument.6.0", stream: "ADODB.Stream" }[name.split(".").pop()];
+    const known = Object.assign(create(null), { dictionary: "Scripting.Dictionary", filesystemobject: "Scripting.FileSystemObject", xmlhttp60: "MSXML2.XMLHTTP.6.0", xmlhttp: "MSXML2.XMLHTTP", serverxmlhttp60: "MSXML2.ServerXMLHTTP.6.0", winhttprequest: "WinHttp.WinHttpRequest.5.1", wshshell: "WScript.Shell", domdocument60: "MSXML2.DOMDocument.6.0", stream: "ADODB.Stream" })[name.split(".").pop()];
     return machine.make(known || name);
   }
   const keys = new WeakMap();
+  // What is no member of anything in Visual Basic: by these an object of the engine leads to the engine itself.
+  const within = /^(constructor|prototype|caller|callee|arguments|apply|call|bind|__\w+)$/;
+  const reachable = (object, name) => { if (typeof object === "function" && object !== globalThis && !inside.has(object)) fail(438); if (typeof object !== "object" && typeof object !== "function") fail(424); if (within.test(name)) fail(438); return object; };
   // The name that a member has, whatever its case.
   function keyOf(object, name) {
     if (name in object) return name;
@@ -210,7 +212,7 @@
       return values && values.length && member.get.length === 0 ? at(member.get(), values) : member.get(...(values || []));
     }
     if (object instanceof Structure) { const value = object.fields[name]; return values && values.length ? at(value, values) : value; }
-    const whole = Object(object);
+    const whole = reachable(object, name);
     const key = keyOf(whole, name);
     const member = whole[key];
     if (typeof member === "function" && !inside.has(member)) return values ? whole[key](...values) : whole[key]();
@@ -232,7 +234,7 @@
       return putAt(get(object, name), values, value);
     }
     if (object instanceof Structure) { if (values.length) return putAt(object.fields[name], values, value); object.fields[name] = value; return; }
-    const whole = Object(object);
+    const whole = reachable(object, name);
     const key = keyOf(whole, name);
     if (values.length) return putAt(whole[key], values, value);
     whole[key] = value;
@@ -451,5 +453,7 @@
   f.eval = (value) => (0, eval)(vb.evaluate(value, []));
   defineProperty(globalThis, "$vb", { value: vb, enumerable: false });
   defineProperty(globalThis, "$g", { value: g, enumerable: false });
+  // Internet Explorer's.
+  if (config.page && !config.modules) defineProperty(globalThis, "execScript", { value: (what, language) => (/vb/i.test(text(language)) ? vb.run(text(what)) : (0, eval)(text(what))), writable: true, configurable: true, enumerable: false });
   config.vb = vb;
 })

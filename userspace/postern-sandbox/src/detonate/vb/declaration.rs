@@ -18,10 +18,7 @@ impl Parser<'_> {
                     self.unit.body.append(&mut statements);
                 }
                 Ok(mut statements) => self.unit.body.append(&mut statements),
-                Err(fault) => {
-                    self.unit.faults.push(fault);
-                    self.skip_line();
-                }
+                Err(fault) => self.leave_out(fault),
             }
             if self.at == before {
                 self.at += 1;
@@ -218,8 +215,7 @@ impl Parser<'_> {
                 self.statement().map(|mut fields| class.fields.append(&mut fields))
             };
             if let Err(fault) = read {
-                self.unit.faults.push(fault);
-                self.skip_line();
+                self.leave_out(fault);
             }
             if self.at == before {
                 self.at += 1;

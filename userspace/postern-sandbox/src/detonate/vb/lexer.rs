@@ -65,6 +65,10 @@ impl<'a> Lexer<'a> {
         self.take(end)
     }
 
+    fn skip_line(&mut self) {
+        self.take_while(|c| c != '\n' && c != '\r');
+    }
+
     fn next(&mut self) {
         let is_apart = self.white_space();
         let Some(first) = self.rest.chars().next() else { return };
@@ -75,7 +79,7 @@ impl<'a> Lexer<'a> {
                 self.push(Token::Newline, is_apart);
                 self.line += 1;
             }
-            '\'' => drop(self.take_while(|c| c != '\n' && c != '\r')),
+            '\'' => self.skip_line(),
             ':' if !self.rest.starts_with(":=") => {
                 self.take(1);
                 self.push(Token::Colon, is_apart);
@@ -211,7 +215,7 @@ impl<'a> Lexer<'a> {
     fn name(&mut self, is_apart: bool) {
         let name = self.take_while(|c| c.is_alphanumeric() || c == '_').to_lowercase();
         if name == "rem" && self.is_at_begin() {
-            drop(self.take_while(|c| c != '\n' && c != '\r'));
+            self.skip_line();
             return;
         }
         self.push(Token::Name(name), is_apart);
@@ -226,7 +230,7 @@ impl<'a> Lexer<'a> {
     fn suffix(&mut self) {
         let Some(mark) = self.rest.chars().next().filter(|c| SUFFIXES.contains(c)) else { return };
         let after = self.rest[1..].trim_start_matches([' ', '\t']);
-        let begins_operand = after.starts_with(|c: char| c.is_alphanumeric() || matches!(c, '"' | '_' | '.' | '[' | '&'));
+        let begins_operand = after.starts_with(|c: char| c.is_alphanumeric() || matches!(c, '"' | '_' | '.' | '['));
         let is_mark = match mark {
             '$' | '@' => true,
             '%' | '#' => !begins_operand,

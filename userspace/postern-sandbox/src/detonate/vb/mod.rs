@@ -16,7 +16,7 @@ mod syntax;
 pub use emit::Outside;
 use syntax::Unit;
 
-/// Faults that are told; with more of them than the second number the source is something else, and is not run.
+/// Faults that are told; with more of them than the second number, and than what could be read, the source is something else, and is not run.
 const TOLD: usize = 4;
 const FAULTS: usize = 40;
 /// Octets of a source, and its tokens.
@@ -122,7 +122,7 @@ fn unwrapped(source: &str) -> &str {
 
 fn written(unit: &Unit, outside: &Outside) -> Translation {
     let mut faults = told(&unit.faults);
-    if unit.faults.len() > FAULTS {
+    if unit.faults.len() > FAULTS && unit.faults.len() > unit.statements {
         faults.push("not run: it is no Visual Basic".to_owned());
         return Translation { code: String::new(), faults };
     }

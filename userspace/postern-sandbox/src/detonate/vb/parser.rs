@@ -7,6 +7,7 @@ use super::{Dialect, Fault};
 
 /// Statements in statements and brackets in brackets, together.
 const DEEPEST: u32 = 60;
+const TOO_DEEP: &str = "nested too deep to be run";
 
 pub type Read<T> = Result<T, Fault>;
 
@@ -149,6 +150,14 @@ impl<'a> Parser<'a> {
         self.is_line_end() || matches!(self.token(), Some(Token::Colon)) || self.name() == Some("else") || is_end_if
     }
 
+    /// What is left out to the line's end. Lines that are too deep follow each other, and are one fault.
+    pub fn leave_out(&mut self, fault: Fault) {
+        if !(fault.what == TOO_DEEP && self.unit.faults.last().is_some_and(|last| last.what == TOO_DEEP)) {
+            self.unit.faults.push(fault);
+        }
+        self.skip_line();
+    }
+
     pub fn skip_newlines(&mut self) {
         while matches!(self.token(), Some(Token::Newline | Token::Colon)) {
             self.at += 1;
@@ -164,7 +173,7 @@ impl<'a> Parser<'a> {
     /// One step deeper, as far as the stack reaches.
     pub fn deeper<T>(&mut self, read: impl FnOnce(&mut Self) -> Read<T>) -> Read<T> {
         if self.depth >= DEEPEST {
-            return Err(self.fault("nested too deep to be run"));
+            return Err(self.fault(TOO_DEEP));
         }
         self.depth += 1;
         let done = read(self);

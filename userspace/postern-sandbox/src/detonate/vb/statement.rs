@@ -20,10 +20,7 @@ impl Parser<'_> {
             let before = self.at;
             match self.statement() {
                 Ok(mut read) => statements.append(&mut read),
-                Err(fault) => {
-                    self.unit.faults.push(fault);
-                    self.skip_line();
-                }
+                Err(fault) => self.leave_out(fault),
             }
             if self.at == before {
                 self.at += 1;
@@ -56,9 +53,12 @@ impl Parser<'_> {
         }
         let line = self.line();
         let what = self.deeper(Self::what)?;
-        if !self.is_end() {
+        // `Next b, a` ends the loop around as well.
+        let is_two_loops = matches!(what, Some(What::For { .. } | What::ForEach { .. })) && self.is_sign(",");
+        if !(self.is_end() || self.is_outer_end() || is_two_loops) {
             return Err(self.fault("a statement goes on where none does"));
         }
+        self.unit.statements += 1;
         statements.extend(what.map(|what| Statement { line, what }));
         Ok(statements)
     }

@@ -14,6 +14,8 @@ pub struct Unit {
     pub records: Vec<Record>,
     pub declares: Vec<Declare>,
     pub faults: Vec<Fault>,
+    /// Statements that were read.
+    pub statements: usize,
 }
 
 #[derive(Debug)]
@@ -39,7 +41,7 @@ pub struct Declare {
     pub alias: String,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ProcedureKind {
     Sub,
     Function,
