@@ -10,6 +10,7 @@ mod engine;
 pub mod findings;
 mod host;
 mod page;
+mod powershell;
 mod recorder;
 pub mod script;
 mod vb;

@@ -389,8 +389,10 @@
   };
 
   // Functions of Windows' libraries: what they would do is said, and most say that it was done.
+  const acting = new Set(["urldownloadtofile", "urldownloadtocachefile", "internetopenurl", "internetconnect", "shellexecute", "createprocess", "copyfile", "deletefile", "findwindow"]);
   function declared(library, alias) {
-    const of = alias.replace(/^#/, "ordinal "), name = lower(alias).replace(/(?<=[a-z])[aw]$/, (c) => (/^(shellexecute|winexec|urldownloadtofile|urldownloadtocachefile|createprocess|internetopen|internetopenurl|internetconnect|loadlibrary|getmodulehandle|findwindow|shellexecuteex|copyfile|deletefile|createfile|httpopenrequest)[aw]$/i.test(alias) ? "" : c));
+    const of = alias.replace(/^#/, "ordinal "), whole = lower(alias), stem = whole.replace(/[aw]$/, "");
+    const name = acting.has(stem) ? stem : whole;
     const command = (...values) => values.map(text).filter((v) => v !== "" && v !== "0").join(" ");
     return (...v) => {
       flush();
