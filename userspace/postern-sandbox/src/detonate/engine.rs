@@ -32,7 +32,8 @@ use super::vb::{self, AUTOSTART};
 /// Rounds of the loops of one call: some megabytes of text, character by character.
 const ROUNDS: u64 = 20_000_000;
 const CALLS: usize = 400;
-const STACK: usize = 64 * 1024;
+/// Each error that is caught leaves something on it.
+const STACK: usize = 2 << 20;
 /// Steps between two looks at the clock.
 const STEPS: u32 = 20_000;
 const BUFFER: u64 = 64 << 20;
@@ -92,7 +93,10 @@ fn run_in(name: &str, script: &Script, recorder: &Rc<RefCell<Recorder>>) -> JsRe
             continue;
         }
         if let Err(error) = evaluate(&text, context, recorder) {
-            tell(recorder, &error, line(block.dialect().is_some(), context));
+            match block.dialect() {
+                Some(_) => tell_basic(recorder, &error, context),
+                None => tell(recorder, &error),
+            }
         }
         if settle(context, recorder).is_break() {
             return Ok(());
@@ -103,14 +107,14 @@ fn run_in(name: &str, script: &Script, recorder: &Rc<RefCell<Recorder>>) -> JsRe
     }
     for what in ["load", "click"] {
         if let Err(error) = drive(&driver, what, context, recorder) {
-            tell(recorder, &error, None);
+            tell(recorder, &error);
         }
         if settle(context, recorder).is_break() {
             return Ok(());
         }
         // Promises may have put something off.
         if let Err(error) = drive(&driver, "pump", context, recorder) {
-            tell(recorder, &error, None);
+            tell(recorder, &error);
         }
         if settle(context, recorder).is_break() {
             return Ok(());
@@ -123,17 +127,28 @@ fn run_in(name: &str, script: &Script, recorder: &Rc<RefCell<Recorder>>) -> JsRe
 fn start_macros(context: &mut Context, recorder: &Rc<RefCell<Recorder>>) -> std::ops::ControlFlow<()> {
     for name in AUTOSTART {
         if let Err(error) = evaluate(&format!("$vb.start(\"{name}\")"), context, recorder) {
-            tell(recorder, &error, line(true, context));
+            tell_basic(recorder, &error, context);
         }
         settle(context, recorder)?;
     }
     std::ops::ControlFlow::Continue(())
 }
 
-/// Where Visual Basic was.
-fn line(is_basic: bool, context: &mut Context) -> Option<u32> {
-    let functions = context.global_object().get(js_string!("$vb"), context).ok().filter(|_| is_basic)?;
-    functions.as_object()?.get(js_string!("line"), context).ok()?.to_u32(context).ok().filter(|line| *line > 0)
+/// An error of Visual Basic, with its line instead of a place in the code that was made of it.
+fn tell_basic(recorder: &Rc<RefCell<Recorder>>, error: &JsError, context: &mut Context) {
+    match error.as_engine().is_none().then(|| basic_error(error, context)).flatten() {
+        Some(told) if recorder.borrow_mut().ending().is_none() => recorder.borrow_mut().record(Action::Error, &told, ""),
+        Some(_) => {}
+        None => tell(recorder, error),
+    }
+}
+
+fn basic_error(error: &JsError, context: &mut Context) -> Option<String> {
+    let functions = context.global_object().get(js_string!("$vb"), context).ok()?;
+    let line = functions.as_object()?.get(js_string!("line"), context).ok()?.to_u32(context).ok()?;
+    let thrown = error.clone().into_opaque(context).ok()?;
+    let message = thrown.as_object()?.get(js_string!("message"), context).ok()?.to_string(context).ok()?;
+    Some(format!("line {line}: {}", message.to_std_string_lossy()))
 }
 
 /// The objects of the world, made by the scripts of `js/`.
@@ -208,7 +223,7 @@ fn settle(context: &mut Context, recorder: &Rc<RefCell<Recorder>>) -> std::ops::
     if recorder.borrow_mut().ending().is_none()
         && let Err(error) = context.run_jobs()
     {
-        tell(recorder, &error, None);
+        tell(recorder, &error);
     }
     match recorder.borrow_mut().ending() {
         Some(_) => std::ops::ControlFlow::Break(()),
@@ -217,16 +232,14 @@ fn settle(context: &mut Context, recorder: &Rc<RefCell<Recorder>>) -> std::ops::
 }
 
 /// An error of the script is an event; that it had to end was said already.
-fn tell(recorder: &Rc<RefCell<Recorder>>, error: &JsError, line: Option<u32>) {
+fn tell(recorder: &Rc<RefCell<Recorder>>, error: &JsError) {
     let mut recorder = recorder.borrow_mut();
     if recorder.ending().is_some() {
         return;
     }
     // Limits of the engine go through every `catch`.
     if error.as_engine().is_none() {
-        let told = error.to_string();
-        let told = line.map_or_else(|| told.clone(), |line| format!("line {line}: {}", told.trim_start_matches("Error: ")));
-        recorder.record(Action::Error, &told, "");
+        recorder.record(Action::Error, &error.to_string(), "");
     } else {
         recorder.end(Ending::TooLong);
     }

@@ -11,14 +11,14 @@
   const code = String.fromCharCode;
 
   // Errors, by their number.
-  const messages = { 5: "Invalid procedure call or argument", 6: "Overflow", 7: "Out of memory", 9: "Subscript out of range", 11: "Division by zero", 13: "Type mismatch", 35: "Sub, function or label not defined", 53: "File not found", 91: "Object variable not set", 424: "Object required", 438: "Object doesn't support this property or method", 450: "Wrong number of arguments" };
+  const messages = { 5: "Invalid procedure call or argument", 6: "Overflow", 7: "Out of memory", 9: "Subscript out of range", 11: "Division by zero", 14: "Out of string space", 13: "Type mismatch", 35: "Sub, function or label not defined", 53: "File not found", 91: "Object variable not set", 424: "Object required", 438: "Object doesn't support this property or method", 450: "Wrong number of arguments" };
   class VisualBasicError extends Error { constructor(number, message) { super(message || messages[number] || "Error " + number); this.number = number; } }
   const fail = (number, message) => { throw new VisualBasicError(number, message); };
   const error = { number: 0, description: "", source: "" };
   const clear = () => { error.number = 0; error.description = ""; error.source = ""; };
 
   // Values.
-  const MOST = 1 << 24;
+  const MOST = 1 << 24, SPACE = 1 << 25;
   const day = 86400000;
   const serial = (date) => date.getTime() / day + 25569;
   const dated = (value) => new Date(Math.round((value - 25569) * day));
@@ -68,7 +68,7 @@
   }
   // To the next even number, as VB does it.
   function round(value) { const whole = Math.floor(value), rest = value - whole; return rest < 0.5 ? whole : rest > 0.5 ? whole + 1 : whole % 2 === 0 ? whole : whole + 1; }
-  const integer = (value) => round(number(value));
+  const integer = (value) => (value === (value | 0) ? value : round(number(value)));
   function holds(value) {
     if (typeof value === "boolean") return value;
     if (typeof value === "string") { if (/^\s*true\s*$/i.test(value)) return true; if (/^\s*false\s*$/i.test(value)) return false; }
@@ -86,6 +86,7 @@
 
   // Operators.
   const both = (a, b) => typeof a === "boolean" && typeof b === "boolean";
+  const isWhole = (a, b) => a === (a | 0) && b === (b | 0);
   const bits = (a, b, of) => (both(a, b) ? of(a ? -1 : 0, b ? -1 : 0) !== 0 : of(integer(a) | 0, integer(b) | 0) | 0);
   function compare(a, b) {
     if (typeof a === typeof b && (typeof a === "string" || typeof a === "number")) return a < b ? -1 : a > b ? 1 : 0;
@@ -100,11 +101,13 @@
     } else [a, b] = [number(a), number(b)];
     return a < b ? -1 : a > b ? 1 : 0;
   }
-  const joined = (values) => { let out = ""; for (const value of values) out += typeof value === "string" ? value : text(value); return out; };
+  const spaced = (value) => (value.length > SPACE ? fail(14) : value);
+  const joined = (values) => { let out = ""; for (const value of values) out += typeof value === "string" ? value : text(value); return spaced(out); };
+  const join = (a, b) => spaced((typeof a === "string" ? a : text(a)) + (typeof b === "string" ? b : text(b)));
   function add(a, b) {
     if (typeof a === "number" && typeof b === "number") return a + b;
     const [isText, isOther] = [typeof a === "string", typeof b === "string"];
-    if ((isText && (isOther || b === undefined)) || (isOther && a === undefined)) return text(a) + text(b);
+    if ((isText && (isOther || b === undefined)) || (isOther && a === undefined)) return join(a, b);
     const sum = number(a) + number(b);
     return a instanceof Date || b instanceof Date ? dated(sum) : sum;
   }
@@ -291,7 +294,7 @@
   const constants = Object.assign(create(null), { vbcrlf: "\r\n", vbcr: "\r", vblf: "\n", vbnewline: "\r\n", vbtab: "\t", vbnullchar: "\0", vbnullstring: "", vbback: "\b", vbformfeed: "\f", vbverticaltab: "\v", vbtrue: -1, vbfalse: 0, vbusedefault: -2, vbbinarycompare: 0, vbtextcompare: 1, vbok: 1, vbcancel: 2, vbabort: 3, vbretry: 4, vbignore: 5, vbyes: 6, vbno: 7, vbokonly: 0, vbokcancel: 1, vbyesnocancel: 3, vbyesno: 4, vbretrycancel: 5, vbcritical: 16, vbquestion: 32, vbexclamation: 48, vbinformation: 64, vbsystemmodal: 4096, vbhide: 0, vbnormalfocus: 1, vbminimizedfocus: 2, vbmaximizedfocus: 3, vbnormalnofocus: 4, vbminimizednofocus: 6, vbuppercase: 1, vblowercase: 2, vbpropercase: 3, vbunicode: 64, vbfromunicode: 128, vbmethod: 1, vbget: 2, vblet: 4, vbset: 8, vbobjecterror: -2147221504, vbempty: 0, vbnull: 1, vbinteger: 2, vblong: 3, vbstring: 8, vbobject: 9, vbboolean: 11, vbarray: 8192, vbnormal: 0, vbreadonly: 1, vbhidden: 2, vbsystem: 4, vbdirectory: 16, vbarchive: 32, vbsunday: 1, vbmonday: 2, vblongdate: 1, vbshortdate: 2, vblongtime: 3, vbshorttime: 4, vbgeneraldate: 0, win64: true, vba7: true });
   // What of Windows' western characters lies beyond Latin.
   const western = "\u20ac\u0081\u201a\u0192\u201e\u2026\u2020\u2021\u02c6\u2030\u0160\u2039\u0152\u008d\u017d\u008f\u0090\u2018\u2019\u201c\u201d\u2022\u2013\u2014\u02dc\u2122\u0161\u203a\u0153\u009d\u017e\u0178";
-  const octet = (value) => { const whole = text(value); if (whole === "") fail(5); const unit = whole.charCodeAt(0); if (unit < 256) return unit; const at = western.indexOf(whole[0]); return at < 0 ? 63 : 128 + at; };
+  const octet = (value) => { const whole = typeof value === "string" ? value : text(value); if (whole === "") fail(5); const unit = whole.charCodeAt(0); if (unit < 256) return unit; const at = western.indexOf(whole[0]); return at < 0 ? 63 : 128 + at; };
   const isText = (value) => number(value ?? 0) === 1;
   const span = (value, most) => { const length = integer(value); if (length < 0) fail(5); return Math.min(length, most); };
   const repeated = (count, what) => { const length = integer(count); if (length < 0 || length > MOST) fail(5); return what.repeat(length); };
@@ -320,7 +323,7 @@
       if (a === "") return rest;
       if (isText(how)) return rest.replace(new RegExp(a.replace(/[.*+?^${}()|[\]\\/]/g, "\\$&"), "gi"), () => b);
       const most = count === undefined ? -1 : integer(count);
-      if (most < 0) return rest.split(a).join(b);
+      if (most < 0) { const parts = rest.split(a); return rest.length + parts.length * b.length > SPACE * 2 ? fail(14) : parts.join(b); }
       let out = ""; for (let n = 0; n < most; n++) { const at = rest.indexOf(a); if (at < 0) break; out += rest.slice(0, at) + b; rest = rest.slice(at + a.length); } return out + rest;
     },
     split: (v, by, count) => { const whole = text(v); if (whole === "") return []; const sign = by === undefined ? " " : text(by); if (sign === "") return [whole]; const most = count === undefined ? -1 : integer(count); const all = whole.split(sign); return most > 0 && all.length > most ? [...all.slice(0, most - 1), all.slice(most - 1).join(sign)] : all; },
@@ -427,16 +430,16 @@
   const names = () => Object.keys(g).filter((key) => key.startsWith("v_") && !key.includes("$") && !procedures.has(g[key])).map((key) => key.slice(2)).join("\n");
   const vb = {
     g, f, line: 0, back: [], number, holds, copy, bytes, array, at, putAt, each, get, put, name, call, reference, fail, clear, joined, add, like, file, flush, config,
-    sub: (a, b) => { const value = number(a) - number(b); return a instanceof Date && !(b instanceof Date) ? dated(value) : value; }, mul: (a, b) => number(a) * number(b), div: divided, mod: remainder, whole: wholly, pow: (a, b) => number(a) ** number(b), minus: (a) => -number(a), join: (a, b) => text(a) + text(b),
+    sub: (a, b) => { const value = number(a) - number(b); return a instanceof Date && !(b instanceof Date) ? dated(value) : value; }, mul: (a, b) => number(a) * number(b), div: divided, mod: remainder, whole: wholly, pow: (a, b) => number(a) ** number(b), minus: (a) => -number(a), join,
     fold: (values, operators) => { let out = values[0]; for (let n = 0; n < operators.length; n++) out = operators[n](out, values[n + 1]); return out; },
     eq: (a, b) => a === b || compare(a, b) === 0, ne: (a, b) => a !== b && compare(a, b) !== 0, lt: (a, b) => compare(a, b) === -1, gt: (a, b) => compare(a, b) === 1, le: (a, b) => { const c = compare(a, b); return c !== null && c <= 0; }, ge: (a, b) => { const c = compare(a, b); return c !== null && c >= 0; },
     is: (a, b) => (a ?? null) === (b ?? null), not: (a) => (typeof a === "boolean" ? !a : ~integer(a)),
-    and: (a, b) => bits(a, b, (x, y) => x & y), or: (a, b) => bits(a, b, (x, y) => x | y), xor: (a, b) => bits(a, b, (x, y) => x ^ y), eqv: (a, b) => bits(a, b, (x, y) => ~(x ^ y)), imp: (a, b) => bits(a, b, (x, y) => ~x | y),
+    and: (a, b) => (a === true || a === false) && (b === true || b === false) ? a && b : bits(a, b, (x, y) => x & y), or: (a, b) => bits(a, b, (x, y) => x | y), xor: (a, b) => (isWhole(a, b) ? a ^ b : bits(a, b, (x, y) => x ^ y)), eqv: (a, b) => bits(a, b, (x, y) => ~(x ^ y)), imp: (a, b) => bits(a, b, (x, y) => ~x | y),
     date: (value) => parsed(value) || fail(13), me: () => (config.me ? config.me() : globalThis), nowhere: () => fail(424), isOfType: (value, of) => (value instanceof Instance ? value.name === of : false),
     set: (of, value) => { const key = mangled(of); if (key in g || !(of in objects)) g[key] = value; else put(objects[of](), "value", [], value); },
     replaced: (value, from, length, by) => { const whole = text(value), begin = integer(from) - 1, what = text(by); const count = Math.min(length === undefined ? what.length : integer(length), what.length, whole.length - begin); return whole.slice(0, begin) + what.slice(0, count) + whole.slice(begin + count); },
     after: (result, give) => { give(vb.back); return result; },
-    procedure: (of, what) => { own(of, what); if (!(of in globalThis)) defineProperty(globalThis, of, { value: what, writable: true, configurable: true, enumerable: false }); },
+    procedure: (of, what, written) => { own(of, what); if (written && !(written in globalThis)) defineProperty(globalThis, written, { value: what, writable: true, configurable: true, enumerable: false }); },
     declare: (of, library, alias) => own(of, declared(library, alias)),
     define: (of, factory) => { classes[of] = factory; }, shape: (of, factory) => { shapes[of] = factory; }, record: (fields) => new Structure(fields), instance: (of) => new Instance(of),
     member: (object, of, kind, what) => { procedures.add(what); (object.members[of] ??= create(null))[kind] = what; }, preset: (object, of) => { object.preset = of; },

@@ -100,12 +100,13 @@ impl Parser<'_> {
             _ if self.take("let") || self.take("set") => ProcedureKind::Let,
             _ => return Err(self.fault("a property is none of Get, Let and Set")),
         };
+        let written = self.written().to_owned();
         let name = self.need_name()?;
         let parameters = if self.take_sign("(") { self.parameters()? } else { Vec::new() };
         let (result, _) = self.kind()?;
         self.end_of_head()?;
         let body = self.deeper(|p| Ok(p.block_to("end", word)))?;
-        Ok(Procedure { line, name, kind, is_default, is_static, parameters, body, result })
+        Ok(Procedure { line, name, written, kind, is_default, is_static, parameters, body, result })
     }
 
     /// A line of its own, or a colon.

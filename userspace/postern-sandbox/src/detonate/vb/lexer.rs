@@ -20,8 +20,10 @@ pub enum Token {
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub struct Placed {
+pub struct Placed<'a> {
     pub token: Token,
+    /// A name as it is written: JavaScript beside it calls it so.
+    pub written: &'a str,
     pub line: u32,
     /// White space stands before it.
     pub is_apart: bool,
@@ -33,7 +35,7 @@ const SIGNS: &[&str] =
 /// Texts with a mark of their type behind.
 const SUFFIXES: &[char] = &['$', '%', '!', '#', '@', '^', '&'];
 
-pub fn tokens(source: &str, dialect: Dialect) -> Vec<Placed> {
+pub fn tokens(source: &str, dialect: Dialect) -> Vec<Placed<'_>> {
     let mut lexer = Lexer { rest: source, line: 1, dialect, found: Vec::new() };
     while !lexer.rest.is_empty() {
         lexer.next();
@@ -46,12 +48,12 @@ struct Lexer<'a> {
     rest: &'a str,
     line: u32,
     dialect: Dialect,
-    found: Vec<Placed>,
+    found: Vec<Placed<'a>>,
 }
 
 impl<'a> Lexer<'a> {
     fn push(&mut self, token: Token, is_apart: bool) {
-        self.found.push(Placed { token, line: self.line, is_apart });
+        self.found.push(Placed { token, written: "", line: self.line, is_apart });
     }
 
     fn take(&mut self, length: usize) -> &'a str {
@@ -213,12 +215,13 @@ impl<'a> Lexer<'a> {
     }
 
     fn name(&mut self, is_apart: bool) {
-        let name = self.take_while(|c| c.is_alphanumeric() || c == '_').to_lowercase();
+        let written = self.take_while(|c| c.is_alphanumeric() || c == '_');
+        let name = written.to_lowercase();
         if name == "rem" && self.is_at_begin() {
             self.skip_line();
             return;
         }
-        self.push(Token::Name(name), is_apart);
+        self.found.push(Placed { token: Token::Name(name), written, line: self.line, is_apart });
         self.suffix();
     }
 

@@ -12,7 +12,7 @@ const TOO_DEEP: &str = "nested too deep to be run";
 pub type Read<T> = Result<T, Fault>;
 
 pub struct Parser<'a> {
-    tokens: &'a [Placed],
+    tokens: &'a [Placed<'a>],
     pub at: usize,
     pub depth: u32,
     pub dialect: Dialect,
@@ -23,13 +23,13 @@ pub struct Parser<'a> {
     pub is_called: bool,
 }
 
-pub fn unit(tokens: &[Placed], dialect: Dialect) -> Unit {
+pub fn unit(tokens: &[Placed<'_>], dialect: Dialect) -> Unit {
     let mut parser = Parser { tokens, at: 0, depth: 0, dialect, unit: Unit::default(), withs: 0, is_called: false };
     parser.whole();
     parser.unit
 }
 
-pub fn expression(tokens: &[Placed]) -> Read<Expression> {
+pub fn expression(tokens: &[Placed<'_>]) -> Read<Expression> {
     let mut parser = Parser { tokens, at: 0, depth: 0, dialect: Dialect::VbScript, unit: Unit::default(), withs: 0, is_called: false };
     parser.skip_newlines();
     let expression = parser.expression()?;
@@ -44,6 +44,10 @@ impl<'a> Parser<'a> {
 
     pub fn token_at(&self, ahead: usize) -> Option<&'a Token> {
         self.tokens.get(self.at + ahead).map(|p| &p.token)
+    }
+
+    pub fn written(&self) -> &'a str {
+        self.tokens.get(self.at).map_or("", |p| p.written)
     }
 
     pub fn is_apart(&self) -> bool {

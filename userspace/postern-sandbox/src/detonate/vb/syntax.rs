@@ -54,6 +54,8 @@ pub enum ProcedureKind {
 pub struct Procedure {
     pub line: u32,
     pub name: String,
+    /// In its own case.
+    pub written: String,
     pub kind: ProcedureKind,
     pub is_default: bool,
     pub is_static: bool,

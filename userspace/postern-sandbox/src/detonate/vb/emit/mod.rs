@@ -48,7 +48,7 @@ pub fn unit(unit: &Unit, outside: &Outside) -> Result<String, Fault> {
     }
     for procedure in unit.procedures.iter().filter(|p| p.kind != ProcedureKind::Let) {
         let code = emitter.function(procedure);
-        let _ = writeln!(out, "$vb.procedure({},{code});", quoted(&procedure.name));
+        let _ = writeln!(out, "$vb.procedure({},{code},{});", quoted(&procedure.name), quoted(&procedure.written));
     }
     emitter.scope = Scope::of_script(&unit.body);
     let body = emitter.body(&unit.body);
@@ -57,7 +57,9 @@ pub fn unit(unit: &Unit, outside: &Outside) -> Result<String, Fault> {
     checked(out)
 }
 
+/// As variables of a function the two are found sooner than among all global ones.
 fn checked(out: String) -> Result<String, Fault> {
+    let out = format!("(function($vb,$g){{{out}}})($vb,$g);");
     if out.len() > MOST { Err(Fault { line: 1, what: "too long to be run" }) } else { Ok(out) }
 }
 

@@ -189,12 +189,14 @@ impl Emitter<'_> {
 
     fn counted(&mut self, variable: &Expression, [from, to, step]: [Option<&Expression>; 3], body: &[Statement], out: &mut String) {
         let (label, end, by) = (self.scope.temporary(), self.scope.temporary(), self.scope.temporary());
+        let goes_up = step.is_none_or(|step| matches!(step, Expression::Number(by) if *by > 0.0));
         let [from, to, step] = [from, to, step].map(|v| v.map_or_else(|| "1".to_owned(), |v| self.value(v)));
         let begin = self.assign(variable, &format!("$vb.number({from})"));
         self.guarded(&format!("{end}=0;{by}=1;{begin}{end}=$vb.number({to});{by}=$vb.number({step});"), out);
         let now = self.value(variable);
-        let next = self.assign(variable, &format!("$vb.number({now})+{by}"));
-        let _ = write!(out, "{label}:for(;{by}<0?{now}>={end}:{now}<={end};){{");
+        let next = self.assign(variable, &format!("+{now}+{by}"));
+        let ends = if goes_up { format!("{now}<={end}") } else { format!("{by}<0?{now}>={end}:{now}<={end}") };
+        let _ = write!(out, "{label}:for(;{ends};){{");
         self.looped(true, &label, body, out);
         let _ = write!(out, "{next}}}");
     }
