@@ -80,7 +80,6 @@ impl Parser<'_> {
     }
 
     fn procedure(&mut self) -> Read<Procedure> {
-        let line = self.line();
         let (mut is_default, mut is_static) = (false, false);
         loop {
             match self.name() {
@@ -103,10 +102,10 @@ impl Parser<'_> {
         let written = self.written().to_owned();
         let name = self.need_name()?;
         let parameters = if self.take_sign("(") { self.parameters()? } else { Vec::new() };
-        let (result, _) = self.kind()?;
+        self.kind()?;
         self.end_of_head()?;
         let body = self.deeper(|p| Ok(p.block_to("end", word)))?;
-        Ok(Procedure { line, name, written, kind, is_default, is_static, parameters, body, result })
+        Ok(Procedure { name, written, kind, is_default, is_static, parameters, body })
     }
 
     /// A line of its own, or a colon.

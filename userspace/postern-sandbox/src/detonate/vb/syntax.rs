@@ -52,7 +52,6 @@ pub enum ProcedureKind {
 
 #[derive(Debug)]
 pub struct Procedure {
-    pub line: u32,
     pub name: String,
     /// In its own case.
     pub written: String,
@@ -61,7 +60,6 @@ pub struct Procedure {
     pub is_static: bool,
     pub parameters: Vec<Parameter>,
     pub body: Vec<Statement>,
-    pub result: Kind,
 }
 
 #[derive(Debug)]
