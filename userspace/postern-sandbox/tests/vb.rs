@@ -130,9 +130,10 @@ fn what_it_carries_is_dropped_and_taken_apart() {
 
 #[test]
 fn a_macro_shows_what_it_does() {
-    for (name, content) in
-        [("letter.doc", project_of("/Macros", &[("ThisDocument", MACRO)])), ("letter.docm", document(&[("word/vbaProject.bin", &project_of("", &[("ThisDocument", MACRO)]))]))]
-    {
+    for (name, content) in [
+        ("letter.doc", project_of("/Macros", &[("ThisDocument", MACRO)])),
+        ("letter.docm", document(&[("word/vbaProject.bin", &project_of("", &[("ThisDocument", MACRO)]))])),
+    ] {
         let report = run(name, &content);
         let path = "C:\\Users\\erika\\AppData\\Local\\Temp\\Update4.exe";
         let quoted = format!("\"{path}\"");
@@ -160,8 +161,14 @@ fn a_macro_shows_what_it_does() {
 #[test]
 fn modules_are_one_world() {
     let report = docm(&[
-        ("ThisDocument", "Attribute VB_Name = \"ThisDocument\"\nPrivate Sub Document_Open()\nprogram = \"calc\"\nDim r As New Runner\nModule1.Prepare\nr.Start program\nEnd Sub"),
-        ("Module1", "Attribute VB_Name = \"Module1\"\nPublic program As String\nPublic Sub Prepare()\nprogram = program & \".exe\"\nEnd Sub"),
+        (
+            "ThisDocument",
+            "Attribute VB_Name = \"ThisDocument\"\nPrivate Sub Document_Open()\nprogram = \"calc\"\nDim r As New Runner\nModule1.Prepare\nr.Start program\nEnd Sub",
+        ),
+        (
+            "Module1",
+            "Attribute VB_Name = \"Module1\"\nPublic program As String\nPublic Sub Prepare()\nprogram = program & \".exe\"\nEnd Sub",
+        ),
         (
             "Runner",
             "Attribute VB_Name = \"Runner\"\nAttribute VB_PredeclaredId = False\nPrivate shell As Object\nPrivate Sub Class_Initialize()\nSet shell = CreateObject(\"WScript.Shell\")\nEnd Sub\n\
@@ -223,7 +230,10 @@ fn statements_are_those_of_visual_basic() {
         ("a = Array(1, 2)\nb = a\nb(0) = 9\nWScript.Echo a(0)", &["1"]),
         ("Function F(n)\nIf n < 2 Then\nF = 1\nElse\nF = n * F(n - 1)\nEnd If\nEnd Function\nWScript.Echo F(5)", &["120"]),
         ("Sub P(a)\nj = 100\na = a + j\nEnd Sub\nFor i = 1 To 2 : x = i : P x : WScript.Echo x : Next", &["101", "102"]),
-        ("On Error Resume Next\nErr.Raise 5\nWScript.Echo Err.Number\nErr.Clear\nWScript.Echo Err.Number\nSet o = Nothing\nIf o.x Then WScript.Echo \"gone into\"", &["5", "0", "gone into"]),
+        (
+            "On Error Resume Next\nErr.Raise 5\nWScript.Echo Err.Number\nErr.Clear\nWScript.Echo Err.Number\nSet o = Nothing\nIf o.x Then WScript.Echo \"gone into\"",
+            &["5", "0", "gone into"],
+        ),
         ("Const A = 1, B = \"x\"\nWScript.Echo A & B", &["1x"]),
         ("x = 1 : [y z] = 2 : größe = 3\nWScript.Echo x + [Y Z] + GRÖSSE + GRÖßE", &["6"]),
     ] {
@@ -344,7 +354,32 @@ fn no_source_breaks_the_translation() {
         state ^= state << 17;
         usize::try_from(state % below as u64).unwrap()
     };
-    let pieces = ["(", ")", "\"", "\n", ":", " _\n", "End Sub\n", "If ", "Then", ".", "#", "&H", "Sub ", "[", "]", ",", "=", "Next", "With x\n", "Select Case ", "On Error Resume Next\n", "é", "\u{feff}", "Case "];
+    let pieces = [
+        "(",
+        ")",
+        "\"",
+        "\n",
+        ":",
+        " _\n",
+        "End Sub\n",
+        "If ",
+        "Then",
+        ".",
+        "#",
+        "&H",
+        "Sub ",
+        "[",
+        "]",
+        ",",
+        "=",
+        "Next",
+        "With x\n",
+        "Select Case ",
+        "On Error Resume Next\n",
+        "é",
+        "\u{feff}",
+        "Case ",
+    ];
     for round in 0..300 {
         let sample = [DROPPER, LOGON, MACRO, FORMAT][round % 4];
         let mut letters: Vec<char> = sample.chars().collect();
@@ -364,7 +399,9 @@ fn no_source_breaks_the_translation() {
         let report = if round % 4 < 2 { vbs(&source) } else { docm(&[("ThisDocument", &source)]) };
         assert!(report.is_sound());
         // The engine understands all that is written for it.
-        let broken = errors(&report).into_iter().find(|e| e.contains("SyntaxError") || e.contains("ReferenceError") || e.contains("the engine gave up"));
+        let broken = errors(&report)
+            .into_iter()
+            .find(|e| e.contains("SyntaxError") || e.contains("ReferenceError") || e.contains("the engine gave up"));
         assert_eq!(broken, None, "{source}");
     }
 }

@@ -94,7 +94,9 @@ fn layers(text: &str) -> Vec<String> {
     let says_more = |plain: &String| {
         let mut named = Vec::new();
         addresses(plain, &mut named);
-        named.iter().any(|address| !text.contains(address)) || (loads(plain) && !loads(text)) || encoded(plain).iter().any(|e| !found.contains(e))
+        named.iter().any(|address| !text.contains(address))
+            || (loads(plain) && !loads(text))
+            || encoded(plain).iter().any(|e| !found.contains(e))
     };
     let plain = powershell::plain(text).filter(says_more);
     found.extend(plain);

@@ -125,7 +125,9 @@ fn together(tokens: &[Token], is_behind_word: bool) -> Option<(String, usize)> {
             [Token::Text(a), plus, Token::Text(b), ..] if is(plus, "+") => Some((format!("{a}{b}"), 3)),
             // What is handed to a method keeps its brackets.
             [open, Token::Text(inner), close, ..] if is(open, "(") && is(close, ")") && !is_behind_word => Some((inner.clone(), 3)),
-            [Token::Text(whole), sign, Token::Text(what), comma, Token::Text(by), ..] if is_replace(sign) && is(comma, ",") => replaced(whole, what, by, 5),
+            [Token::Text(whole), sign, Token::Text(what), comma, Token::Text(by), ..] if is_replace(sign) && is(comma, ",") => {
+                replaced(whole, what, by, 5)
+            }
             [Token::Text(whole), dot, name, open, Token::Text(what), comma, Token::Text(by), close, ..]
                 if is(dot, ".") && names(name, "replace") && is(open, "(") && is(comma, ",") && is(close, ")") =>
             {
@@ -202,7 +204,13 @@ fn joined(tokens: &[Token]) -> Option<(String, usize)> {
             Some((values.concat(), 1 + length))
         }
         [open, name, close, colons, join, bracket, Token::Text(by), comma, rest @ ..]
-            if is(open, "[") && is(name, "string") && is(close, "]") && is(colons, "::") && is(join, "join") && is(bracket, "(") && is(comma, ",") =>
+            if is(open, "[")
+                && is(name, "string")
+                && is(close, "]")
+                && is(colons, "::")
+                && is(join, "join")
+                && is(bracket, "(")
+                && is(comma, ",") =>
         {
             let (values, length) = list(rest)?;
             is(rest.get(length)?, ")").then(|| (values.join(by), 9 + length))

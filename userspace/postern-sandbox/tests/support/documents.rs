@@ -38,7 +38,10 @@ pub fn project_of(root: &str, modules: &[(&str, &str)]) -> Vec<u8> {
     .concat();
     for (name, _) in modules {
         let name = name.as_bytes();
-        dir.extend([record(0x0019, name), record(0x001a, name), record(0x0032, b"T\0"), record(0x0031, &7_u32.to_le_bytes()), record(0x002b, b"")].concat());
+        dir.extend(
+            [record(0x0019, name), record(0x001a, name), record(0x0032, b"T\0"), record(0x0031, &7_u32.to_le_bytes()), record(0x002b, b"")]
+                .concat(),
+        );
     }
     dir.extend(record(0x0010, b""));
     let mut file = cfb::CompoundFile::create(Cursor::new(Vec::new())).unwrap();

@@ -10,8 +10,7 @@ pub fn chosen(source: &str, dialect: Dialect) -> Cow<'_, str> {
     if dialect == Dialect::VbScript || !source.lines().any(is_directive) {
         return Cow::Borrowed(source);
     }
-    let mut constants: HashMap<String, bool> =
-        ["vba7", "vba6", "win64", "win32"].into_iter().map(|name| (name.to_owned(), true)).collect();
+    let mut constants: HashMap<String, bool> = ["vba7", "vba6", "win64", "win32"].into_iter().map(|name| (name.to_owned(), true)).collect();
     // Of each `#If`: whether its lines count now, and whether one of its branches was taken.
     let mut open: Vec<(bool, bool)> = Vec::new();
     let mut out = String::with_capacity(source.len());
@@ -51,13 +50,20 @@ pub fn chosen(source: &str, dialect: Dialect) -> Cow<'_, str> {
 
 /// Names, numbers, `Not`, `And`, `Or`, `=` and `<>`, from left to right.
 fn holds(condition: &str, constants: &HashMap<String, bool>) -> bool {
-    let spaced = condition.replace('(', " ").replace(')', " ").replace("<>", " <> ").replace('=', " = ");
+    let spaced = condition.replace(['(', ')'], " ").replace("<>", " <> ").replace('=', " = ");
     let (mut result, mut sign, mut is_not) = (false, "or", false);
     for word in spaced.split_whitespace() {
         match word {
             "then" => break,
             "not" => is_not = !is_not,
-            "and" | "or" | "=" | "<>" => sign = match word { "and" => "and", "or" => "or", "=" => "=", _ => "<>" },
+            "and" | "or" | "=" | "<>" => {
+                sign = match word {
+                    "and" => "and",
+                    "or" => "or",
+                    "=" => "=",
+                    _ => "<>",
+                }
+            }
             _ => {
                 let value = constants.get(word).copied().unwrap_or_else(|| word == "true" || word.parse().is_ok_and(|n: f64| n != 0.0));
                 let value = value != std::mem::take(&mut is_not);

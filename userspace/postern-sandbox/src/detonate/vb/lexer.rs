@@ -190,7 +190,11 @@ impl<'a> Lexer<'a> {
         let (radix, from) = match octets.get(1) {
             Some(b'h' | b'H') => (16, 2),
             Some(b'o' | b'O') => (8, 2),
-            Some(b'0'..=b'7') if !self.is_behind_value() && !matches!(self.found.last().map(|p| &p.token), Some(Token::Text(_) | Token::Number(_))) => (8, 1),
+            Some(b'0'..=b'7')
+                if !self.is_behind_value() && !matches!(self.found.last().map(|p| &p.token), Some(Token::Text(_) | Token::Number(_))) =>
+            {
+                (8, 1)
+            }
             _ => return false,
         };
         let digits = octets[from..].iter().take_while(|b| char::from(**b).is_digit(radix)).count();
@@ -258,7 +262,17 @@ mod tests {
     #[test]
     fn numbers_texts_and_dates() {
         let value = |source: &str| of(source, Dialect::Vba);
-        for (source, number) in [("&H41", 65.0), ("&hFFFF", -1.0), ("&HFFFF&", 65535.0), ("&O17", 15.0), ("1.5e3", 1500.0), (".5", 0.5), ("7&", 7.0), ("3#", 3.0), ("1e999", 0.0)] {
+        for (source, number) in [
+            ("&H41", 65.0),
+            ("&hFFFF", -1.0),
+            ("&HFFFF&", 65535.0),
+            ("&O17", 15.0),
+            ("1.5e3", 1500.0),
+            (".5", 0.5),
+            ("7&", 7.0),
+            ("3#", 3.0),
+            ("1e999", 0.0),
+        ] {
             assert_eq!(value(source), [Token::Number(number)], "{source}");
         }
         assert_eq!(value("\"a\"\"b\""), [Token::Text("a\"b".into())]);

@@ -7,6 +7,7 @@ mod conditional;
 mod declaration;
 mod emit;
 mod expression;
+mod files;
 mod lexer;
 mod names;
 mod parser;

@@ -1,9 +1,9 @@
 //! Statements (MS-VBAL 5.4), and the blocks they stand in.
 
+use super::Dialect;
 use super::lexer::Token;
 use super::parser::{Parser, Read};
 use super::syntax::{Case, Expression, Resume, Statement, Step, Until, What};
-use super::Dialect;
 
 /// What ends a procedure ends what was left open in it, too.
 const OUTER: &[&str] = &["sub", "function", "property", "class"];
@@ -69,7 +69,12 @@ impl Parser<'_> {
             return None;
         }
         let label = match (self.token()?, self.token_at(1)) {
-            (Token::Name(name), Some(Token::Colon)) if !matches!(name.as_str(), "else" | "loop" | "next" | "wend" | "do" | "end" | "stop" | "beep" | "doevents" | "return" | "close" | "reset") => {
+            (Token::Name(name), Some(Token::Colon))
+                if !matches!(
+                    name.as_str(),
+                    "else" | "loop" | "next" | "wend" | "do" | "end" | "stop" | "beep" | "doevents" | "return" | "close" | "reset"
+                ) =>
+            {
                 self.at += 1;
                 name.clone()
             }
@@ -80,7 +85,6 @@ impl Parser<'_> {
         Some(label)
     }
 
-    #[expect(clippy::too_many_lines, reason = "one line for each statement that there is")]
     fn what(&mut self) -> Read<Option<What>> {
         let Some(name) = self.name() else { return self.assignment_or_call().map(Some) };
         // Most words are names as well, where something is done with them.
@@ -93,7 +97,11 @@ impl Parser<'_> {
             "dim" => What::Declare { variables: self.variables()?, is_static: false },
             "static" => What::Declare { variables: self.variables()?, is_static: true },
             "public" | "private" | "global" | "friend" => {
-                if self.take("const") { self.constants()? } else { What::Declare { variables: self.variables()?, is_static: false } }
+                if self.take("const") {
+                    self.constants()?
+                } else {
+                    What::Declare { variables: self.variables()?, is_static: false }
+                }
             }
             "const" => self.constants()?,
             "redim" => self.redim()?,
@@ -141,7 +149,8 @@ impl Parser<'_> {
                 _ => Resume::Again,
             }),
             "stop" if self.is_end() => return Ok(None),
-            "option" | "implements" | "event" | "raiseevent" | "attribute" | "defint" | "deflng" | "defstr" | "defvar" | "defobj" | "defbool" | "defdbl" => {
+            "option" | "implements" | "event" | "raiseevent" | "attribute" | "defint" | "deflng" | "defstr" | "defvar" | "defobj"
+            | "defbool" | "defdbl" => {
                 self.skip_line();
                 return Ok(None);
             }
@@ -163,7 +172,7 @@ impl Parser<'_> {
         Ok(Some(what))
     }
 
-    fn list(&mut self) -> Read<Vec<Expression>> {
+    pub fn list(&mut self) -> Read<Vec<Expression>> {
         let mut list = vec![self.expression()?];
         while self.take_sign(",") {
             list.push(self.expression()?);
@@ -410,87 +419,6 @@ impl Parser<'_> {
         }
         let target = self.target()?;
         Ok(if target == "0" { What::OnErrorOff } else { What::OnErrorGoTo(target) })
-    }
-
-    /// Statements on files, where the word begins one (MS-VBAL 5.4.5).
-    fn file(&mut self, name: &str) -> Read<Option<What>> {
-        let is_numbered = self.is_sign("#");
-        let (what, values, into) = match name {
-            "open" if !self.is_sign("(") || self.opens() => return self.open().map(Some),
-            "name" if !self.is_end() => {
-                let from = self.expression()?;
-                self.need("as", "a Name lacks its As")?;
-                ("rename", vec![Some(from), Some(self.expression()?)], Vec::new())
-            }
-            "close" if is_numbered || self.is_end() || matches!(self.token(), Some(Token::Number(_) | Token::Name(_))) => {
-                let mut values = Vec::new();
-                while !self.is_end() {
-                    self.take_sign("#");
-                    values.push(Some(self.expression()?));
-                    if !self.take_sign(",") {
-                        break;
-                    }
-                }
-                ("close", values, Vec::new())
-            }
-            "print" | "write" if is_numbered => ("print", self.numbered()?, Vec::new()),
-            "put" if is_numbered || matches!(self.token(), Some(Token::Number(_) | Token::Name(_))) => ("put", self.numbered()?, Vec::new()),
-            "seek" if is_numbered => ("seek", self.numbered()?, Vec::new()),
-            "get" if is_numbered || matches!(self.token(), Some(Token::Number(_) | Token::Name(_))) => {
-                let mut values = self.numbered()?;
-                let into = if values.len() > 2 { values.pop().flatten() } else { None };
-                ("get", values, into.into_iter().collect())
-            }
-            "input" if is_numbered => self.input()?,
-            "line" if self.name() == Some("input") => {
-                self.at += 1;
-                self.input()?
-            }
-            "lock" | "unlock" | "width" if is_numbered => {
-                self.skip_line();
-                return Ok(None);
-            }
-            _ => return Ok(None),
-        };
-        Ok(Some(What::File { what, values, into }))
-    }
-
-    /// Whether `For` stands on the line that begins with `Open (`.
-    fn opens(&self) -> bool {
-        (0..64).map_while(|n| self.token_at(n).filter(|t| !matches!(t, Token::Newline))).any(|t| *t == Token::Name("for".into()))
-    }
-
-    /// `#1, , x`
-    fn numbered(&mut self) -> Read<Vec<Option<Expression>>> {
-        self.take_sign("#");
-        Ok(self.values()?.into_iter().map(|v| v.value).collect())
-    }
-
-    fn input(&mut self) -> Read<(&'static str, Vec<Option<Expression>>, Vec<Expression>)> {
-        self.take_sign("#");
-        let number = self.expression()?;
-        self.need_sign(",", "an Input lacks its variable")?;
-        Ok(("input", vec![Some(number)], self.list()?))
-    }
-
-    /// `Open path For Output Access Write As #1 Len = 5`
-    fn open(&mut self) -> Read<What> {
-        let path = self.expression()?;
-        let mut mode = "random".to_owned();
-        if self.take("for") {
-            mode = self.need_name()?;
-        }
-        while !self.is_end() && self.name() != Some("as") {
-            self.at += 1;
-        }
-        self.need("as", "an Open lacks its number")?;
-        self.take_sign("#");
-        let number = self.expression()?;
-        if self.take("len") {
-            self.need_sign("=", "an Open lacks its length")?;
-            self.expression()?;
-        }
-        Ok(What::File { what: "open", values: vec![Some(path), Some(Expression::Text(mode)), Some(number)], into: Vec::new() })
     }
 }
 

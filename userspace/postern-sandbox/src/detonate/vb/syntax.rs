@@ -110,18 +110,58 @@ pub struct Statement {
 #[derive(Debug)]
 pub enum What {
     Label(String),
-    Assign { target: Expression, value: Expression },
+    Assign {
+        target: Expression,
+        value: Expression,
+    },
     /// `Mid(text, 2, 1) = "x"`
-    AssignMid { target: Expression, from: Expression, length: Option<Expression>, value: Expression },
+    AssignMid {
+        target: Expression,
+        from: Expression,
+        length: Option<Expression>,
+        value: Expression,
+    },
     Call(Expression),
-    If { branches: Vec<(Expression, Vec<Statement>)>, otherwise: Vec<Statement> },
-    Select { of: Expression, cases: Vec<(Vec<Case>, Vec<Statement>)>, otherwise: Vec<Statement> },
-    For { variable: Expression, from: Expression, to: Expression, step: Option<Expression>, body: Vec<Statement> },
-    ForEach { variable: Expression, of: Expression, body: Vec<Statement> },
-    Loop { before: Option<Until>, after: Option<Until>, body: Vec<Statement> },
-    With { of: Expression, body: Vec<Statement> },
-    Declare { variables: Vec<Variable>, is_static: bool },
-    Redim { target: Expression, bounds: Vec<Bound>, is_kept: bool, kind: Kind },
+    If {
+        branches: Vec<(Expression, Vec<Statement>)>,
+        otherwise: Vec<Statement>,
+    },
+    Select {
+        of: Expression,
+        cases: Vec<(Vec<Case>, Vec<Statement>)>,
+        otherwise: Vec<Statement>,
+    },
+    For {
+        variable: Expression,
+        from: Expression,
+        to: Expression,
+        step: Option<Expression>,
+        body: Vec<Statement>,
+    },
+    ForEach {
+        variable: Expression,
+        of: Expression,
+        body: Vec<Statement>,
+    },
+    Loop {
+        before: Option<Until>,
+        after: Option<Until>,
+        body: Vec<Statement>,
+    },
+    With {
+        of: Expression,
+        body: Vec<Statement>,
+    },
+    Declare {
+        variables: Vec<Variable>,
+        is_static: bool,
+    },
+    Redim {
+        target: Expression,
+        bounds: Vec<Bound>,
+        is_kept: bool,
+        kind: Kind,
+    },
     Erase(Vec<Expression>),
     ExitProcedure,
     ExitFor,
@@ -133,7 +173,11 @@ pub enum What {
     OnErrorOff,
     Resume(Resume),
     /// A statement on files, by its name.
-    File { what: &'static str, values: Vec<Option<Expression>>, into: Vec<Expression> },
+    File {
+        what: &'static str,
+        values: Vec<Option<Expression>>,
+        into: Vec<Expression>,
+    },
 }
 
 #[derive(Debug)]

@@ -148,10 +148,15 @@ impl<'a> Emitter<'a> {
         let members = Members::of(fields, procedures);
         let outer = self.class.replace(members);
         let _ = write!(out, "$vb.define({},()=>{{const $me=$vb.instance({});", quoted(name), quoted(name));
-        for variable in fields.iter().filter_map(|f| if let What::Declare { variables, .. } = &f.what { Some(variables) } else { None }).flatten() {
+        for variable in
+            fields.iter().filter_map(|f| if let What::Declare { variables, .. } = &f.what { Some(variables) } else { None }).flatten()
+        {
             let (code, member) = (mangled(&variable.name), quoted(&variable.name));
             let initial = self.initial(variable);
-            let _ = write!(out, "let {code}={initial};$vb.member($me,{member},\"get\",()=>{code});$vb.member($me,{member},\"let\",($v)=>{{{code}=$v;}});");
+            let _ = write!(
+                out,
+                "let {code}={initial};$vb.member($me,{member},\"get\",()=>{code});$vb.member($me,{member},\"let\",($v)=>{{{code}=$v;}});"
+            );
         }
         for procedure in procedures {
             let code = self.function(procedure);

@@ -70,7 +70,9 @@ impl Members {
 
     /// And behind one that something is assigned to.
     pub fn setter(&self, name: &str) -> Option<String> {
-        self.procedures.contains(&(name.to_owned(), ProcedureKind::Let)).then(|| format!("{}{}", member(ProcedureKind::Let).0, mangled(name)))
+        self.procedures
+            .contains(&(name.to_owned(), ProcedureKind::Let))
+            .then(|| format!("{}{}", member(ProcedureKind::Let).0, mangled(name)))
     }
 }
 
@@ -117,7 +119,9 @@ impl Scope {
         let mut declared = Vec::new();
         let mut assigned = Vec::new();
         visit(&procedure.body, &mut |s| {
-            declared.extend(declared_by(s).into_iter().map(|(name, local)| (name, local, matches!(s.what, What::Declare { is_static: true, .. }))));
+            declared.extend(
+                declared_by(s).into_iter().map(|(name, local)| (name, local, matches!(s.what, What::Declare { is_static: true, .. }))),
+            );
             assigned.extend(assigned_by(s));
         });
         for (name, mut local, is_static) in declared {

@@ -174,11 +174,9 @@ impl Emitter<'_> {
                 .map(|test| match test {
                     Case::Is(is) => format!("$vb.holds($vb.eq({value},{}))", self.value(is)),
                     Case::Compare(operator, to) => format!("$vb.holds($vb.{operator}({value},{}))", self.value(to)),
-                    Case::Range(from, to) => format!(
-                        "$vb.holds($vb.ge({value},{}))&&$vb.holds($vb.le({value},{}))",
-                        self.value(from),
-                        self.value(to)
-                    ),
+                    Case::Range(from, to) => {
+                        format!("$vb.holds($vb.ge({value},{}))&&$vb.holds($vb.le({value},{}))", self.value(from), self.value(to))
+                    }
                 })
                 .collect();
             let decided = self.decided(&tests.join("||"), out);

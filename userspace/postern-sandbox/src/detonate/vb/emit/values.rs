@@ -7,8 +7,8 @@ use super::scope::Local;
 
 /// Functions of VB that loops are full of: they are called without a search for the name.
 const QUICK: &[&str] = &[
-    "abs", "asc", "ascw", "cbyte", "cdbl", "chr", "chrb", "chrw", "cint", "clng", "cstr", "fix", "hex", "instr", "int", "lbound", "lcase", "left", "len",
-    "mid", "replace", "right", "ubound", "ucase", "val",
+    "abs", "asc", "ascw", "cbyte", "cdbl", "chr", "chrb", "chrw", "cint", "clng", "cstr", "fix", "hex", "instr", "int", "lbound", "lcase",
+    "left", "len", "mid", "replace", "right", "ubound", "ucase", "val",
 ];
 
 impl Emitter<'_> {
@@ -243,5 +243,11 @@ fn converted(value: &str, local: &Local) -> String {
 
 /// As the engine reads it; a sign stands in brackets.
 fn number(value: f64) -> String {
-    if value < 0.0 { format!("({value:?})") } else if value.fract() == 0.0 && value < 1e15 { format!("{value:.0}") } else { format!("{value:?}") }
+    if value < 0.0 {
+        format!("({value:?})")
+    } else if value.fract() == 0.0 && value < 1e15 {
+        format!("{value:.0}")
+    } else {
+        format!("{value:?}")
+    }
 }
