@@ -75,7 +75,8 @@ fn word(text: &str) -> usize {
     text.find(|c: char| !is_word(c) && c != '-').unwrap_or(text.len())
 }
 
-/// What stands between quotation marks, and how long it is with them. With a variable in it, it is no text.
+/// What stands between quotation marks, and how long it is with them. With a variable in it, it is no text, nor with texts in it: that is the
+/// code of `-Command "…"`.
 fn quoted(text: &str, mark: char) -> Option<(String, usize)> {
     let mut inner = String::new();
     let mut letters = text.char_indices().skip(1).peekable();
@@ -88,7 +89,7 @@ fn quoted(text: &str, mark: char) -> Option<(String, usize)> {
                 inner.push(mark);
             }
             '`' if mark == '"' => inner.extend(letters.next().map(|(_, c)| c)),
-            '$' if mark == '"' => return None,
+            '$' | '\'' if mark == '"' => return None,
             c => inner.push(c),
         }
     }
