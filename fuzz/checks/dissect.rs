@@ -40,6 +40,7 @@ fn check_all(octets: &[u8]) {
     let kind = check_as("file", octets);
     if matches!(kind, Kind::Text | Kind::Html | Kind::Unknown) {
         check_as("file.js", octets);
+        check_as("file.vbs", octets);
         check_as("file.hta", octets);
     }
 }

@@ -103,7 +103,7 @@ fn cases() -> Vec<Case> {
             content_type: "application/vnd.ms-word.document.macroEnabled.12",
             content: macro_document(),
             action: "quarantine",
-            symbols: &["SANDBOX_MACROS", "SANDBOX_MACRO_AUTOSTART", "SANDBOX_MACRO_SUSPICIOUS"],
+            symbols: &["SANDBOX_MACROS", "SANDBOX_MACRO_AUTOSTART", "SANDBOX_MACRO_SUSPICIOUS", "SANDBOX_SCRIPT_STARTS"],
             place: "letter.docm/word/vbaProject.bin",
         },
         Case {

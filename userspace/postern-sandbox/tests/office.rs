@@ -16,7 +16,11 @@ fn macros_are_found_read_and_judged_in_both_forms() {
     let new = run("letter.docm", &document(&[("word/vbaProject.bin", &project(""))]));
     for report in [old, new] {
         let told = told(&report);
-        assert_eq!(told.iter().map(|t| t.0).collect::<Vec<_>>(), ["MACROS", "MACRO_AUTOSTART", "MACRO_SUSPICIOUS"], "{told:?}");
+        assert_eq!(
+            told.iter().map(|t| t.0).collect::<Vec<_>>(),
+            ["MACROS", "MACRO_AUTOSTART", "MACRO_SUSPICIOUS", "SCRIPT_STARTS"],
+            "{told:?}"
+        );
         assert_eq!(told[1].1, "ThisDocument: Private Sub Document_Open()");
         assert_eq!(told[2].1, "ThisDocument: CreateObject(\"WScript.Shell\").Run \"calc\"");
         let module = report.parts.last().unwrap();

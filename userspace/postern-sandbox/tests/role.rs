@@ -103,7 +103,7 @@ async fn what_is_enclosed_is_taken_apart() {
     if lacking(&report) {
         return;
     }
-    assert_eq!(names(&report.unwrap()), ["MACROS", "MACRO_AUTOSTART", "MACRO_SUSPICIOUS"]);
+    assert_eq!(names(&report.unwrap()), ["MACROS", "MACRO_AUTOSTART", "MACRO_SUSPICIOUS", "SCRIPT_STARTS"]);
     let declared = Job { content_type: "image/png".into(), passwords: vec!["4711".into()], ..job("photo.zip") };
     let locked = archive(&[("run.exe", &program())], Some("4711"));
     let report = role.open(&declared, &locked, FOUR).await.unwrap();

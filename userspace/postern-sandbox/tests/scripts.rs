@@ -5,25 +5,9 @@
 mod support;
 
 use data_encoding::BASE64;
-use postern_model::sandbox::{Action, FindingName, Report};
+use postern_model::sandbox::{Action, FindingName};
 use support::documents::{archive, program};
-use support::{names, run};
-
-/// Action and text of all that was done, without begin and end.
-fn done(report: &Report) -> Vec<(&'static str, &str)> {
-    let is_frame = |action| matches!(action, Action::Begin | Action::End);
-    report.timeline.iter().filter(|e| !is_frame(e.action)).map(|e| (e.action.name(), e.text.as_str())).collect()
-}
-
-fn has(report: &Report, name: &str) -> bool {
-    names(report).contains(&name)
-}
-
-fn show(report: &Report) -> String {
-    let events = report.timeline.iter().map(|e| format!("{} {} [{}] x{}\n", e.action.name(), e.text, e.detail, e.times));
-    let parts = report.parts.iter().map(|p| format!("{:?} {:?} {}\n", p.inside, p.kind, p.name));
-    format!("{}{}{:?}", events.collect::<String>(), parts.collect::<String>(), names(report))
-}
+use support::{done, has, names, run, show};
 
 /// As they come by mail: names put together from codes, an address from pieces, a wait, and everything in a text that becomes script.
 const DROPPER: &str = r#"

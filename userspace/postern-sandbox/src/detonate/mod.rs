@@ -10,8 +10,10 @@ mod engine;
 pub mod findings;
 mod host;
 mod page;
+mod powershell;
 mod recorder;
 pub mod script;
+mod vb;
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -24,7 +26,7 @@ pub use recorder::{Made, Record, Tell};
 use script::Script;
 pub use script::Surroundings;
 
-/// Words of scripts that are not run here (VBScript, PowerShell, batch).
+/// Words of scripts that are no JavaScript: of PowerShell and batch files they are all that is seen.
 const SUSPICIOUS: &[&str] = &[
     "createobject",
     "getobject",

@@ -54,6 +54,8 @@ pub struct Recorder {
     made: Vec<Made>,
     octets: usize,
     layers: HashSet<[u8; 32]>,
+    /// What the layers of another language were translated into.
+    translated: HashSet<[u8; 32]>,
     ending: Option<Ending>,
     /// What the environment itself turns into script is no layer.
     is_quiet: bool,
@@ -83,6 +85,7 @@ impl Recorder {
             made: Vec::new(),
             octets: 0,
             layers: HashSet::new(),
+            translated: HashSet::new(),
             ending: None,
             is_quiet: false,
             tell,
@@ -114,6 +117,10 @@ impl Recorder {
         if self.made.len() >= THINGS || self.octets + size > OCTETS {
             return self.end(Ending::TooMuch);
         }
+        // The text of a script and the script that runs it may hold the same command.
+        if matches!(made, Made::Command(_)) && self.made.contains(&made) {
+            return;
+        }
         // A file that is written anew is what it is at the end.
         if let Made::File { path, .. } = &made {
             self.made.retain(|known| !matches!(known, Made::File { path: before, .. } if before == path));
@@ -124,13 +131,19 @@ impl Recorder {
 
     /// Text becomes script.
     pub fn layer(&mut self, text: &str) {
-        if self.is_quiet || !self.layers.insert(*blake3::hash(text.as_bytes()).as_bytes()) {
+        let hash = *blake3::hash(text.as_bytes()).as_bytes();
+        if self.is_quiet || self.translated.contains(&hash) || !self.layers.insert(hash) {
             return;
         }
         self.record(Action::Layer, text, &format!("layer {}, {} octets", self.layers.len(), text.len()));
         if text.len() >= LAYER_LEAST {
             self.make(Made::Layer(text.as_bytes().to_vec()));
         }
+    }
+
+    /// Code that stands for a layer is none of its own.
+    pub fn translated(&mut self, code: &str) {
+        self.translated.insert(*blake3::hash(code.as_bytes()).as_bytes());
     }
 
     pub fn be_quiet(&mut self, is_quiet: bool) {

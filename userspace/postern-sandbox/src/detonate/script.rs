@@ -4,6 +4,7 @@ use postern_model::sandbox::Kind;
 
 use super::encoded;
 use super::page::{self, Block, Page};
+use super::vb::{self, Dialect};
 
 /// Octets of a script; a longer one is not run.
 const LONGEST: usize = 8 << 20;
@@ -19,6 +20,8 @@ pub enum Surroundings {
     Page,
     /// A page that is an application (HTA): both.
     Application,
+    /// Word, Excel or PowerPoint, for macros.
+    Office,
 }
 
 impl Surroundings {
@@ -27,16 +30,30 @@ impl Surroundings {
             Self::Windows => "Windows",
             Self::Page => "browser",
             Self::Application => "HTML application",
+            Self::Office => "Office document",
         }
     }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Language {
+    JavaScript,
+    VisualBasic(Dialect),
+}
+
+/// A script, or one of several.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Code {
+    pub language: Language,
+    pub text: String,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 pub struct Script {
     pub surroundings: Surroundings,
     /// Run one after the other, in one world.
-    pub blocks: Vec<String>,
-    /// In a language that is not run here: VBScript, mostly.
+    pub blocks: Vec<Code>,
+    /// What is read by its words, too: all that is not JavaScript.
     pub foreign: Vec<String>,
     pub page: Option<Page>,
     /// All of the text, as it was before anything was taken out of it.
@@ -57,7 +74,8 @@ pub fn of(name: &str, kind: Kind, content: &[u8]) -> Option<Script> {
         (_, "js" | "jse") => Some(plain(content)),
         (_, "wsf" | "wsc" | "sct") => Some(package(content, Surroundings::Windows)),
         (_, "hta") => Some(package(content, Surroundings::Application)).filter(Script::acts),
-        (_, "vbs" | "vbe" | "bat" | "cmd" | "ps1" | "psm1") => Some(foreign(content)),
+        (_, "vbs" | "vbe") => Some(visual_basic(content)),
+        (_, "bat" | "cmd" | "ps1" | "psm1") => Some(foreign(content)),
         (Kind::Html | Kind::Svg, _) => Some(package(content, Surroundings::Page)).filter(Script::acts),
         _ => None,
     }
@@ -69,7 +87,24 @@ pub fn ending(name: &str) -> String {
 
 fn plain(content: &[u8]) -> Script {
     let (source, was_encoded) = source(content);
-    Script { surroundings: Surroundings::Windows, blocks: vec![source.clone()], foreign: Vec::new(), page: None, source, was_encoded }
+    let blocks = vec![Code { language: Language::JavaScript, text: source.clone() }];
+    Script { surroundings: Surroundings::Windows, blocks, foreign: Vec::new(), page: None, source, was_encoded }
+}
+
+fn visual_basic(content: &[u8]) -> Script {
+    let mut script = foreign(content);
+    script.blocks.push(Code { language: Language::VisualBasic(Dialect::VbScript), text: script.source.clone() });
+    script
+}
+
+/// A document's modules; `None` when nothing of them is run by itself.
+pub fn macros(modules: &[String]) -> Option<Script> {
+    let source = modules.concat();
+    if source.len() > LONGEST || !modules.iter().any(|module| vb::starts_by_itself(module)) {
+        return None;
+    }
+    let blocks = modules.iter().map(|text| Code { language: Language::VisualBasic(Dialect::Vba), text: text.clone() }).collect();
+    Some(Script { surroundings: Surroundings::Office, blocks, foreign: Vec::new(), page: None, source, was_encoded: false })
 }
 
 fn foreign(content: &[u8]) -> Script {
@@ -83,9 +118,10 @@ fn package(content: &[u8], surroundings: Surroundings) -> Script {
     let (mut blocks, mut foreign) = (Vec::new(), Vec::new());
     for Block { language, text } in std::mem::take(&mut page.scripts) {
         if language.contains("vbs") {
-            foreign.push(text);
+            foreign.push(text.clone());
+            blocks.push(Code { language: Language::VisualBasic(Dialect::VbScript), text });
         } else if is_script(&language) {
-            blocks.push(text);
+            blocks.push(Code { language: Language::JavaScript, text });
         }
     }
     Script { surroundings, blocks, foreign, page: Some(page), source, was_encoded }
@@ -113,7 +149,17 @@ fn source(content: &[u8]) -> (String, bool) {
 
 impl Script {
     fn acts(&self) -> bool {
-        self.blocks.iter().chain(&self.foreign).any(|b| !b.trim().is_empty()) || self.page.as_ref().is_some_and(Page::acts)
+        let has_text = self.blocks.iter().map(|b| &b.text).chain(&self.foreign).any(|text| !text.trim().is_empty());
+        has_text || self.page.as_ref().is_some_and(Page::acts)
+    }
+}
+
+impl Code {
+    pub fn dialect(&self) -> Option<Dialect> {
+        match self.language {
+            Language::VisualBasic(dialect) => Some(dialect),
+            Language::JavaScript => None,
+        }
     }
 }
 
@@ -165,8 +211,9 @@ mod tests {
         let of = |name: &str, kind, text: &str| of(name, kind, text.as_bytes()).map(|s| (s.surroundings, s.blocks.len(), s.foreign.len()));
         assert_eq!(of("a.JS", Kind::Text, "x()"), Some((Surroundings::Windows, 1, 0)));
         let package = "<job><script language=\"VBScript\">x</script><script language='JScript'>y</script></job>";
-        assert_eq!(of("a.wsf", Kind::Html, package), Some((Surroundings::Windows, 1, 1)));
-        assert_eq!(of("a.hta", Kind::Html, package), Some((Surroundings::Application, 1, 1)));
+        assert_eq!(of("a.wsf", Kind::Html, package), Some((Surroundings::Windows, 2, 1)));
+        assert_eq!(of("a.hta", Kind::Html, package), Some((Surroundings::Application, 2, 1)));
+        assert_eq!(of("a.vbs", Kind::Text, "x"), Some((Surroundings::Windows, 1, 1)));
         assert_eq!(of("a.html", Kind::Html, "<script type='application/ld+json'>{}</script><p>"), None);
         assert_eq!(of("a.html", Kind::Html, "<html><p>text</p></html>"), None);
         assert_eq!(of("a.svg", Kind::Svg, "<svg onload='x()'/>"), Some((Surroundings::Page, 0, 0)));

@@ -40,6 +40,17 @@ pub fn note(walk: &mut Walk<'_>, part: Waiting) {
     }
 }
 
+/// The modules of a document, in their order: they are run together, once.
+pub fn note_macros(walk: &mut Walk<'_>, part: &Waiting, modules: &[String]) {
+    if walk.job.limits.scripts.is_zero() || walk.scripts.seen.len() >= MOST || part.depth >= walk.job.limits.depth {
+        return;
+    }
+    let Some(script) = script::macros(modules) else { return };
+    if walk.scripts.seen.insert(*blake3::hash(script.source.as_bytes()).as_bytes()) {
+        walk.scripts.waiting.push_back((Waiting { number: part.number, depth: part.depth, kind: part.kind, content: Vec::new() }, script));
+    }
+}
+
 /// Runs one script; `false` when there is none.
 pub fn run_next(walk: &mut Walk<'_>, tell: &Rc<dyn Fn(Said<'_>)>) -> bool {
     let Some((part, script)) = walk.scripts.waiting.pop_front() else { return false };

@@ -25,24 +25,33 @@ fn record(id: u16, data: &[u8]) -> Vec<u8> {
 
 /// A compound file with one module ([`SOURCE`]), below `root`.
 pub fn project(root: &str) -> Vec<u8> {
-    let dir = [
+    project_of(root, &[("ThisDocument", SOURCE)])
+}
+
+/// The same with modules by name.
+pub fn project_of(root: &str, modules: &[(&str, &str)]) -> Vec<u8> {
+    let mut dir = [
         record(0x0003, &1252_u16.to_le_bytes()),
         [&0x0009_u16.to_le_bytes()[..], &4_u32.to_le_bytes(), &[1, 0, 0, 0, 2, 0]].concat(),
-        record(0x000f, &1_u16.to_le_bytes()),
-        record(0x0019, b"ThisDocument"),
-        record(0x001a, b"ThisDocument"),
-        record(0x0032, b"T\0"),
-        record(0x0031, &7_u32.to_le_bytes()),
-        record(0x002b, b""),
-        record(0x0010, b""),
+        record(0x000f, &u16::try_from(modules.len()).unwrap().to_le_bytes()),
     ]
     .concat();
+    for (name, _) in modules {
+        let name = name.as_bytes();
+        dir.extend(
+            [record(0x0019, name), record(0x001a, name), record(0x0032, b"T\0"), record(0x0031, &7_u32.to_le_bytes()), record(0x002b, b"")]
+                .concat(),
+        );
+    }
+    dir.extend(record(0x0010, b""));
     let mut file = cfb::CompoundFile::create(Cursor::new(Vec::new())).unwrap();
     file.create_storage_all(format!("{root}/VBA")).unwrap();
     let mut put = |name: &str, octets: &[u8]| file.create_stream(format!("{root}/VBA/{name}")).unwrap().write_all(octets).unwrap();
     put("dir", &packed(&dir));
-    let source: Vec<u8> = SOURCE.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect();
-    put("ThisDocument", &[&b"pcode--"[..], &packed(&source)].concat());
+    for (name, source) in modules {
+        let source: Vec<u8> = source.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect();
+        put(name, &[&b"pcode--"[..], &packed(&source)].concat());
+    }
     file.into_inner().into_inner()
 }
 

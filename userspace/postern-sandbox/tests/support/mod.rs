@@ -6,7 +6,7 @@ pub mod documents;
 
 use std::path::{Path, PathBuf};
 
-use postern_model::sandbox::Report;
+use postern_model::sandbox::{Action, Report};
 use postern_sandbox::dissect;
 use postern_sandbox::job::Job;
 
@@ -25,6 +25,23 @@ pub fn told(report: &Report) -> Vec<(&'static str, &str)> {
 
 pub fn names(report: &Report) -> Vec<&'static str> {
     report.findings.iter().map(|f| f.name.name()).collect()
+}
+
+/// Action and text of all that was done, without begin and end.
+pub fn done(report: &Report) -> Vec<(&'static str, &str)> {
+    let is_frame = |action| matches!(action, Action::Begin | Action::End);
+    report.timeline.iter().filter(|e| !is_frame(e.action)).map(|e| (e.action.name(), e.text.as_str())).collect()
+}
+
+pub fn has(report: &Report, name: &str) -> bool {
+    names(report).contains(&name)
+}
+
+/// All of it, for who reads a test that failed.
+pub fn show(report: &Report) -> String {
+    let events = report.timeline.iter().map(|e| format!("{} {} [{}] x{}\n", e.action.name(), e.text, e.detail, e.times));
+    let parts = report.parts.iter().map(|p| format!("{:?} {:?} {}\n", p.inside, p.kind, p.name));
+    format!("{}{}{:?}", events.collect::<String>(), parts.collect::<String>(), names(report))
 }
 
 /// The cgroups of this process's cells.

@@ -5,7 +5,8 @@
   const { create } = Object;
   const lower = host.lower;
   const self = "C:\\Users\\erika\\Downloads\\" + config.name;
-  const text = (value) => (value === undefined || value === null ? "" : String(value));
+  const isPlain = (value) => typeof value === "boolean" || typeof value === "number" || value instanceof Date;
+  const text = (value) => (value === undefined || value === null ? "" : config.vb && isPlain(value) ? config.vb.text(value) : String(value));
   const variables = {
     temp: "C:\\Users\\erika\\AppData\\Local\\Temp", tmp: "C:\\Users\\erika\\AppData\\Local\\Temp",
     appdata: "C:\\Users\\erika\\AppData\\Roaming", localappdata: "C:\\Users\\erika\\AppData\\Local",
@@ -23,15 +24,20 @@
   class Property { constructor(get, set) { this.get = get; this.set = set; } }
   const property = (get, set) => new Property(get, set);
 
-  // An object whose members have no case. "()" is what it does when it is called, "value" what it is as text.
+  // Members by object, for Visual Basic.
+  const inside = new WeakMap();
+
+  // An object whose members have no case. "()" is what it does when it is called, "()=" when something is assigned to that, "value"
+  // what it is as text.
   function com(name, members) {
     const known = Object.assign(create(null), members);
+    const plain = () => (known.value instanceof Property ? known.value.get() : typeof known.value === "function" ? known.value() : "value" in known ? known.value : name);
     const proxy = new Proxy(() => {}, {
       get(_, key) {
-        if (typeof key === "symbol") return key === Symbol.toPrimitive ? () => ("value" in known ? known.value() : name) : undefined;
+        if (typeof key === "symbol") return key === Symbol.toPrimitive ? plain : undefined;
         const member = lower(key);
         if (member in known) return known[member] instanceof Property ? known[member].get() : known[member];
-        if (member === "tostring" || member === "valueof") return () => ("value" in known ? known.value() : name);
+        if (member === "tostring" || member === "valueof") return plain;
         return unknown(name + "." + key);
       },
       set(_, key, value) {
@@ -44,6 +50,7 @@
       apply: (_, __, values) => (known["()"] ? known["()"](...values) : proxy),
       deleteProperty: () => true,
     });
+    inside.set(proxy, known);
     return proxy;
   }
 
@@ -57,9 +64,13 @@
   }
 
   const files = create(null);
-  const start = (command, by) => host.start(expand(command), by);
+  // Files that are written piece by piece are told with the first piece, and as a whole when they are used, closed, or at the end.
+  const pending = new Set();
+  const flush = () => { for (const put of pending) put(); pending.clear(); };
+  const start = (command, by) => { flush(); host.start(expand(command), by); };
   const write = (path, data) => { const whole = expand(path); files[lower(whole)] = data; host.write(whole, data); };
   const read = (path) => {
+    flush();
     const whole = lower(expand(path));
     host.record("read", expand(path), "");
     if (whole === lower(self)) return config.source;
@@ -75,7 +86,9 @@
   function stream(path, mode) {
     let written = mode === 8 && exists(path) ? read(path) : "";
     let rest = mode === 1 ? text(read(path)) : "";
-    const put = (value) => { written += text(value); write(path, written); };
+    let isNew = true;
+    const save = () => write(path, written);
+    const put = (value) => { written += text(value); if (isNew) save(); else pending.add(save); isNew = false; };
     return com("TextStream", {
       write: put, writeline: (value) => put(text(value) + "\r\n"), writeblanklines: (count) => put("\r\n".repeat(count > 0 && count < 1000 ? count : 0)),
       readall: () => { const all = rest; rest = ""; return all; },
@@ -83,7 +96,7 @@
       read: (count) => { const some = rest.slice(0, count); rest = rest.slice(count); return some; },
       skip: (count) => { rest = rest.slice(count); }, skipline: () => { rest = rest.slice(rest.indexOf("\n") + 1); },
       atendofstream: property(() => rest === ""), atendofline: property(() => rest === "" || rest[0] === "\n"),
-      close: () => { if (mode !== 1 && written === "") write(path, ""); },
+      close: () => { if (pending.delete(save)) save(); else if (mode !== 1 && isNew) write(path, written); isNew = false; },
     });
   }
 
@@ -107,6 +120,7 @@
   }
 
   function move(from, to, how) {
+    flush();
     let target = expand(to);
     if (/[\\/]$/.test(target)) target += last(from);
     host.record("move", expand(from), how + " " + target);
@@ -127,7 +141,7 @@
     const entries = create(null);
     return com("Dictionary", {
       add: (key, value) => { entries[key] = value; }, exists: (key) => key in entries, keys: () => Object.keys(entries), items: () => Object.values(entries),
-      item: (key) => entries[key], "()": (key) => entries[key], remove: (key) => { delete entries[key]; },
+      item: (key) => entries[key], "()": (key) => entries[key], "()=": (key, value) => { entries[key] = value; }, remove: (key) => { delete entries[key]; },
       removeall: () => Object.keys(entries).forEach((key) => { delete entries[key]; }), count: property(() => Object.keys(entries).length), comparemode: 0,
     });
   }
@@ -284,17 +298,20 @@
     }) });
   }
 
+  // A name without a dot is a machine of one's own network.
+  const share = (path) => (/^\\\\[^\\.]+(\\|$)/.test(text(path)) ? host.record("call", "WScript.Network.MapNetworkDrive", text(path)) : host.load("MAP " + text(path), "", "WScript.Network"));
+
   const makers = [
     [/^wscript\.shell(\.1)?$/, shell], [/^scripting\.filesystemobject$/, system], [/^shell\.application(\.1)?$/, explorer],
     [/^(msxml\d?|microsoft)\.(server)?xmlhttp(\.\d\.\d)?$/, request], [/^winhttp\.winhttprequest(\.5\.1)?$/, request],
     [/^adodb\.stream$/, binary], [/^(msxml\d?\.(free)?(threaded)?domdocument(\.\d\.\d)?|microsoft\.xmldom|msxml\.domdocument)$/, document],
     [/^scripting\.dictionary$/, dictionary], [/^wbemscripting\.swbemlocator$/, management], [/^schedule\.service(\.1)?$/, scheduler],
-    [/^wscript\.network$/, () => com("WScript.Network", { computername: variables.computername, username: variables.username, userdomain: variables.userdomain, enumnetworkdrives: () => collection([]), enumprinterconnections: () => collection([]), mapnetworkdrive: (_, path) => host.load("MAP " + text(path), "", "WScript.Network") })],
+    [/^wscript\.network$/, () => com("WScript.Network", { computername: variables.computername, username: variables.username, userdomain: variables.userdomain, enumnetworkdrives: () => collection([]), enumprinterconnections: () => collection([]), mapnetworkdrive: (_, path) => share(path) })],
     [/^(internetexplorer|msedge)\.application(\.1)?$/, () => com("InternetExplorer", { navigate: (address) => host.load("GET " + text(address), "", "InternetExplorer"), navigate2: (address) => host.load("GET " + text(address), "", "InternetExplorer"), visible: false, readystate: 4, busy: false, quit: () => {}, document: property(() => htmlfile()) })],
     [/^htmlfile$/, () => htmlfile()],
     [/^windowsinstaller\.installer$/, () => com("Installer", { uilevel: 2, installproduct: (path) => { if (/:\/\//.test(text(path))) host.load("GET " + text(path), "", "Installer"); start("msiexec /i " + text(path), "Installer.InstallProduct"); } })],
-    [/scriptcontrol(\.\d)?$/, () => { let language = ""; const run = (code) => { if (/vb/i.test(language)) return host.foreign(text(code)); return (0, eval)(text(code)); };
-      return com("ScriptControl", { language: property(() => language, (value) => { language = text(value); }), addcode: run, eval: run, executestatement: run, run: (name) => globalThis[text(name)]?.(), allowui: false, timeout: 0, addobject: (name, value) => { globalThis[text(name)] = value; } }); }],
+    [/scriptcontrol(\.\d)?$/, () => { let language = ""; const run = (code) => { if (/vb/i.test(language)) return visualBasic().run(text(code)); return (0, eval)(text(code)); };
+      return com("ScriptControl", { language: property(() => language, (value) => { language = text(value); }), addcode: run, eval: run, executestatement: run, run: (name, ...values) => (config.vb && /vb/i.test(language) ? config.vb.call(lower(text(name)), values) : globalThis[text(name)]?.(...values)), allowui: false, timeout: 0, addobject: (name, value) => { globalThis[text(name)] = value; } }); }],
   ];
   const htmlfile = () => com("htmlfile", {
     write: (markup) => host.page(text(markup)), writeln: (markup) => host.page(text(markup)), open: () => {}, close: () => {},
@@ -317,6 +334,8 @@
     return unknown(name);
   }
 
+  const visualBasic = () => { if (!config.vb) host.visualBasic(host, config); return config.vb; };
+  config.machine = { inside, com, property, unknown, collection, octets, content, make, get, start, write, read, exists, move, expand, variables, flush };
   const define = (name, value) => Object.defineProperty(globalThis, name, { value, writable: true, configurable: true, enumerable: false });
   define("ActiveXObject", function ActiveXObject(id) { return make(id); });
   define("GetObject", get);
@@ -336,7 +355,7 @@
   if (!config.page) {
     const values = com("Arguments", { length: 0, count: () => 0, item: () => "", "()": () => "", named: collection([]), unnamed: collection([]), value: () => "" });
     define("WScript", com("WScript", {
-      sleep: (time) => host.wait(Number(time)), echo: (...values) => host.record("show", values.map(text).join(" "), "Echo"), quit: () => host.quit(),
+      sleep: (time) => host.wait(Number(time)), echo: (...values) => host.record("show", values.map(text).join(" "), "Echo"), quit: () => { flush(); if (config.vb) config.vb.flush(); host.quit(); },
       arguments: values, scriptfullname: self, scriptname: config.name, path: "C:\\Windows\\System32", fullname: "C:\\Windows\\System32\\wscript.exe",
       name: "Windows Script Host", version: "5.812", buildversion: 16384, interactive: true, timeout: 0, createobject: make, getobject: get, connectobject: () => {},
       disconnectobject: () => {}, stdout: com("StdOut", { write: (value) => host.record("show", text(value), "StdOut"), writeline: (value) => host.record("show", text(value), "StdOut") }),

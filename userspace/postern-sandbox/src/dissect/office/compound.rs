@@ -61,6 +61,7 @@ fn macros(walk: &mut Walk<'_>, part: &Waiting, file: &mut CompoundFile<Cursor<&[
     let Some(project) = project else {
         return walk.find(FindingName::Damaged, part.number, format!("{}/dir", folder.display()));
     };
+    let mut texts = Vec::new();
     for module in &project.modules {
         let path = folder.join(&module.stream);
         let Some(octets) = stream(walk, part, file, &path) else { continue };
@@ -77,7 +78,9 @@ fn macros(walk: &mut Walk<'_>, part: &Waiting, file: &mut CompoundFile<Cursor<&[
         scripts::command_line(walk, part, &text);
         let content = walk.unpack(part, &module.name, text.as_bytes(), octets.len() as u64);
         walk.add(Some(part), &format!("{}.bas", module.name), content);
+        texts.push(text);
     }
+    scripts::note_macros(walk, part, &texts);
 }
 
 fn package(walk: &mut Walk<'_>, part: &Waiting, octets: &[u8]) {
