@@ -374,7 +374,7 @@ findings! {
     ScriptWaits = "SCRIPT_WAITS",
     /// A script was ended before its end: it took more steps, time or memory than it may.
     ScriptStopped = "SCRIPT_STOPPED",
-    /// A script that is not run here names what starts programs or loads them.
+    /// A script of Visual Basic, PowerShell or a batch file names what starts programs or loads them.
     ScriptSuspicious = "SCRIPT_SUSPICIOUS",
     /// A script in the page made a file and handed it to the reader.
     HtmlHandOver = "HTML_HAND_OVER",

@@ -43,7 +43,7 @@ symbols! { Sandbox:
     SANDBOX_SCRIPT_PERSISTS = 2.0, "A script, run in a cell, arranges to be started again.";
     SANDBOX_SCRIPT_WAITS = 0.5, "A script, run in a cell, waits long before it goes on.";
     SANDBOX_SCRIPT_STOPPED = 0.5, "A script was ended before its end: it took more steps, time or memory than it may.";
-    SANDBOX_SCRIPT_SUSPICIOUS = 3.0, "A script that is not run here names what starts programs or loads them.";
+    SANDBOX_SCRIPT_SUSPICIOUS = 3.0, "A script of Visual Basic, PowerShell or a batch file names what starts programs or loads them.";
     SANDBOX_HTML_HAND_OVER = 4.0, "A script in an attached page, run in a cell, made a file and handed it to the reader.";
     SANDBOX_HTML_LOADS = 0.5, "A script in an attached page, run in a cell, loads or sends something when the page is opened.";
     SANDBOX_COMMAND_ENCODED = 3.0, "A command line for PowerShell is written so that nobody can read it.";
