@@ -97,10 +97,16 @@ ${extra}`);
   }
 
   async stop() {
-    if (this.child.exitCode === null) {
+    if (this.child.exitCode === null && this.child.signalCode === null) {
       this.child.kill("SIGTERM");
       await once(this.child, "exit");
     }
+  }
+
+  /** As a power cut: nothing is told to anybody. */
+  async kill() {
+    this.child.kill("SIGKILL");
+    await once(this.child, "exit");
   }
 
   async end() {
@@ -142,12 +148,16 @@ ${extra}`);
     });
   }
 
-  /** What the node itself wrote to an address and the built-in sink has, undone from quoted-printable. */
-  letters(to) {
+  /** All that the built-in sink has, undone from quoted-printable. */
+  delivered() {
     const folder = join(this.data, "sink");
     const files = existsSync(folder) ? readdirSync(folder, { recursive: true, withFileTypes: true }).filter((f) => f.isFile()) : [];
-    const texts = files.map((f) => readFileSync(join(f.parentPath ?? f.path, f.name), "latin1").replace(/=\r?\n/g, "").replaceAll("=3D", "="));
-    return texts.filter((text) => text.includes(`<${to}>`) && /^From: .*postern@/im.test(text));
+    return files.map((f) => readFileSync(join(f.parentPath ?? f.path, f.name), "latin1").replace(/=\r?\n/g, "").replaceAll("=3D", "="));
+  }
+
+  /** What the node itself wrote to an address. */
+  letters(to) {
+    return this.delivered().filter((text) => text.includes(`<${to}>`) && /^From: .*postern@/im.test(text));
   }
 
   /** Says SMTP; resolves with the reply to the data. */

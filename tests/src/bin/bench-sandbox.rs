@@ -16,7 +16,7 @@ use postern_sandbox::yara::Sources;
 use postern_tests::bench::load::{RealMail, send_real};
 use postern_tests::bench::sink::Sink;
 use postern_tests::bench::{namespace, process, report};
-use postern_tests::documents::{archive, document, noise, project};
+use postern_tests::documents::{SOURCE, archive, document, noise, project, project_of};
 use postern_tests::gateway::{Gateway, wait_until};
 use postern_tests::smtp::plain_mail;
 use serde_json::{Value, json};
@@ -56,20 +56,37 @@ const SMTP_BAR: f64 = 2.0;
 
 fn cases() -> Vec<Case> {
     let text: String = (0..4000).map(|n| format!("<w:p><w:r><w:t>word {n} of a letter</w:t></w:r></w:p>")).collect();
-    let office = document(&[
-        ("word/document.xml", text.as_bytes()),
-        ("word/media/image1.png", &[&b"\x89PNG\r\n\x1a\n"[..], &noise(91_500)].concat()),
-        ("word/vbaProject.bin", &project("")),
-    ]);
+    let office = |macros: &[u8]| {
+        document(&[
+            ("word/document.xml", text.as_bytes()),
+            ("word/media/image1.png", &[&b"\x89PNG\r\n\x1a\n"[..], &noise(91_500)].concat()),
+            ("word/vbaProject.bin", macros),
+        ])
+    };
+    let only_called = project_of("", &[("ThisDocument", &SOURCE.replace("Document_Open", "Format"))]);
     let inner = archive(&[("one.bin", &noise(300_000)), ("two.bin", &noise(300_000)), ("text.txt", &[b'x'; 100_000])], None);
     let nested = archive(&[("inner.zip", &archive(&[("innermost.zip", &inner)], None)), ("three.bin", &noise(400_000))], None);
     vec![
         Case { title: "nothing in it (a cell's own cost)", name: "a.bin", content: vec![0; 16], bar: None, parts: 1 },
-        Case { title: "100 KiB office document", name: "letter.docm", content: office, bar: Some(20.0), parts: 6 },
+        Case { title: "100 KiB office document", name: "letter.docm", content: office(&only_called), bar: Some(20.0), parts: 6 },
         Case {
-            title: "a script that ends at once",
+            title: "the same, with a macro that starts by itself",
+            name: "letter.docm",
+            content: office(&project("")),
+            bar: None,
+            parts: 6,
+        },
+        Case {
+            title: "JScript that ends at once",
             name: "invoice.js",
             content: b"new ActiveXObject('WScript.Shell').Run('calc.exe')".to_vec(),
+            bar: Some(150.0),
+            parts: 1,
+        },
+        Case {
+            title: "a shell script that ends at once, run for real",
+            name: "setup.sh",
+            content: b"#!/bin/sh\nexit 0\n".to_vec(),
             bar: Some(150.0),
             parts: 1,
         },

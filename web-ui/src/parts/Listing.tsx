@@ -65,7 +65,7 @@ export function Listing<R>({ label, columns, rows, id, asked, empty, picked }: {
             return (
               <Tr key={one}>
                 {picked && <Td select={{ rowIndex: at, isSelected: picked.ids.has(one), isDisabled: !(picked.can?.(one) ?? true), onSelect: (_, on) => toggle(one, on), props: { "aria-label": `${words.selectRow} ${at + 1}` } as never }} />}
-                {columns.map((c) => <Td key={c.name} dataLabel={c.name} {...(c.kind === "time" || c.kind === "acts" ? { modifier: "nowrap" as const } : {})} className={c.kind ? `postern-${c.kind}` : ""}>{c.show(row)}</Td>)}
+                {columns.map((c) => <Td key={c.name} dataLabel={c.name} {...(c.kind === "time" ? { modifier: "nowrap" as const } : {})} className={c.kind ? `postern-${c.kind}` : ""}>{c.show(row)}</Td>)}
               </Tr>
             );
           })}

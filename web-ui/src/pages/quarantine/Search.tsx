@@ -60,7 +60,7 @@ export function Search({ asked }: { asked: URLSearchParams }) {
     { name: common.subject, kind: "text", show: (r) => r.subject },
     { name: w.score, kind: "number", show: (r) => number(r.score, 1) },
     { name: w.state, show: (r) => <><Mark word={r.state} /><div className="postern-soft postern-break">{r.reason}</div></> },
-    ...(clustered ? [{ name: w.node, show: (r: QuarantineRow) => node(r.holder) ?? w.thisNode }] : []),
+    ...(clustered ? [{ name: w.node, show: (r: QuarantineRow) => <span className="postern-break">{node(r.holder) ?? w.thisNode}</span> }] : []),
     { name: w.acts, kind: "acts", show: (r) => r.state === "held" && serves && (
       <>
         <Button variant="link" size="sm" isDisabled={ending.isPending} onClick={() => ask({ what: "release" }, [r.mail])}>{w.release}</Button>
