@@ -150,16 +150,21 @@ impl Shared {
         match request {
             SandboxRequest::Open { places, rules, .. } => self.open(places, rules, enclosed).await,
             SandboxRequest::Rules => self.make_ready(&enclosed.sealed).await,
-            SandboxRequest::TryRules => match self.compile(&enclosed.sealed).await {
-                Ok((_, report)) => SandboxReply::Rules { report },
-                Err(reply) => reply,
-            },
+            SandboxRequest::TryRules => {
+                let _one = self.compiling.lock().await;
+                match self.compile(&enclosed.sealed).await {
+                    Ok((_, report)) => SandboxReply::Rules { report },
+                    Err(reply) => reply,
+                }
+            }
             SandboxRequest::Status => SandboxReply::Status { status: self.status() },
         }
     }
 
     /// Compiles the rules, if they are not ready, and keeps them when they can be used.
     async fn make_ready(&self, sealed: &File) -> SandboxReply {
+        // Until they are kept: whoever waits for the same set finds it then.
+        let _one = self.compiling.lock().await;
         let (rules, report) = match self.compile(sealed).await {
             Ok(compiled) => compiled,
             Err(reply) => return reply,
@@ -175,11 +180,10 @@ impl Shared {
         SandboxReply::Rules { report }
     }
 
-    /// What came of rules; nothing compiled when there are errors in them, or they are ready already.
+    /// What came of rules; nothing compiled when there are errors in them, or they are ready already. To be called while `compiling` is held.
     async fn compile(&self, sealed: &File) -> Result<(Option<Rules>, RulesReport), SandboxReply> {
         Job::order_of(sealed).map_err(|why| refused(&why.to_string()))?;
         let content = Job::content(sealed).map_err(|why| refused(&why.to_string()))?;
-        let _one = self.compiling.lock().await;
         if let Some((_, report)) = self.ready(yara::id_of(&content)) {
             return Ok((None, report));
         }

@@ -59,7 +59,6 @@ pub struct RulesTrouble {
 }
 
 /// What was looked at last, whatever came of it.
-#[derive(PartialEq)]
 struct Looked {
     texts: Vec<RuleText>,
     folder: PathBuf,
