@@ -1,131 +1,31 @@
-//! The database on a real file: tracking and its search, memory of mail, logins, recovery.
+//! The database on a real file: tracking and its search, memory of mail, logins.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::borrow::Cow;
-use std::path::PathBuf;
+mod database_fixture;
+
 use std::time::{Duration, Instant};
 
-use postern_model::address::{Address, ReversePath};
-use postern_model::envelope::Direction;
+use database_fixture::{Place, START, address, ask, mail, seed, steps_of};
 use postern_model::id::MailId;
-use postern_model::journey::{JourneyEvent, JourneySummary, Step};
+use postern_model::journey::{JourneyEvent, Step};
 use postern_model::own_list::{Choice, Sender};
 use postern_model::reason::Reason;
 use postern_model::role::{Reach, Rights};
 use postern_model::score::Score;
 use postern_model::settings::smtp::GreylistSettings;
-use postern_model::symbol::{Group, Hit};
 use postern_model::time::Timestamp;
-use postern_model::verdict::{Action, Verdict};
 use postern_store::database::api_tokens::NewApiToken;
 use postern_store::database::audit::{Act, AuditSearch};
 use postern_store::database::changes::Change;
 use postern_store::database::greylist::GreylistAnswer;
 use postern_store::database::journeys::JourneySearch;
 use postern_store::database::migrations;
+use postern_store::database::migrations::ALL;
 use postern_store::database::quarantine::{QuarantineEntry, QuarantineSearch, QuarantineState};
 use postern_store::database::retention::Retention;
 use postern_store::database::user_lists::{Chosen, MOST, UserChoice};
-use postern_store::database::{Database, migrations::ALL};
 use sqlx::SqlitePool;
 use sqlx::sqlite::SqliteConnectOptions;
-
-const START: i64 = 1_795_000_000_000;
-
-struct Place {
-    dir: tempfile::TempDir,
-}
-
-impl Place {
-    fn new() -> Self {
-        Self { dir: tempfile::tempdir().unwrap() }
-    }
-    fn file(&self) -> PathBuf {
-        self.dir.path().join("postern.db")
-    }
-    async fn open(&self) -> Database {
-        Database::open(&self.file()).await.unwrap()
-    }
-}
-
-fn address(text: &str) -> Address {
-    text.parse().unwrap()
-}
-
-/// The n-th mail of a made-up day: every field follows from n.
-fn mail(n: u64) -> JourneySummary {
-    let at = Timestamp(START + n as i64 * 10);
-    let action = match n % 20 {
-        0 => ("reject", Reason::ScoreReject),
-        1 => ("quarantine", Reason::ScoreQuarantine),
-        _ => ("accept", Reason::Clean),
-    };
-    JourneySummary {
-        mail: MailId::new(at, u128::from(n)),
-        at,
-        direction: Direction::Inbound,
-        client: std::net::Ipv4Addr::from(0xc000_0200 + (n % 200) as u32).into(),
-        mail_from: ReversePath::Address(address(&format!("sender{}@mx{}.shop{}.example", n % 5000, n % 3, n % 700))),
-        recipients: vec![address(&format!("user{}@example.org", n % 300))],
-        from_header: Some(format!("Erika Muster-{} <news{}@brand{}.example>", n % 11, n % 13, n % 900)),
-        subject: Some(format!("Invoice {n} for your order of Gänseblümchen")),
-        message_id: Some(format!("<{n}.abc@shop.example>")),
-        size: 4096 + n,
-        action: Cow::Borrowed(action.0),
-        reason: action.1,
-        score: (n % 20) as f64,
-    }
-}
-
-fn steps_of(summary: &JourneySummary) -> Vec<JourneyEvent> {
-    let hit = |name: &'static str, group, score| Hit {
-        symbol: name.into(),
-        group,
-        score: Score::new(score),
-        evidence: "seen in the header".into(),
-    };
-    let step = |step| JourneyEvent { mail: summary.mail, at: summary.at, step };
-    vec![
-        step(Step::Received { client: summary.client, helo: "mx.shop.example".into(), tls: Some("TLSv1.3".into()), reverse: None }),
-        step(Step::Authenticated { results: "spf=pass smtp.mailfrom=shop.example; dkim=pass header.d=shop.example; dmarc=pass".into() }),
-        step(Step::Judged {
-            verdict: Verdict {
-                action: Action::Accept,
-                reason: summary.reason,
-                score: Score::new(summary.score),
-                hits: vec![
-                    hit("SPF_PASS", Group::Spf, -0.5),
-                    hit("DKIM_PASS", Group::Dkim, -0.5),
-                    hit("HTML_ONLY", Group::Html, 0.8),
-                    hit("URL_MANY", Group::Url, 0.3),
-                    hit("BAYES_SPAM", Group::Bayes, 3.1),
-                ],
-            },
-        }),
-        step(Step::Accepted { size: summary.size }),
-        step(Step::Delivered {
-            recipient: summary.recipients[0].clone(),
-            host: "backend[192.0.2.9]:25".into(),
-            reply: "250 2.0.0 ok".into(),
-            tls: None,
-            milliseconds: 12,
-        }),
-    ]
-}
-
-async fn seed(database: &Database, mails: std::ops::Range<u64>) {
-    for n in mails {
-        let summary = mail(n);
-        for event in steps_of(&summary) {
-            database.journeys().record(event);
-        }
-        database.journeys().summarise(summary);
-        if n % 5000 == 4999 {
-            database.flush().await;
-        }
-    }
-    database.flush().await;
-}
 
 fn held(n: u64) -> QuarantineEntry {
     QuarantineEntry {
@@ -144,10 +44,6 @@ fn held(n: u64) -> QuarantineEntry {
         state_at: None,
         holder: None,
     }
-}
-
-fn ask() -> JourneySearch {
-    JourneySearch { limit: 50, ..JourneySearch::default() }
 }
 
 #[tokio::test]
@@ -575,71 +471,6 @@ async fn a_link_is_good_once_and_for_its_time() {
     assert!(d.users().find(&[4; 32], Timestamp(START + 60_001), now).await.unwrap().is_none(), "idle for too long");
     d.users().end(&[4; 32]).await.unwrap();
     assert!(d.users().find(&[4; 32], now, now).await.unwrap().is_none());
-}
-
-fn moved_aside(place: &Place) -> usize {
-    let names = std::fs::read_dir(place.dir.path()).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
-    names.filter(|n| n.contains(".damaged-") && !n.ends_with("-wal") && !n.ends_with("-shm")).count()
-}
-
-#[tokio::test]
-async fn a_damaged_file_is_moved_aside_at_opening() {
-    let place = Place::new();
-    std::fs::write(place.file(), vec![0x55; 100_000]).unwrap();
-    let d = place.open().await;
-    seed(&d, 0..10).await;
-    assert!(d.journeys().one(mail(3).mail).await.unwrap().is_some());
-    assert_eq!(moved_aside(&place), 1);
-}
-
-#[tokio::test]
-async fn a_closed_database_does_not_make_its_file_anew() {
-    let place = Place::new();
-    let database = place.open().await;
-    database.close().await;
-    std::fs::remove_file(place.file()).unwrap();
-    // The writer went round once more when this comes back.
-    database.flush().await;
-    assert!(!place.file().exists());
-}
-
-#[tokio::test]
-async fn a_file_deleted_while_it_is_open_is_made_anew() {
-    let place = Place::new();
-    let d = place.open().await;
-    seed(&d, 0..10).await;
-    for end in ["", "-wal", "-shm"] {
-        let _ = std::fs::remove_file(place.dir.path().join(format!("postern.db{end}")));
-    }
-    seed(&d, 10..20).await;
-    assert!(place.file().exists());
-    assert!(d.journeys().one(mail(15).mail).await.unwrap().is_some());
-    assert!(d.journeys().one(mail(5).mail).await.unwrap().is_none());
-    assert!(d.admins().add("admin", "$x", true, &Rights::ALL, Timestamp(START)).await.unwrap(), "direct writes go to the new file too");
-}
-
-#[tokio::test]
-async fn a_file_that_breaks_while_it_is_open_is_replaced() {
-    let place = Place::new();
-    let d = place.open().await;
-    seed(&d, 0..20_000).await;
-    let checkpoint = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)");
-    checkpoint.execute(&d.writer_pool()).await.unwrap();
-    // Everything but the header page turns to noise.
-    let size = std::fs::metadata(place.file()).unwrap().len() as usize;
-    let file = std::fs::OpenOptions::new().write(true).open(place.file()).unwrap();
-    std::os::unix::fs::FileExt::write_all_at(&file, &vec![0xa5; size - 4096], 4096).unwrap();
-    let deadline = Instant::now() + Duration::from_secs(20);
-    let mut n = 20_000;
-    while moved_aside(&place) == 0 {
-        assert!(Instant::now() < deadline, "damage was not noticed");
-        let _ = d.journeys().search(&JourneySearch { subject: Some("invoice".into()), from: Some(Timestamp(START)), ..ask() }).await;
-        let _ = d.senders().mails_from(&format!("s{n}@x.example")).await;
-        seed(&d, n..n + 10).await;
-        n += 10;
-    }
-    seed(&d, n..n + 10).await;
-    assert!(d.journeys().one(mail(n + 5).mail).await.unwrap().is_some());
 }
 
 #[tokio::test]
