@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hmac::{Hmac, KeyInit, Mac};
@@ -13,6 +14,10 @@ use postern_tests::network::{alone, lacking};
 use postern_tests::smtp::{plain_mail, send};
 use serde_json::Value;
 use sha2::Sha256;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
 const LIMIT: Duration = Duration::from_secs(60);
 /// Two looks and a moment.
@@ -194,4 +199,56 @@ fn whether_alerts_come_through_can_be_tried_and_said_in_german() {
     gateway.ask(&["settings", "set", "alerts.webhooks", "[]"]).unwrap();
     let refused = gateway.ask(&["alerts", "test"]).unwrap_err().to_string();
     assert!(refused.contains("nobody is told of alerts") && refused.contains("alerts.recipients"), "{refused}");
+}
+
+/// Takes TLS at one address and hands what is in it to another; its certificate, which nobody signed but itself.
+fn behind_tls(at: SocketAddr, to: SocketAddr) -> String {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let provider = Arc::new(tokio_rustls::rustls::crypto::aws_lc_rs::default_provider());
+    let versions = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(versions.with_no_client_auth().with_single_cert(vec![made.cert.der().clone()], key).unwrap()));
+    let listener = std::net::TcpListener::bind(at).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let listener = TcpListener::from_std(listener).unwrap();
+            while let Ok((stream, _)) = listener.accept().await {
+                let acceptor = acceptor.clone();
+                tokio::spawn(async move {
+                    let mut inside = acceptor.accept(stream).await?;
+                    tokio::io::copy_bidirectional(&mut inside, &mut TcpStream::connect(to).await?).await
+                });
+            }
+        });
+    });
+    made.cert.pem()
+}
+
+#[test]
+fn a_webhook_whose_certificate_no_known_authority_signed_is_told_when_it_is_named() {
+    if let Some(why) = lacking(&[]) {
+        return println!("skipped: {why}");
+    }
+    alone().unwrap();
+    let web = Web::start(address(8000)).unwrap();
+    web.set("/on-call", Answer::Status(204, String::new()));
+    let certificate = behind_tls(address(8001), address(8000));
+    let folder = tempfile::tempdir().unwrap();
+    let gateway = Gateway::node(&binary(), folder.path(), SETTINGS).unwrap();
+    let hook = |roots: &str| {
+        let hooks = serde_json::json!([{ "name": "on-call", "url": "https://localhost:8001/on-call", "secret": SECRET, "roots": roots }]);
+        gateway.ask(&["settings", "set", "alerts.recipients", "[]"]).unwrap();
+        gateway.ask(&["settings", "set", "alerts.webhooks", &hooks.to_string()]).unwrap();
+    };
+    hook("");
+    gateway.ask(&["alerts", "test"]).unwrap();
+    let trouble = || webhook(&gateway, "on-call")["trouble"].as_str().map(str::to_owned);
+    wait_until("it is not trusted", LIMIT, || trouble().is_some()).unwrap();
+    assert!(trouble().unwrap().contains("certificate"), "{trouble:?}", trouble = trouble());
+    assert!(web.posted("/on-call").is_empty());
+    hook(&certificate);
+    wait_until("what waited comes", LOOKS, || trouble().is_none()).unwrap();
+    assert_eq!(web.posted("/on-call").iter().map(|p| notice(p)["event"].clone()).collect::<Vec<_>>(), ["test"]);
 }

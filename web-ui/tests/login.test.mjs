@@ -94,3 +94,17 @@ test("a login that ended elsewhere leads to the login, and what was looked at is
   await page.getByRole("heading", { level: 1, name: "Audit" }).waitFor();
   browser.well("401", "503");
 });
+
+test("a page that asks again by itself says so once nobody touched it for half a minute", async () => {
+  const { page } = browser;
+  await browser.go("#/system", "System");
+  const asked = async () => (await page.waitForRequest((r) => r.url().endsWith("/api/v1/system"))).headers()["x-postern-unattended"];
+  assert.equal(await asked(), undefined);
+  await page.evaluate(() => {
+    const clock = Date.now;
+    Date.now = () => clock() + 31_000;
+  });
+  assert.equal(await asked(), "yes");
+  await page.keyboard.press("Shift");
+  assert.equal(await asked(), undefined);
+});

@@ -71,6 +71,26 @@ test("a hostile mail in the quarantine is text: in the list, the preview, the pa
   browser.well();
 });
 
+test("ten megabytes of HTML are shown by their beginning, at once, and nothing in them runs", async () => {
+  const { page } = browser;
+  const tricks = ["<style>@import url(//tracker.example/a.css); #main { display: none; }</style>", `<div style="position: fixed; inset: 0; background: url(//tracker.example/b)">over all</div>`, `<svg onload="window.hit=1">`, `<iframe srcdoc="<script>parent.hit=1</script>">`, `<a href="javascript:window.hit=1">here</a>`];
+  const html = ["<p>It begins so.", ...tricks, "<table>".repeat(20_000), `<p>${"Many words that nobody reads. ".repeat(25)}${tricks.join("")}`.repeat(10_000)].join("\r\n");
+  assert.ok(html.length > 10_000_000, `${html.length}`);
+  const whole = hostile().replace("<hostile@", "<vast@").replace("<p>Hello", () => html.replace(/.{900}/g, "$&\r\n"));
+  assert.match(await gateway.send(whole, { from: "vast@client.example", port: gateway.smtp }), /^250/);
+  const [{ mail }] = (await gateway.api("GET", "/quarantine?text=vast@client.example")).body.mails;
+  const began = Date.now();
+  await browser.go(`#/quarantine/${mail}`);
+  await page.getByText("It begins so.").waitFor();
+  assert.ok(Date.now() - began < 5_000, `${Date.now() - began} ms`);
+  const view = JSON.stringify((await gateway.api("GET", `/quarantine/${mail}`)).body);
+  assert.ok(view.length < 200_000, `${view.length} characters of answer`);
+  await harmless();
+  await page.getByRole("button", { name: /Header fields/ }).click();
+  assert.equal((await gateway.api("DELETE", `/quarantine/${mail}`)).status, 204);
+  browser.well();
+});
+
 test("a quarantined mail is released and delivered, another deleted, some at once", async () => {
   const { page } = browser;
   const list = page.getByRole("grid", { name: "Mails in the quarantine" });

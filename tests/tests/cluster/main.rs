@@ -5,6 +5,7 @@
 
 mod agreement;
 mod alerts;
+mod digests;
 mod disturbances;
 mod loss;
 mod membership;

@@ -11,7 +11,7 @@ use hyper::{Request, Response};
 use instant_acme::{Account, AccountCredentials, BodyWrapper, BytesResponse, Error, ExternalAccountKey, HttpClient, NewAccount};
 use postern_edge::http;
 use postern_model::settings::acme::AcmeSettings;
-use reqwest::{Certificate, Client};
+use reqwest::Client;
 
 use crate::order::OrderError;
 
@@ -37,11 +37,7 @@ impl HttpClient for Http {
 }
 
 fn http(settings: &AcmeSettings) -> Result<Box<dyn HttpClient>, OrderError> {
-    let mut builder = http::builder(WHOLE);
-    if !settings.roots.is_empty() {
-        let roots = Certificate::from_pem_bundle(settings.roots.as_bytes()).map_err(OrderError::Roots)?;
-        builder = roots.into_iter().fold(builder, reqwest::ClientBuilder::add_root_certificate);
-    }
+    let builder = http::trusting(http::builder(WHOLE), &settings.roots).map_err(OrderError::Roots)?;
     Ok(Box::new(Http(builder.build().map_err(OrderError::Client)?)))
 }
 

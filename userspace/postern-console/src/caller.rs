@@ -22,6 +22,8 @@ use crate::state::{Console, now};
 /// `__Host-`: the browser takes it over TLS only, for this host and path only.
 pub const COOKIE: &str = "__Host-postern";
 pub const CSRF_HEADER: &str = "x-postern-csrf";
+/// What a page sends that asks again by itself while nobody touches it.
+const UNATTENDED_HEADER: &str = "x-postern-unattended";
 
 /// The other end of the connection, put into each request by the listener.
 #[derive(Clone, Copy, Debug)]
@@ -154,12 +156,21 @@ pub async fn identify(console: &Console, peer: Peer, headers: &HeaderMap) -> Ans
     }
     let Some(cookie) = cookie(headers) else { return Err(Problem::unauthenticated("nobody is logged in")) };
     let digest = *blake3::hash(cookie.as_bytes()).as_bytes();
-    let idle = console.state().settings.settings().console.session_idle.0;
-    let since = Timestamp(at.0.saturating_sub(i64::try_from(idle.as_millis()).unwrap_or(i64::MAX)));
-    let Some(session) = database.sessions().find(&digest, since, at).await? else {
-        return Err(Problem::unauthenticated("the login has ended"));
-    };
+    let (sessions, since) = (database.sessions(), idle_since(console));
+    let found = if unattended(headers) { sessions.look(&digest, since).await? } else { sessions.find(&digest, since, at).await? };
+    let Some(session) = found else { return Err(Problem::unauthenticated("the login has ended")) };
     Ok(Caller { rights: session.rights(), name: session.admin, address, scope: Scope::Full, session: Some((digest, session.csrf)) })
+}
+
+/// A login that was used last before this has ended.
+pub fn idle_since(console: &Console) -> Timestamp {
+    let idle = console.state().settings.settings().console.session_idle.0;
+    Timestamp(now().0.saturating_sub(i64::try_from(idle.as_millis()).unwrap_or(i64::MAX)))
+}
+
+/// Whether a page asks by itself, with nobody before it: that is no use of a login. Streams of events are opened anew by browsers.
+fn unattended(headers: &HeaderMap) -> bool {
+    headers.contains_key(UNATTENDED_HEADER) || headers.get(header::ACCEPT).is_some_and(|accept| accept == "text/event-stream")
 }
 
 pub fn cookie(headers: &HeaderMap) -> Option<&str> {

@@ -3,6 +3,9 @@
 
 mod rig;
 
+use std::time::SystemTime;
+
+use postern_model::time::Timestamp;
 use rig::{PASSWORD, Rig, ask};
 use serde_json::{Value, json};
 
@@ -68,6 +71,35 @@ async fn a_login_sets_a_guarded_cookie_and_ends_with_logout() {
     assert_eq!((&session["name"], &session["csrf"]), (&json!("erika"), &json!(login.csrf)));
     assert_eq!(ask("DELETE", "/api/v1/session").login(&login).https(&rig).await.status, 204);
     ask("GET", "/api/v1/status").login(&login).https(&rig).await.problem(401);
+}
+
+#[tokio::test]
+async fn a_login_ends_when_nobody_uses_it_for_an_hour_and_an_open_page_is_no_use() {
+    const MINUTE: i64 = 60_000;
+    let rig = Rig::new().await;
+    rig.login().await;
+    let sessions = rig.state.database.sessions();
+    let begun = async |cookie: &str, minutes: i64| {
+        let at = Timestamp(Timestamp::from_system(SystemTime::now()).0 - minutes * MINUTE);
+        sessions.begin(blake3::hash(cookie.as_bytes()).as_bytes(), "erika", "csrf", "192.0.2.1", at).await.unwrap();
+        at
+    };
+    begun("old", 61).await;
+    let used = begun("young", 59).await;
+    let with = |path: &str, cookie: &str| ask("GET", path).header("cookie", &format!("__Host-postern={cookie}"));
+    let used_last = async || {
+        let digest = *blake3::hash(b"young").as_bytes();
+        sessions.look(&digest, Timestamp(0)).await.unwrap().unwrap().used
+    };
+
+    let ended = with("/api/v1/status", "old").https(&rig).await.problem(401);
+    assert_eq!(ended["detail"], "the login has ended");
+    with("/api/v1/status", "young").header("x-postern-unattended", "yes").https(&rig).await.ok();
+    let live = with("/api/v1/live", "young").header("accept", "text/event-stream").https_begun(&rig).await;
+    assert_eq!(live.status(), 200);
+    assert_eq!(used_last().await, used.0);
+    with("/api/v1/status", "young").https(&rig).await.ok();
+    assert!(used_last().await > used.0 + 58 * MINUTE);
 }
 
 #[tokio::test]

@@ -113,6 +113,7 @@ pub const SHARED_TEXTS: &[&str] = &[
     "alerts.webhooks[].name",
     "alerts.webhooks[].url",
     "alerts.webhooks[].secret",
+    "alerts.webhooks[].roots",
     "reports.at",
     "reports.recipients[]",
     "reports.domains[]",

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::{Client, ClientBuilder, redirect};
+use reqwest::{Certificate, Client, ClientBuilder, redirect};
 
 const CONNECT: Duration = Duration::from_secs(10);
 /// A server that sends nothing for so long has died.
@@ -27,4 +27,13 @@ pub fn builder(whole: Duration) -> ClientBuilder {
     let agent = concat!("postern/", env!("CARGO_PKG_VERSION"));
     let client = Client::builder().user_agent(agent).connect_timeout(CONNECT).timeout(whole).read_timeout(STALL);
     client.redirect(redirect::Policy::limited(REDIRECTS))
+}
+
+/// Lets a client trust these authorities, too: PEM certificates, or nothing.
+///
+/// # Errors
+/// When they cannot be read.
+pub fn trusting(builder: ClientBuilder, roots: &str) -> reqwest::Result<ClientBuilder> {
+    let roots = if roots.is_empty() { Vec::new() } else { Certificate::from_pem_bundle(roots.as_bytes())? };
+    Ok(roots.into_iter().fold(builder, ClientBuilder::add_root_certificate))
 }

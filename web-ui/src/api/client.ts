@@ -13,6 +13,11 @@ type Value = string | number | boolean | null | undefined;
 
 let csrf: string | null = null;
 
+/** A page that asks again by itself is no use of a login when nobody touched anything for this long. */
+const ATTENDED_MS = 30_000;
+let touched = Date.now();
+for (const input of ["pointerdown", "keydown", "wheel", "touchmove"]) window.addEventListener(input, () => (touched = Date.now()), { capture: true, passive: true });
+
 /** The node answered, and said no. */
 export class Refused extends Error {
   constructor(readonly status: number, message: string, readonly faults: Fault[] = [], /** The last part of the problem's type, as in "not-found". */ readonly kind = "") {
@@ -31,6 +36,7 @@ export const part = (text: string) => encodeURIComponent(text);
 
 async function send(method: Method, path: string, body: BodyInit | undefined, headers: Record<string, string>): Promise<Response> {
   if (method !== "GET" && csrf) headers["x-postern-csrf"] = csrf;
+  if (method === "GET" && Date.now() - touched > ATTENDED_MS) headers["x-postern-unattended"] = "yes";
   const init: RequestInit = { method, headers, credentials: "same-origin", redirect: "error" };
   if (body !== undefined) init.body = body;
   const response = await fetch(`/api/v1${path}`, init);

@@ -96,6 +96,7 @@ pub async fn keep(console: Console, stop: CancellationToken) {
 async fn look(console: &Console) {
     let settings = console.state().settings.settings();
     let at = now();
+    console.alerts.webhooks.follow(&settings.alerts.webhooks);
     let sights = conditions::look(console, &settings, at).await;
     console.alerts.book.lock().observe(sights, &settings.alerts, at);
     let peers = peers::alerts(console).await;

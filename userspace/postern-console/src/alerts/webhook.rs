@@ -13,7 +13,7 @@ use postern_model::settings::alerts::Webhook;
 use postern_model::time::Timestamp;
 use reqwest::{StatusCode, redirect};
 use serde::Serialize;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use utoipa::ToSchema;
 
 use super::book::{Alert, Event};
@@ -56,28 +56,42 @@ pub struct WebhookView {
 pub struct Webhooks(Mutex<BTreeMap<String, Line>>);
 
 struct Line {
-    to: mpsc::Sender<(Webhook, String)>,
+    to: mpsc::Sender<String>,
+    /// As it is set now: who mends its address is not kept waiting by what could not be sent to the old one.
+    hook: watch::Sender<Webhook>,
     view: Arc<Mutex<WebhookView>>,
 }
 
 impl Line {
-    fn new(name: &str) -> Self {
+    fn new(hook: &Webhook) -> Self {
         let (to, waiting) = mpsc::channel(LINE);
-        let view = Arc::new(Mutex::new(WebhookView { name: name.to_owned(), ..WebhookView::default() }));
-        tokio::spawn(serve(waiting, Arc::clone(&view)));
-        Self { to, view }
+        let view = Arc::new(Mutex::new(WebhookView { name: hook.name.clone(), ..WebhookView::default() }));
+        let (hook, set) = watch::channel(hook.clone());
+        tokio::spawn(serve(waiting, set, Arc::clone(&view)));
+        Self { to, hook, view }
     }
 }
 
 impl Webhooks {
-    /// Puts a notice into the line of each webhook, and returns at once. Lines of webhooks that are in no settings any more end.
-    pub fn send(&self, hooks: &[Webhook], notice: &Notice) {
-        let body = serde_json::to_string(notice).unwrap_or_default();
+    /// What waits is sent as the settings say now; lines of webhooks that are in no settings any more end.
+    pub fn follow(&self, hooks: &[Webhook]) {
         let mut lines = self.0.lock();
         lines.retain(|name, _| hooks.iter().any(|h| h.name == *name));
         for hook in hooks {
-            let line = lines.entry(hook.name.clone()).or_insert_with(|| Line::new(&hook.name));
-            let is_taken = line.to.try_send((hook.clone(), body.clone())).is_ok();
+            if let Some(line) = lines.get(&hook.name) {
+                line.hook.send_if_modified(|set| std::mem::replace(set, hook.clone()) != *hook);
+            }
+        }
+    }
+
+    /// Puts a notice into the line of each webhook, and returns at once.
+    pub fn send(&self, hooks: &[Webhook], notice: &Notice) {
+        self.follow(hooks);
+        let body = serde_json::to_string(notice).unwrap_or_default();
+        let mut lines = self.0.lock();
+        for hook in hooks {
+            let line = lines.entry(hook.name.clone()).or_insert_with(|| Line::new(hook));
+            let is_taken = line.to.try_send(body.clone()).is_ok();
             let mut view = line.view.lock();
             if is_taken {
                 view.waiting += 1;
@@ -98,16 +112,21 @@ impl Webhooks {
     }
 }
 
-async fn serve(mut waiting: mpsc::Receiver<(Webhook, String)>, view: Arc<Mutex<WebhookView>>) {
-    while let Some((hook, body)) = waiting.recv().await {
+async fn serve(mut waiting: mpsc::Receiver<String>, mut set: watch::Receiver<Webhook>, view: Arc<Mutex<WebhookView>>) {
+    while let Some(body) = waiting.recv().await {
         let mut tries = AGAIN.iter();
         let is_sent = loop {
+            let hook = set.borrow_and_update().clone();
             let Err(failure) = send(&hook, &body).await else { break true };
             view.lock().trouble = Some(failure.why.clone());
             let wait = tries.next().filter(|_| failure.is_worth_another);
             tracing::warn!(webhook = hook.name, again = wait.map(Duration::as_secs), why = failure.why, "a webhook was not told of alerts");
             let Some(wait) = wait else { break false };
-            tokio::time::sleep(*wait).await;
+            match tokio::time::timeout(*wait, set.changed()).await {
+                Ok(Ok(())) => tries = AGAIN.iter(),
+                Ok(Err(_)) => return,
+                Err(_) => {}
+            }
         };
         let mut view = view.lock();
         view.waiting = view.waiting.saturating_sub(1);
@@ -127,7 +146,8 @@ struct Failure {
 async fn send(hook: &Webhook, body: &str) -> Result<(), Failure> {
     // A key in the address is not for the log.
     let failed = |e: reqwest::Error| Failure { why: chain(&e.without_url()), is_worth_another: true };
-    let client = http::builder(TRY).redirect(redirect::Policy::none()).build().map_err(failed)?;
+    let builder = http::trusting(http::builder(TRY), &hook.roots).map_err(failed)?;
+    let client = builder.redirect(redirect::Policy::none()).build().map_err(failed)?;
     let mut request = client.post(&hook.url).header("content-type", "application/json").body(body.to_owned());
     if !hook.secret.is_empty() {
         request = request.header(SIGNATURE, signature(&hook.secret, body));

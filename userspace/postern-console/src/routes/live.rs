@@ -7,14 +7,13 @@ use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
-use postern_model::time::Timestamp;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-use crate::caller::Caller;
+use crate::caller::{Caller, idle_since};
 use crate::problem::{Answer, Problem};
 use crate::rights::SEE;
 use crate::routes::status::status;
-use crate::state::{Console, now};
+use crate::state::Console;
 
 /// Open pages at a time. Each costs one look at the spool every [`EVERY`]; the others ask as before.
 pub const STREAMS: usize = 32;
@@ -49,9 +48,8 @@ async fn next(mut following: Following) -> Option<(Result<Event, Infallible>, Fo
     following.left = following.left.checked_sub(1)?;
     following.ticks.tick().await;
     if let Some((digest, _)) = &following.caller.session {
-        let idle = following.console.state().settings.settings().console.session_idle.0;
-        let since = Timestamp(now().0.saturating_sub(i64::try_from(idle.as_millis()).unwrap_or(i64::MAX)));
-        following.caller.rights = following.console.state().database.sessions().rights(digest, since).await.ok()??;
+        let since = idle_since(&following.console);
+        following.caller.rights = following.console.state().database.sessions().look(digest, since).await.ok()??.rights();
         SEE.check(&following.caller).ok()?;
     }
     let status = status(State(following.console.clone())).await.ok()?;

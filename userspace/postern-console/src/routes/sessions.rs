@@ -4,15 +4,14 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use postern_model::role::Role;
-use postern_model::time::Timestamp;
 use postern_store::database::sessions::OpenSession;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::caller::Caller;
+use crate::caller::{Caller, idle_since};
 use crate::input::Named;
 use crate::problem::{Answer, Problem};
-use crate::state::{Console, now};
+use crate::state::Console;
 
 #[derive(Serialize, ToSchema)]
 pub struct SessionRow {
@@ -40,9 +39,7 @@ fn id_of(session: &OpenSession) -> String {
 }
 
 async fn seen(console: &Console, caller: &Caller) -> Answer<Vec<OpenSession>> {
-    let idle = console.state().settings.settings().console.session_idle.0;
-    let since = Timestamp(now().0.saturating_sub(i64::try_from(idle.as_millis()).unwrap_or(i64::MAX)));
-    let mut all = console.state().database.sessions().all(since).await?;
+    let mut all = console.state().database.sessions().all(idle_since(console)).await?;
     all.retain(|s| caller.rights.role == Role::Admin || s.admin == caller.name);
     Ok(all)
 }

@@ -18,10 +18,9 @@ use axum::response::Response;
 use postern_model::address::Address;
 use postern_model::settings::Settings;
 use postern_model::settings::delivery::domain_matches;
-use postern_model::time::Timestamp;
 use postern_store::database::audit::Act;
 
-use crate::caller::{check_csrf, cookie_named, peer_of};
+use crate::caller::{check_csrf, cookie_named, idle_since, peer_of};
 use crate::letters::{self, LetterError};
 use crate::password::random_secret;
 use crate::peers;
@@ -96,8 +95,7 @@ pub async fn authenticate(State(console): State<Console>, mut request: Request, 
     let Some(cookie) = cookie_named(request.headers(), COOKIE) else { return Err(not_logged_in()) };
     let digest = *blake3::hash(cookie.as_bytes()).as_bytes();
     let settings = console.state().settings.settings();
-    let idle = i64::try_from(settings.console.session_idle.0.as_millis()).unwrap_or(i64::MAX);
-    let session = console.state().database.users().find(&digest, Timestamp(now().0.saturating_sub(idle)), now()).await?;
+    let session = console.state().database.users().find(&digest, idle_since(&console), now()).await?;
     let session = session.ok_or_else(|| Problem::unauthenticated("the login has ended").advise("Ask for another link."))?;
     let address = session.address.parse().ok().filter(|a| is_user(&settings, a)).ok_or_else(not_logged_in)?;
     if !matches!(*request.method(), Method::GET | Method::HEAD) {

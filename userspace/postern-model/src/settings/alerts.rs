@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::users::Language;
+use super::wording;
 use crate::address::Address;
 use crate::alert::Condition;
 use crate::time::Span;
@@ -57,6 +58,9 @@ pub struct Webhook {
     /// Signs each body: header `X-Postern-Signature: sha256=` and the HMAC-SHA256 in hexadecimal. Empty: no signature.
     #[serde(default)]
     pub secret: String,
+    /// Authorities that sign its certificate, beside those the system knows: PEM certificates.
+    #[serde(default)]
+    pub roots: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -125,6 +129,9 @@ pub(super) fn check(a: &AlertSettings, say: &mut impl FnMut(String, String)) {
         }
         if let Err(why) = hook.check() {
             say(format!("alerts.webhooks[{i}].url"), why);
+        }
+        if let Some(lacks) = wording::lacks_pem(&hook.roots, "CERTIFICATE") {
+            say(format!("alerts.webhooks[{i}].roots"), lacks);
         }
     }
     let mut span = |name: &str, value: Span, least: Duration, most: Duration| {

@@ -33,6 +33,12 @@ pub fn check(s: &Settings) -> Vec<Problem> {
             say(format!("{path}.certificate"), "certificate and key belong together: set both, or neither".into());
         }
     }
+    if s.console.session_idle.0 < Duration::from_secs(60) {
+        say("console.session_idle".into(), "people think for longer than that between two clicks: write \"1m\" or more".into());
+    }
+    if s.console.login_tries == 0 {
+        say("console.login_tries".into(), "nobody could log in: write 1 or more".into());
+    }
     if !s.smtp.tls.enabled && !s.smtp.tls.required_from.is_empty() {
         say("smtp.tls.required_from".into(), "TLS is required from some networks but smtp.tls.enabled is false".into());
     }

@@ -44,7 +44,7 @@ pub struct ConsoleSettings {
     pub certificate: PathBuf,
     /// PEM file with its private key.
     pub key: PathBuf,
-    /// A login that is not used for this long ends.
+    /// A login that is not used for this long ends, at least `"1m"`. A page that is only open does not use it.
     pub session_idle: Span,
     /// Failed logins from one address before it waits a minute.
     pub login_tries: u32,

@@ -72,7 +72,7 @@ impl Sessions<'_> {
     /// The session, when it was used since `idle_since`; its use is noted.
     pub async fn find(&self, digest: &[u8; 32], idle_since: Timestamp, now: Timestamp) -> Result<Option<Session>, DatabaseError> {
         let shared = &self.0.shared;
-        let found = self.row(digest, idle_since).await?;
+        let found = self.look(digest, idle_since).await?;
         if found.as_ref().is_some_and(|s| now.0 - s.used > USE_GRAIN_MS) {
             sqlx::query("UPDATE sessions SET used = ? WHERE id = ?")
                 .bind(now.0)
@@ -84,13 +84,8 @@ impl Sessions<'_> {
         Ok(found)
     }
 
-    /// What the session's admin may do now, when it was used since `idle_since`. Asking is no use of it: a page that is only open
-    /// keeps nobody logged in.
-    pub async fn rights(&self, digest: &[u8; 32], idle_since: Timestamp) -> Result<Option<Rights>, DatabaseError> {
-        Ok(self.row(digest, idle_since).await?.map(|s| s.rights()))
-    }
-
-    async fn row(&self, digest: &[u8; 32], idle_since: Timestamp) -> Result<Option<Session>, DatabaseError> {
+    /// The session, when it was used since `idle_since`. Asking is no use of it: a page that is only open keeps nobody logged in.
+    pub async fn look(&self, digest: &[u8; 32], idle_since: Timestamp) -> Result<Option<Session>, DatabaseError> {
         let shared = &self.0.shared;
         let found = sqlx::query_as(ROW).bind(digest.to_vec()).bind(idle_since.0).fetch_optional(&shared.readers()).await;
         found.map_err(shared.failed("find a session"))

@@ -59,8 +59,13 @@ export function Search({ asked }: { asked: URLSearchParams }) {
     { name: w.recipient, kind: "text", show: (r) => (r.recipients.length > 1 ? w.others.replace("{first}", () => r.recipients[0] ?? "").replace("{n}", number(r.recipients.length - 1)) : r.recipients[0]) },
     { name: common.subject, kind: "text", show: (r) => r.subject },
     { name: w.score, kind: "number", show: (r) => number(r.score, 1) },
-    { name: w.state, show: (r) => <><Mark word={r.state} /><div className="postern-soft postern-break">{r.reason}</div></> },
-    ...(clustered ? [{ name: w.node, show: (r: QuarantineRow) => <span className="postern-break">{node(r.holder) ?? w.thisNode}</span> }] : []),
+    { name: w.state, kind: "text", show: (r) => (
+      <>
+        <Mark word={r.state} />
+        <div className="postern-soft">{r.reason}</div>
+        {clustered && <div className="postern-soft">{w.onNode.replace("{node}", () => node(r.holder) ?? w.thisNode)}</div>}
+      </>
+    ) },
     { name: w.acts, kind: "acts", show: (r) => r.state === "held" && serves && (
       <>
         <Button variant="link" size="sm" isDisabled={ending.isPending} onClick={() => ask({ what: "release" }, [r.mail])}>{w.release}</Button>

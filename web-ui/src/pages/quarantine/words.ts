@@ -1,7 +1,7 @@
 const en = {
   title: "Quarantine", text: "Mails that were held back, wherever in the cluster they lie.",
   search: "Sender, recipient or subject", recipient: "Recipient", state: "State", reason: "Reason", held: "held", released: "released", deleted: "deleted", all: "all", from: "Not before", to: "Not after",
-  results: "Mails in the quarantine", empty: "Nothing here.", time: "Time", sender: "Sender", score: "Score", expires: "Deleted after", size: "Size", node: "Lies with", by: "Done by", nullPath: "<> (a notification)", others: "{first} and {n} more",
+  results: "Mails in the quarantine", empty: "Nothing here.", time: "Time", sender: "Sender", score: "Score", expires: "Deleted after", size: "Size", node: "Lies with", onNode: "on {node}", by: "Done by", nullPath: "<> (a notification)", others: "{first} and {n} more",
   release: "Release", delete: "Delete", acts: "Actions", chosen: "{n} chosen", thisNode: "this node",
   releaseAsk: "Release {n}?", releaseText: "It goes to its recipients now, whatever the filter saw.", deleteAsk: "Delete {n}?", deleteText: "It is gone for good, on all nodes.", one: "this mail", many: "{n} mails",
   releasedSaid: "Released: on its way.", deletedSaid: "Deleted.", bulkSaid: "Done with {n}.", bulkFailed: "{done} done, {failed} not:",
@@ -13,7 +13,7 @@ const en = {
 const de: typeof en = {
   title: "Quarantäne", text: "Zurückgehaltene Mails, wo im Cluster sie auch liegen.",
   search: "Absender, Empfänger, Betreff", recipient: "Empfänger", state: "Zustand", reason: "Grund", held: "gehalten", released: "freigegeben", deleted: "gelöscht", all: "alle", from: "Nicht vor", to: "Nicht nach",
-  results: "Mails in der Quarantäne", empty: "Hier ist nichts.", time: "Zeit", sender: "Absender", score: "Punkte", expires: "Gelöscht nach", size: "Größe", node: "Liegt bei", by: "Von", nullPath: "<> (eine Benachrichtigung)", others: "{first} und {n} weitere",
+  results: "Mails in der Quarantäne", empty: "Hier ist nichts.", time: "Zeit", sender: "Absender", score: "Punkte", expires: "Gelöscht nach", size: "Größe", node: "Liegt bei", onNode: "bei {node}", by: "Von", nullPath: "<> (eine Benachrichtigung)", others: "{first} und {n} weitere",
   release: "Freigeben", delete: "Löschen", acts: "Handlungen", chosen: "{n} ausgewählt", thisNode: "diesem Knoten",
   releaseAsk: "{n} freigeben?", releaseText: "Die Zustellung beginnt sofort, was immer der Filter sah.", deleteAsk: "{n} löschen?", deleteText: "Endgültig, auf allen Knoten.", one: "Diese Mail", many: "{n} Mails",
   releasedSaid: "Freigegeben: unterwegs.", deletedSaid: "Gelöscht.", bulkSaid: "{n} erledigt.", bulkFailed: "{done} erledigt, {failed} nicht:",
