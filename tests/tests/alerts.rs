@@ -207,7 +207,8 @@ fn behind_tls(at: SocketAddr, to: SocketAddr) -> String {
     let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
     let provider = Arc::new(tokio_rustls::rustls::crypto::aws_lc_rs::default_provider());
     let versions = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    let acceptor = TlsAcceptor::from(Arc::new(versions.with_no_client_auth().with_single_cert(vec![made.cert.der().clone()], key).unwrap()));
+    let acceptor =
+        TlsAcceptor::from(Arc::new(versions.with_no_client_auth().with_single_cert(vec![made.cert.der().clone()], key).unwrap()));
     let listener = std::net::TcpListener::bind(at).unwrap();
     listener.set_nonblocking(true).unwrap();
     std::thread::spawn(move || {

@@ -86,7 +86,7 @@ async fn a_login_ends_when_nobody_uses_it_for_an_hour_and_an_open_page_is_no_use
     };
     begun("old", 61).await;
     let used = begun("young", 59).await;
-    let with = |path: &str, cookie: &str| ask("GET", path).header("cookie", &format!("__Host-postern={cookie}"));
+    let with = |path: &str, cookie: &str| ask("GET", path).header("cookie", format!("__Host-postern={cookie}"));
     let used_last = async || {
         let digest = *blake3::hash(b"young").as_bytes();
         sessions.look(&digest, Timestamp(0)).await.unwrap().unwrap().used
