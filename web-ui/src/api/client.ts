@@ -55,6 +55,16 @@ export async function api<T>(method: Method, path: string, body?: unknown, heade
   return (isJson ? await response.json() : null) as T;
 }
 
+/** What another role answers; null: it is not there. A query that fails forgets what was shown, and forms under it, each time it asks again: this one does not fail. */
+export async function roleAt<T>(path: string): Promise<T | null> {
+  try {
+    return await api<T>("GET", path);
+  } catch (error) {
+    if (error instanceof Refused && error.status === 503) return null;
+    throw error;
+  }
+}
+
 /** A body that is no JSON: a settings file, an update. */
 export async function upload<T>(method: Method, path: string, type: string, body: BodyInit, headers: Record<string, string> = {}): Promise<T> {
   const response = await send(method, path, body, { ...headers, "content-type": type });

@@ -2,7 +2,7 @@ import { Alert, Card, CardBody, CardTitle, DescriptionList, DescriptionListDescr
 import { useQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
 
-import { api, Refused, type CounterPage, type Status } from "../api/client";
+import { api, roleAt, type CounterPage, type Status } from "../api/client";
 import { useMay } from "../api/may";
 import { Chart, type Series } from "../parts/Chart";
 import { Failure } from "../parts/Failure";
@@ -163,14 +163,13 @@ function Nodes() {
 
 function Drops() {
   const { words, number } = useTongue();
-  const edge = useQuery({ queryKey: ["edge"], queryFn: () => api<Edge>("GET", "/edge"), refetchInterval: 5000 });
+  const edge = useQuery({ queryKey: ["edge"], queryFn: () => roleAt<Edge>("/edge"), refetchInterval: 5000 });
   const rows = edge.data?.counters.filter((c) => c.drops && c.packets > 0) ?? [];
-  const absent = edge.error instanceof Refused && edge.error.status === 503;
   return (
     <Card>
       <CardTitle component="h2">{words.dropsByReason}</CardTitle>
       <CardBody>
-        {edge.isPending ? <Spinner aria-label={words.loading} /> : absent ? words.noEdge : edge.isError ? <Failure error={edge.error} /> : rows.length === 0 ? words.noDrops : (
+        {edge.isPending ? <Spinner aria-label={words.loading} /> : edge.data === null ? words.noEdge : edge.isError ? <Failure error={edge.error} /> : rows.length === 0 ? words.noDrops : (
           <table className="postern-wide">
             <thead><tr><th scope="col">{words.reason}</th><th scope="col" className="n">{words.packets}</th></tr></thead>
             <tbody>{rows.map((c) => <tr key={c.name}><td>{c.name}</td><td className="n">{number(c.packets)}</td></tr>)}</tbody>

@@ -1,7 +1,7 @@
 import { Alert, PageSection, Spinner } from "@patternfly/react-core";
 import { useQuery } from "@tanstack/react-query";
 
-import { api, Refused } from "../../api/client";
+import { roleAt } from "../../api/client";
 import type { Edge } from "../../api/shapes";
 import { useTongue, useWords } from "../../i18n";
 import { Failure } from "../../parts/Failure";
@@ -15,27 +15,20 @@ import { words } from "./words";
 export default function EdgePage() {
   const w = useWords(words);
   const { words: common } = useTongue();
-  const edge = useQuery({ queryKey: ["edge"], queryFn: () => api<Edge>("GET", "/edge"), refetchInterval: 5000 });
-  const isAway = edge.error instanceof Refused && edge.error.status === 503;
-  if (edge.isPending) return <><Head title={w.title} text={w.text} /><PageSection><Spinner aria-label={common.loading} /></PageSection></>;
-  if (isAway || !edge.data) {
-    return (
-      <>
-        <Head title={w.title} text={w.text} />
-        <PageSection>{isAway ? <Alert component="p" isInline variant="warning" title={w.away}>{w.awayText}</Alert> : <Failure error={edge.error ?? new Error()} again={() => void edge.refetch()} />}</PageSection>
-      </>
-    );
-  }
+  const { data: edge, error, refetch } = useQuery({ queryKey: ["edge"], queryFn: () => roleAt<Edge>("/edge"), refetchInterval: 5000 });
+  const head = <Head title={w.title} text={w.text} />;
+  if (edge === null) return <>{head}<PageSection><Alert component="p" isInline variant="warning" title={w.away}>{w.awayText}</Alert></PageSection></>;
+  if (!edge) return <>{head}<PageSection>{error ? <Failure error={error} again={() => void refetch()} /> : <Spinner aria-label={common.loading} />}</PageSection></>;
   return (
     <>
-      <Head title={w.title} text={w.text} />
+      {head}
       <PageSection><Bans /></PageSection>
       <PageSection><Tracing /></PageSection>
-      {edge.data.steering && <PageSection><Ring of={edge.data.steering} /></PageSection>}
-      <PageSection><Counters of={edge.data.counters} /></PageSection>
+      {edge.steering && <PageSection><Ring of={edge.steering} /></PageSection>}
+      <PageSection><Counters of={edge.counters} /></PageSection>
       <PageSection><Samples /></PageSection>
-      <PageSection><Feeds of={edge.data.feeds} /></PageSection>
-      <PageSection><Interfaces of={edge.data.interfaces} /></PageSection>
+      <PageSection><Feeds of={edge.feeds} /></PageSection>
+      <PageSection><Interfaces of={edge.interfaces} /></PageSection>
     </>
   );
 }

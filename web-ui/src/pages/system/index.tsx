@@ -1,7 +1,7 @@
 import { Alert, PageSection, Spinner } from "@patternfly/react-core";
 import { useQuery } from "@tanstack/react-query";
 
-import { api, Refused } from "../../api/client";
+import { roleAt } from "../../api/client";
 import type { System } from "../../api/shapes";
 import { useTongue, useWords } from "../../i18n";
 import { Failure } from "../../parts/Failure";
@@ -17,28 +17,29 @@ import { words } from "./words";
 export default function SystemPage() {
   const w = useWords(words);
   const { words: common } = useTongue();
-  const system = useQuery({ queryKey: ["system"], queryFn: () => api<System>("GET", "/system"), refetchInterval: 3000 });
-  const isAway = system.error instanceof Refused && system.error.status === 503;
-  if (system.isPending) return <><Head title={w.title} text={w.text} /><PageSection><Spinner aria-label={common.loading} /></PageSection></>;
-  if (!system.data || isAway) {
-    return (
-      <>
-        <Head title={w.title} text={w.text} />
-        <PageSection>{isAway ? <Alert component="p" isInline variant="info" title={w.away}>{w.awayText}</Alert> : <Failure error={system.error ?? new Error()} again={() => void system.refetch()} />}</PageSection>
-        {isAway && <PageSection><Certificate /></PageSection>}
-      </>
-    );
-  }
+  const { data: system, error, refetch } = useQuery({ queryKey: ["system"], queryFn: () => roleAt<System>("/system"), refetchInterval: 3000 });
+  const failure = error && <PageSection><Failure error={error} again={() => void refetch()} /></PageSection>;
+  const head = <Head title={w.title} text={w.text} />;
+  if (system === undefined) return <>{head}{failure ?? <PageSection><Spinner aria-label={common.loading} /></PageSection>}</>;
+  // The certificate keeps its place, and what is typed there, when the role comes or goes.
   return (
     <>
-      <Head title={w.title} text={w.text} />
-      {system.isError && <PageSection><Failure error={system.error} /></PageSection>}
-      <PageSection><Health system={system.data} /></PageSection>
-      <May ask="POST /system/update"><PageSection><Update system={system.data} /></PageSection></May>
-      <Rolling />
+      {head}
+      {failure}
+      {system ? <Kept system={system} /> : <PageSection><Alert component="p" isInline variant="info" title={w.away}>{w.awayText}</Alert></PageSection>}
       <PageSection><Certificate /></PageSection>
-      <PageSection><Machine /></PageSection>
-      <May ask="POST /system/reboot"><PageSection><Power /></PageSection></May>
+      {system && <PageSection><Machine /></PageSection>}
+      {system && <May ask="POST /system/reboot"><PageSection><Power /></PageSection></May>}
+    </>
+  );
+}
+
+function Kept({ system }: { system: System }) {
+  return (
+    <>
+      <PageSection><Health system={system} /></PageSection>
+      <May ask="POST /system/update"><PageSection><Update system={system} /></PageSection></May>
+      <Rolling />
     </>
   );
 }
