@@ -25,6 +25,9 @@ pub struct Limits {
     pub scripts: Duration,
     /// The same for its programs, which run in cells of their own.
     pub programs: Duration,
+    /// The same for its documents, which the office pack opens; and whether it opens those, too, in which nothing was found.
+    pub documents: Duration,
+    pub all_documents: bool,
     /// Time for the YARA rules, for all parts of a job together.
     pub yara: Duration,
     /// Octets of a report.
@@ -43,6 +46,8 @@ impl Default for Limits {
             time: Duration::from_secs(60),
             scripts: Duration::from_secs(4),
             programs: Duration::from_secs(4),
+            documents: Duration::from_secs(10),
+            all_documents: false,
             yara: Duration::from_secs(4),
             report: 4 << 20,
         }
@@ -61,6 +66,7 @@ impl Limits {
             cpu: Duration::from_secs(300),
             scripts: Duration::from_secs(300),
             programs: Duration::from_secs(300),
+            documents: Duration::from_secs(300),
             yara: Duration::from_secs(300),
             report: COMPILED_MOST,
             ratio: 1_000_000,
@@ -76,6 +82,7 @@ impl Limits {
             (self.time <= most.time, "time"),
             (self.scripts <= most.scripts, "time for scripts"),
             (self.programs <= most.programs, "time for programs"),
+            (self.documents <= most.documents, "time for documents"),
             (self.yara <= most.yara, "time for YARA rules"),
             (self.report <= most.report, "octets of a report"),
         ]

@@ -78,6 +78,10 @@ pub async fn serve(listener: UnixListener, worker: PathBuf, patience: Duration) 
         }
         CgroupStatus { bounded, .. } => tracing::info!(bounded = bounded.join(", "), "each cell has a cgroup of its own"),
     }
+    match crate::native::office::missing().as_slice() {
+        [] => tracing::info!("documents are opened: the office pack is here"),
+        missing => tracing::info!("documents are not opened: {} is not on this machine (docs/how-to/sandbox.md)", missing.join(" and ")),
+    }
     let cells = Cells::new(worker);
     match cells.run(&Job::default(), b"", None).await {
         Ok(_) => tracing::info!("the sandbox serves: a cell could be had"),

@@ -24,6 +24,9 @@ pub struct SandboxSettings {
     /// Run programs and scripts of Linux (ELF, shell, Python, Perl) in a cell of their own with a network that leads nowhere, where this machine
     /// has what runs them.
     pub run_programs: bool,
+    /// Which documents (Office, ODF, RTF, PDF) are opened in a cell of their own with such a network, their macros run, where this machine has the
+    /// office pack (LibreOffice, poppler).
+    pub open_documents: OpenDocuments,
     /// Look for patterns in all that comes out of attachments, by the YARA rules that Postern brings and those of `rules` and `yara_rules`.
     pub yara: bool,
     /// YARA rules of your own. A change is in force within seconds; with an error in any of them, or in a file of `yara_rules`, the rules before it
@@ -55,6 +58,7 @@ impl Default for SandboxSettings {
             timeout: Span::seconds(20),
             run_scripts: true,
             run_programs: true,
+            open_documents: OpenDocuments::default(),
             yara: true,
             rules: Vec::new(),
             yara_rules: PathBuf::new(),
@@ -66,6 +70,16 @@ impl Default for SandboxSettings {
             memory: 256 * 1024 * 1024,
         }
     }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OpenDocuments {
+    None,
+    /// Those in which something was found.
+    #[default]
+    Active,
+    All,
 }
 
 /// Texts of `sandbox.rules`; octets of one; octets of all of them, which go to all nodes with each change.

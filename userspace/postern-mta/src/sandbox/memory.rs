@@ -62,7 +62,7 @@ impl Memory {
             hasher.update(text.as_bytes());
         }
         hasher.update(&FINDINGS_VERSION.to_le_bytes());
-        hasher.update(&[u8::from(settings.run_scripts), u8::from(settings.run_programs)]);
+        hasher.update(&[u8::from(settings.run_scripts), u8::from(settings.run_programs), settings.open_documents as u8]);
         if let Some(RulesId(rules)) = rules {
             hasher.update(&rules);
         }

@@ -18,7 +18,7 @@ use postern_filter::facts::{SandboxFinding, Sandboxed};
 use postern_mail::message::Message;
 use postern_model::patience::Patience;
 use postern_model::sandbox::{Finding, FindingName, Opened, Places, Report, Room, Seen};
-use postern_model::settings::sandbox::{SandboxSettings, WhenNotOpened};
+use postern_model::settings::sandbox::{OpenDocuments, SandboxSettings, WhenNotOpened};
 use postern_sandbox::client::{self, SandboxError};
 use postern_sandbox::job::Job;
 use postern_sandbox::limits::Limits;
@@ -96,8 +96,11 @@ pub fn job(settings: &SandboxSettings, attachment: &Attachment<'_>, passwords: &
     let usual = Limits::default();
     let scripts = if settings.run_scripts { usual.scripts.min(time / 3) } else { Duration::ZERO };
     let programs = if settings.run_programs { usual.programs.min(time / 3) } else { Duration::ZERO };
+    let documents = if settings.open_documents == OpenDocuments::None { Duration::ZERO } else { usual.documents.min(time / 2) };
+    let all_documents = settings.open_documents == OpenDocuments::All;
     let yara = if settings.yara { usual.yara.min(time / 4) } else { Duration::ZERO };
-    let limits = Limits { memory: settings.memory, time, cpu: time.min(usual.cpu), scripts, programs, yara, ..usual };
+    let limits =
+        Limits { memory: settings.memory, time, cpu: time.min(usual.cpu), scripts, programs, documents, all_documents, yara, ..usual };
     Job {
         name: attachment.name.clone(),
         content_type: attachment.content_type.to_owned(),

@@ -8,11 +8,13 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use postern_model::sandbox::{Action, EVENTS_MOST, Event, Finding, FindingName, Part, Report, RulesReport};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::cgroup::{Bounds, Cgroup, Cgroups};
@@ -86,19 +88,21 @@ pub struct Rules(File);
 pub struct Cells {
     worker: PathBuf,
     watch: Watch,
+    /// One document is opened at a time: each has more memory than other cells.
+    documents: Arc<Semaphore>,
 }
 
 impl Cells {
     /// `worker`: the program `postern-cell`.
     #[must_use]
     pub fn new(worker: PathBuf) -> Self {
-        Self { worker, watch: Watch::Nobody("nobody was asked to watch".to_owned()) }
+        Self { worker, watch: Watch::Nobody("nobody was asked to watch".to_owned()), documents: Arc::new(Semaphore::new(1)) }
     }
 
     /// The same, whose cells are watched, of one job.
     #[must_use]
     pub fn watched(&self, watch: Watch) -> Self {
-        Self { worker: self.worker.clone(), watch }
+        Self { worker: self.worker.clone(), watch, documents: Arc::clone(&self.documents) }
     }
 
     /// Takes the content apart, with compiled rules if there are some. What goes wrong within the cell is a finding; an error means that no
@@ -119,18 +123,26 @@ impl Cells {
         let until = Instant::now() + job.limits.time;
         let profile = Profile::Reading(rules.filter(|_| !job.limits.yara.is_zero()));
         let Ran { mut report, programs, .. } = self.cell(job, sealed, profile).await?;
-        let mut left = job.limits.programs;
-        let mut seen: HashSet<_> = programs.iter().map(|p| blake3::hash(&p.content)).collect();
+        let (mut programs_left, mut documents_left) = (job.limits.programs, job.limits.documents);
+        let mut seen: HashSet<_> = programs.iter().map(|p| (p.language.is_document(), blake3::hash(&p.content))).collect();
         let mut waiting = VecDeque::from(programs);
         while let Some(program) = waiting.pop_front() {
-            let time = native::share(until.saturating_duration_since(Instant::now()), left);
+            let left = if program.language.is_document() { &mut documents_left } else { &mut programs_left };
+            let _one = match program.language.is_document() {
+                true => tokio::time::timeout(*left, self.documents.acquire()).await.ok(),
+                false => None,
+            };
+            let time = native::share(until.saturating_duration_since(Instant::now()), *left);
             let began = Instant::now();
             let written = self.run_program(&mut report, &program, job, time).await;
-            left = left.saturating_sub(began.elapsed());
+            *left = left.saturating_sub(began.elapsed());
+            drop(_one);
             for file in written {
                 // Programs among them count as those that came with the mail.
                 for more in self.open_written(&mut report, program.part, file, job, profile, until).await {
-                    if seen.len() < native::MOST && seen.insert(blake3::hash(&more.content)) {
+                    let is_document = more.language.is_document();
+                    let of_its_sort = seen.iter().filter(|(is, _)| *is == is_document).count();
+                    if of_its_sort < more.language.most() && seen.insert((is_document, blake3::hash(&more.content))) {
                         waiting.push_back(more);
                     }
                 }
@@ -158,7 +170,16 @@ impl Cells {
         }
         let depth = job.limits.depth.saturating_sub(report.depth(below) + 1);
         let (scripts, yara) = (job.limits.scripts.min(time / 3), job.limits.yara.min(time / 4));
-        let limits = Limits { depth, parts, time, scripts, yara, cpu: job.limits.cpu.min(time), ..job.limits.clone() };
+        let limits = Limits {
+            depth,
+            parts,
+            time,
+            scripts,
+            yara,
+            cpu: job.limits.cpu.min(time),
+            all_documents: file.path == native::office::RENDERED,
+            ..job.limits.clone()
+        };
         let name = file.path.rsplit('/').next().unwrap_or_default().to_owned();
         let order = Job { name, passwords: job.passwords.clone(), limits, ..Job::default() };
         let opened = match order.seal(&file.content) {
@@ -196,7 +217,8 @@ impl Cells {
         if !program.language.is_here() {
             return not_run(&format!("this machine has nothing that runs {:?}", program.language));
         }
-        let limits = Limits { scripts: time, cpu: time, time: time + GRACE, ..job.limits.clone() };
+        let memory = if program.language.is_document() { job.limits.memory.max(native::office::MEMORY) } else { job.limits.memory };
+        let limits = Limits { memory, scripts: time, cpu: time, time: time + GRACE, ..job.limits.clone() };
         let order = Job { name: program.name.clone(), program: Some(program.language), limits, ..Job::default() };
         let ran = match order.seal(&program.content) {
             Ok(sealed) => self.cell(&order, &sealed, Profile::Native).await,
@@ -434,7 +456,9 @@ impl Heard {
                     self.events.clear();
                 }
                 Ok(Ok(Some(Word::Event(event)))) if self.events.len() < EVENTS_MOST => self.events.push(event),
-                Ok(Ok(Some(Word::Program(program)))) if self.programs.len() < native::MOST && program.content.len() <= native::LARGEST => {
+                Ok(Ok(Some(Word::Program(program))))
+                    if self.programs.len() < native::MOST + native::office::MOST && program.content.len() <= native::LARGEST =>
+                {
                     self.programs.push(program);
                 }
                 Ok(Ok(Some(Word::Written(file))))

@@ -31,6 +31,8 @@ use crate::yara::scan::Scanner;
 pub const FINDINGS_VERSION: u32 = 5;
 /// What a stream may unpack to, whatever went in.
 const ALWAYS: u64 = 1 << 20;
+/// Documents that are remembered until it is known which of them are opened.
+const DOCUMENTS: usize = 16;
 /// Evidence of what is larger than a cell.
 pub(crate) const OUT_OF_MEMORY: &str = "it takes more memory than a cell has";
 /// A name as the report has it.
@@ -63,6 +65,7 @@ pub fn run_telling(job: &Job, content: Vec<u8>, rules: Option<Scanner>, tell: &R
         is_full: false,
         scripts: scripts::Queue::new(job.limits.scripts),
         programs: HashSet::new(),
+        documents: Vec::new(),
         rules,
     };
     walk.add(None, &job.name, content);
@@ -76,9 +79,11 @@ pub fn run_telling(job: &Job, content: Vec<u8>, rules: Option<Scanner>, tell: &R
             if let Some(program) = walk.program(&waiting) {
                 tell(Said::Program(&program));
             }
+            walk.note_document(&waiting);
             scripts::note(&mut walk, waiting);
         }
         if !scripts::run_next(&mut walk, tell) {
+            walk.tell_documents(tell);
             return walk.report;
         }
     }
@@ -103,6 +108,8 @@ struct Walk<'a> {
     scripts: scripts::Queue,
     /// Contents of programs that are to be run, each once.
     programs: HashSet<[u8; 32]>,
+    /// What the office pack could open, each once.
+    documents: Vec<Program>,
     rules: Option<Scanner>,
 }
 
@@ -189,6 +196,40 @@ impl Walk<'_> {
         let language = native::language(&seen.name, part.kind, &part.content)?;
         let (name, hash) = (seen.name.clone(), seen.hash);
         self.programs.insert(hash).then(|| Program { part: part.number, name, language, content: part.content.clone() })
+    }
+
+    /// Of documents it is known in the end which deserve to be opened.
+    fn note_document(&mut self, part: &Waiting) {
+        let Some(seen) = self.report.parts.get(part.number as usize) else { return };
+        let is_one_more = !self.job.limits.documents.is_zero() && self.documents.len() < DOCUMENTS;
+        if let Some(language) = native::office::language(part.kind, &part.content).filter(|_| is_one_more)
+            && !self.documents.iter().any(|known| known.content == part.content)
+        {
+            self.documents.push(Program { part: part.number, name: seen.name.clone(), language, content: part.content.clone() });
+        }
+    }
+
+    fn tell_documents(&self, tell: &Rc<dyn Fn(Said<'_>)>) {
+        let is_active = |document: &&Program| self.job.limits.all_documents || self.is_active(document.part);
+        for document in self.documents.iter().filter(is_active).take(native::office::MOST) {
+            tell(Said::Program(document));
+        }
+    }
+
+    /// Something was found in it, or in what is in it; macros of ODF are files in two folders.
+    fn is_active(&self, document: u32) -> bool {
+        let is_in = |mut part: u32| loop {
+            if part == document {
+                return true;
+            }
+            match self.report.parts.get(part as usize).and_then(|p| p.inside) {
+                Some(inside) if inside < part => part = inside,
+                _ => return false,
+            }
+        };
+        let is_macro = |name: &str| name.starts_with("Basic/") || name.starts_with("Scripts/");
+        self.report.findings.iter().any(|f| is_in(f.part))
+            || self.report.parts.iter().zip(0..).any(|(part, number)| is_macro(&part.name) && is_in(number))
     }
 
     /// Octets that `packed` octets may become.

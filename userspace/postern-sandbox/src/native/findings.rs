@@ -2,7 +2,7 @@
 
 use postern_model::sandbox::{Action, Event, FindingName};
 
-use super::SURROUNDINGS;
+use super::{SURROUNDINGS, office};
 
 /// Of what was seen many times, so many are told.
 const TOLD: usize = 4;
@@ -29,7 +29,13 @@ const AGAIN: &[&str] = &[
 /// Whether these are a program's, and not a script's in one of our own worlds.
 #[must_use]
 pub fn are_native(events: &[Event]) -> bool {
-    events.first().is_some_and(|e| e.action == Action::Begin && e.detail == SURROUNDINGS)
+    events.first().is_some_and(|e| e.action == Action::Begin && [SURROUNDINGS, office::SURROUNDINGS].contains(&e.detail.as_str()))
+}
+
+/// Whether a document was opened.
+#[must_use]
+pub fn are_office(events: &[Event]) -> bool {
+    events.first().is_some_and(|e| e.action == Action::Begin && e.detail == office::SURROUNDINGS)
 }
 
 /// The findings of one program's events.

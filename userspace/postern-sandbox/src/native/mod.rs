@@ -11,6 +11,7 @@ mod decoy;
 mod filter;
 pub mod findings;
 mod network;
+pub mod office;
 pub(crate) mod root;
 mod tracer;
 mod written;
@@ -43,6 +44,10 @@ pub enum Language {
     Bash,
     Python,
     Perl,
+    /// LibreOffice shows it.
+    Document,
+    /// Poppler reads its pages.
+    Pages,
 }
 
 impl Language {
@@ -54,13 +59,32 @@ impl Language {
             Self::Bash => &["/usr/bin/bash", "/bin/bash", "/usr/bin/sh", "/bin/sh"],
             Self::Python => &["/usr/bin/python3"],
             Self::Perl => &["/usr/bin/perl"],
+            Self::Document | Self::Pages => office::interpreters(self),
         }
+    }
+
+    /// Opened, not run: it has its own number, time and memory.
+    #[must_use]
+    pub fn is_document(self) -> bool {
+        matches!(self, Self::Document | Self::Pages)
+    }
+
+    /// How many of its sort are taken of a job.
+    #[must_use]
+    pub fn most(self) -> usize {
+        if self.is_document() { office::MOST } else { MOST }
+    }
+
+    /// How the timeline calls where it ran.
+    #[must_use]
+    pub fn surroundings(self) -> &'static str {
+        if self.is_document() { office::SURROUNDINGS } else { SURROUNDINGS }
     }
 
     /// Whether this machine can run it.
     #[must_use]
     pub fn is_here(self) -> bool {
-        self.interpreters().is_empty() || self.interpreters().iter().any(|path| Path::new(path).exists())
+        self == Self::Machine || self.interpreters().iter().any(|path| Path::new(path).exists())
     }
 }
 

@@ -11,7 +11,7 @@ use landlock::{ABI, Access, AccessFs, CompatLevel, Compatible, PathBeneath, Path
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::unistd::{chdir, pivot_root};
 
-use super::Language;
+use super::{Language, office};
 
 /// Octets and files that a program may write, all together.
 const OCTETS: &str = "size=16m,nr_inodes=1024,mode=0755";
@@ -19,6 +19,8 @@ const OCTETS: &str = "size=16m,nr_inodes=1024,mode=0755";
 const SYSTEM: &[&str] = &["usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32"];
 /// Of the machine's settings, what programs need to find others.
 const SETTINGS: &[&str] = &["etc/alternatives", "etc/ld.so.cache"];
+/// The same of the office pack.
+const OFFICE: &[&str] = &["etc/fonts", "etc/libreoffice"];
 const DEVICES: &[&str] = &["null", "zero", "full", "random", "urandom"];
 const FOLDERS: &[&str] = &["etc", "dev", "proc", "work", "home", "tmp", "work/home/user", "work/tmp"];
 /// As it is everywhere; names are asked of the decoy.
@@ -71,7 +73,8 @@ pub fn build(name: &str, language: Language, content: &[u8]) -> io::Result<PathB
     for (name, text) in FILES {
         fs::write(root.join(name), text)?;
     }
-    for name in SETTINGS {
+    let office = OFFICE.iter().filter(|_| language.is_document());
+    for name in SETTINGS.iter().chain(office) {
         let (there, here) = (Path::new("/").join(name), root.join(name));
         match fs::metadata(&there) {
             Ok(found) if found.is_dir() => fs::create_dir(&here)?,
@@ -89,6 +92,9 @@ pub fn build(name: &str, language: Language, content: &[u8]) -> io::Result<PathB
     mount(Some("work"), &root.join("work"), Some("tmpfs"), flags, Some(OCTETS))?;
     for folder in FOLDERS.iter().filter(|f| f.starts_with("work/")) {
         fs::create_dir_all(root.join(folder))?;
+    }
+    if language.is_document() {
+        office::prepare(&root.join(office::OWN.trim_start_matches('/')))?;
     }
     let program = Path::new(HOME).join(file_name(name, language));
     let inside = root.join("work").join(program.strip_prefix("/").unwrap_or(&program));
@@ -114,7 +120,7 @@ pub fn build(name: &str, language: Language, content: &[u8]) -> io::Result<PathB
 fn file_name(name: &str, language: Language) -> String {
     let plain: String = name.chars().filter(|c| c.is_ascii_alphanumeric() || ".-_".contains(*c)).take(64).collect();
     match plain.trim_matches('.') {
-        "" => format!("attachment{}", if language == Language::Machine { "" } else { ".sh" }),
+        "" => format!("attachment{}", if language == Language::Machine || language.is_document() { "" } else { ".sh" }),
         plain => plain.to_owned(),
     }
 }
@@ -152,7 +158,8 @@ pub fn restrict() -> Result<(), landlock::RulesetError> {
             rules = rules.add_rule(rule)?;
         }
     }
-    for path in [HOME, TEMPORARY] {
+    // The last is there for the office pack alone.
+    for path in [HOME, TEMPORARY, office::OWN] {
         if let Ok(rule) = below(path, all & !AccessFs::MakeChar & !AccessFs::MakeBlock & !AccessFs::IoctlDev) {
             rules = rules.add_rule(rule)?;
         }

@@ -21,7 +21,7 @@ use postern_model::sandbox::{Action, EVENTS_MOST, Event, Finding, Part, Report};
 
 use super::decoy::{Decoy, Seen};
 use super::written::{Keeper, Written};
-use super::{Language, SURROUNDINGS, filter, findings, network, root};
+use super::{Language, filter, findings, network, office, root};
 use crate::cell::walls::{self, NO_WALLS};
 use crate::job::Job;
 use crate::limits::Limits;
@@ -104,11 +104,15 @@ pub fn run(job: &Job, language: Language, content: &[u8], tell: &mut dyn FnMut(T
     if interpreter.is_none() && language != Language::Machine {
         return Err(format!("nothing here runs {language:?}"));
     }
-    let words: Vec<&Path> = interpreter.map(Path::new).into_iter().chain([program.as_path()]).collect();
+    let mut words: Vec<PathBuf> = interpreter.map(PathBuf::from).into_iter().collect();
+    match language.is_document() {
+        true => words.extend(office::words(language, &program).into_iter().map(PathBuf::from)),
+        false => words.push(program.clone()),
+    }
     let printed = fs::File::create(root::PRINTED).map_err(failed("root"))?;
     // SAFETY: one thread, so nothing is locked in the child.
     let child = match unsafe { fork() }.map_err(|e| failed("process")(e.into()))? {
-        ForkResult::Child => become_program(&job.limits, &printed, &words),
+        ForkResult::Child => become_program(&job.limits, language, &printed, &words),
         ForkResult::Parent { child } => child.as_raw(),
     };
     let (sender, seen) = channel();
@@ -123,6 +127,7 @@ pub fn run(job: &Job, language: Language, content: &[u8], tell: &mut dyn FnMut(T
         is_started: false,
         code: None,
         own: program,
+        language,
         missing: None,
         files: Keeper::new(content),
     };
@@ -147,7 +152,7 @@ pub fn run(job: &Job, language: Language, content: &[u8], tell: &mut dyn FnMut(T
 }
 
 /// In the child: the last walls, then the program. What cannot be put up is said by the code it ends with.
-fn become_program(limits: &Limits, printed: &fs::File, words: &[&Path]) -> ! {
+fn become_program(limits: &Limits, language: Language, printed: &fs::File, words: &[PathBuf]) -> ! {
     let run = || -> Result<(), String> {
         setsid().map_err(|e| e.to_string())?;
         let nothing = fs::File::open("/dev/null").map_err(|e| e.to_string())?;
@@ -155,7 +160,8 @@ fn become_program(limits: &Limits, printed: &fs::File, words: &[&Path]) -> ! {
         ptrace(libc::PTRACE_TRACEME, 0, 0).map_err(|e| format!("ptrace: {e}"))?;
         nix::sys::signal::raise(nix::sys::signal::Signal::SIGSTOP).map_err(|e| e.to_string())?;
         let limit = |what, value| setrlimit(what, value, value).map_err(|e| e.to_string());
-        limit(Resource::RLIMIT_AS, limits.memory.min(MEMORY))?;
+        let space = if language.is_document() { office::SPACE } else { limits.memory.min(MEMORY) };
+        limit(Resource::RLIMIT_AS, space)?;
         limit(Resource::RLIMIT_CPU, limits.cpu.as_secs().max(1))?;
         limit(Resource::RLIMIT_FSIZE, FILE)?;
         limit(Resource::RLIMIT_NOFILE, DESCRIPTORS)?;
@@ -169,7 +175,8 @@ fn become_program(limits: &Limits, printed: &fs::File, words: &[&Path]) -> ! {
         filter::apply()?;
         // After the filter: its own complaints would be hidden.
         let _ = dup2_stderr(printed);
-        execve(&program, &arguments, ENVIRONMENT).map(|_| ()).map_err(|e| format!("execve: {e}"))
+        let environment = if language.is_document() { office::ENVIRONMENT } else { ENVIRONMENT };
+        execve(&program, &arguments, environment).map(|_| ()).map_err(|e| format!("execve: {e}"))
     };
     if let Err(why) = run() {
         eprintln!("{why}");
@@ -214,6 +221,7 @@ struct Tracer<'t> {
     is_started: bool,
     code: Option<String>,
     own: PathBuf,
+    language: Language,
     /// A program that was looked for and not found yet, and its arguments.
     missing: Option<(String, String)>,
     files: Keeper,
@@ -223,7 +231,7 @@ impl Tracer<'_> {
     fn trace(&mut self, limits: &Limits) -> Result<(), String> {
         tick()?;
         let until = Instant::now() + limits.scripts;
-        let memory = limits.memory / 2;
+        let memory = if self.language.is_document() { limits.memory } else { limits.memory / 2 };
         loop {
             self.hear_network();
             let mut status = 0;
@@ -313,7 +321,7 @@ impl Tracer<'_> {
                 if !self.is_started {
                     self.is_started = true;
                     let own = self.own.to_string_lossy().into_owned();
-                    self.log.note(Action::Begin, &own, SURROUNDINGS);
+                    self.log.note(Action::Begin, &own, self.language.surroundings());
                 }
                 return 0;
             }
@@ -403,12 +411,23 @@ impl Tracer<'_> {
         None
     }
 
+    /// A path that the office pack uses for itself.
+    fn is_own(&self, path: &str) -> bool {
+        self.language.is_document() && office::is_own(path)
+    }
+
     fn removes(&mut self, path: &str) {
+        if self.is_own(path) {
+            return;
+        }
         self.keep(path);
         self.log.note(Action::Move, path, findings::REMOVED);
     }
 
     fn moves(&mut self, from: &str, to: &str) {
+        if self.is_own(from) && self.is_own(to) {
+            return;
+        }
         self.keep(to);
         self.log.note(Action::Move, from, &format!("to {to}"));
     }
@@ -454,7 +473,7 @@ impl Tracer<'_> {
     }
 
     fn opens(&mut self, path: &str, flags: u64) {
-        if !self.is_started || root::is_dull(path) || path == self.own.to_string_lossy() {
+        if !self.is_started || root::is_dull(path) || self.is_own(path) || path == self.own.to_string_lossy() {
             return;
         }
         let writes = flags as libc::c_int & (libc::O_WRONLY | libc::O_RDWR | libc::O_CREAT | libc::O_TRUNC) != 0;
@@ -485,7 +504,7 @@ impl Tracer<'_> {
             libc::AF_UNIX => {
                 let path = octets[2..length].split(|b| *b == 0).find(|part| !part.is_empty()).unwrap_or_default();
                 let path = String::from_utf8_lossy(path).into_owned();
-                if path != "/var/run/nscd/socket" {
+                if path != "/var/run/nscd/socket" && !self.is_own(&path) {
                     self.log.note(Action::Connect, &path, "a socket of this machine");
                 }
                 return;
@@ -511,11 +530,22 @@ impl Tracer<'_> {
             let statm = fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
             statm.split(' ').nth(1)?.parse::<u64>().ok()
         };
-        self.traced.iter().filter_map(of).sum::<u64>() * 4096
+        // Processes alone: threads share what they have.
+        let own = std::process::id().cast_signed();
+        let all = fs::read_dir("/proc").into_iter().flatten().flatten();
+        let processes = all.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(|pid| *pid != own);
+        processes.filter_map(|pid| of(&pid)).sum::<u64>() * 4096
     }
 
     fn end(&mut self) {
         self.note_missing();
+        let made = if self.language.is_document() { self.files.made() } else { Vec::new() };
+        for file in made {
+            if file.path == office::TEXT {
+                self.log.note(Action::Show, &String::from_utf8_lossy(&file.content), "text of its pages");
+            }
+            (self.log.tell)(Told::Written(&file));
+        }
         for file in self.files.left() {
             (self.log.tell)(Told::Written(&file));
         }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::root;
+use super::{office, root};
 
 /// Files of a program that are handed out, octets of one and of all.
 pub const MOST: usize = 16;
@@ -69,6 +69,11 @@ impl Keeper {
         }
         paths.sort();
         paths.iter().filter_map(|path| self.now(path.to_str()?)).collect()
+    }
+
+    /// What the office pack made of a document.
+    pub fn made(&mut self) -> Vec<Written> {
+        [office::RENDERED, office::TEXT].iter().filter_map(|path| self.take(open(Path::new(path))?, path)).collect()
     }
 
     fn take(&mut self, mut file: File, path: &str) -> Option<Written> {

@@ -7,7 +7,7 @@ use postern_model::sandbox::{Action, EVENTS_MOST, Event, Finding, FindingName, R
 use postern_model::watch::{Sight, Sighting};
 
 use super::Seen;
-use crate::native::{findings, root};
+use crate::native::{findings, office, root};
 
 /// Calls that start, connect and open: the kernel tells in a second sighting what it took, if they came to pass.
 const EXEC: &[&str] = &["execve", "execveat"];
@@ -68,13 +68,17 @@ fn of_program(report: &mut Report, sightings: &[Sighting]) {
     let first = sightings.iter().find(|s| matches!(s.what, Sight::Exec { .. })).or(sightings.first());
     let zero = first.map_or(0, |s| s.at);
     let own = report.timeline.iter().find(|e| is_begin(e)).map(|e| e.text.clone()).unwrap_or_default();
+    let is_office = findings::are_office(&report.timeline);
     let mut is_first = true;
     for sighting in &sightings {
         if matches!(sighting.what, Sight::Exec { .. }) && std::mem::take(&mut is_first) {
             continue;
         }
         let (action, text) = as_event(&sighting.what);
-        if is_dull(&sighting.what, &own) || is_told(&report.timeline, action, &text) {
+        if is_dull(&sighting.what, &own)
+            || (is_office && office::is_own(text.split(" to ").next().unwrap_or_default()))
+            || is_told(&report.timeline, action, &text)
+        {
             continue;
         }
         let at = begun.saturating_add(u32::try_from(sighting.at.saturating_sub(zero) / 1_000_000).unwrap_or(u32::MAX));
