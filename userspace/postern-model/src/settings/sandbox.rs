@@ -75,10 +75,12 @@ impl Default for SandboxSettings {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum OpenDocuments {
+    /// None of them.
     None,
     /// Those in which something was found.
     #[default]
     Active,
+    /// Each.
     All,
 }
 

@@ -68,7 +68,10 @@ fn words(walk: &mut Walk<'_>, part: &Waiting, octets: &[u8]) {
         while let Some(at) = octets.get(from..).and_then(|rest| find(rest, word)) {
             let end = from + at + word.len();
             // A name ends where no letter goes on.
-            if octets.get(end).is_none_or(|b| !b.is_ascii_alphanumeric()) {
+            let is_word = octets.get(end).is_none_or(|b| !b.is_ascii_alphanumeric());
+            // A place in the document, where it is opened, is no action (PDF 1.7, 7.7.2).
+            let is_place = *word == b"/OpenAction" && octets.get(end..).is_some_and(|rest| rest.trim_ascii_start().starts_with(b"["));
+            if is_word && !is_place {
                 walk.find(*finding, part.number, String::from_utf8_lossy(word));
                 break;
             }

@@ -118,11 +118,62 @@ pub fn words(language: Language, document: &Path) -> Vec<String> {
     }
 }
 
-/// What LibreOffice does for itself with every document.
+/// Places that LibreOffice uses with every document.
+const PLACES: &[&str] = &[
+    OWN,
+    "/tmp/OSL_PIPE_",
+    "/home/user/.~lock.",
+    "/home/user/.fontconfig/",
+    "/home/user/.config/dconf",
+    "/usr/lib/libreoffice/",
+    "/proc/",
+    "/sys/",
+    "/run/",
+    "/var/",
+    "/etc/",
+];
+/// What it looks for: folders, fonts, certificates to sign with.
+const LOOKED_FOR: &[&str] = &[
+    "/",
+    "/tmp",
+    "/home/user",
+    "/home/user/Documents",
+    "/home/user/Templates",
+    "/home/user/.config/user-dirs.dirs",
+    "/home/user/.icedove/profiles.ini",
+    "/home/user/.thunderbird/profiles.ini",
+    "/home/user/.mozilla/seamonkey/profiles.ini",
+    "/home/user/.mozilla/firefox/profiles.ini",
+    "/home/user/.gnupg/gpg.conf",
+    "/home/user/.gnupg/gpgsm.conf",
+];
+/// What it asks other programs: the size of paper, and whether there is one that signs.
+const ASKED: &[&str] = &[
+    "sh -c paperconf 2>/dev/null",
+    "gpgconf --list-dirs",
+    "gpgconf --list-components",
+    "gpgconf --version",
+    "gpg --version",
+    "gpgsm --version",
+];
+
+/// Whether LibreOffice uses it for itself.
 #[must_use]
 pub fn is_own(path: &str) -> bool {
-    const PLACES: &[&str] = &["/tmp/OSL_PIPE_", "/home/user/.~lock.", "/proc/", "/sys/", "/var/", "/etc/"];
-    path.starts_with(OWN) || path == "/home/user" || path == "/" || PLACES.iter().any(|place| path.starts_with(place))
+    LOOKED_FOR.contains(&path) || PLACES.iter().any(|place| path.starts_with(place))
+}
+
+/// Whether LibreOffice starts it for itself. `command`: the program's name and its words.
+#[must_use]
+pub fn is_asked(command: &str) -> bool {
+    ASKED.contains(&command)
+}
+
+/// Whether it is a program that LibreOffice asks.
+#[must_use]
+pub fn asks(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    ASKED.iter().any(|command| command.split(' ').next() == Some(name))
 }
 
 /// What of the pack is not on this machine.

@@ -453,6 +453,9 @@ impl Tracer<'_> {
         let words = words(pid, arguments);
         let rest: String = words.iter().skip(1).flat_map(|word| [" ", word.as_str()]).collect();
         let name = path.rsplit('/').next().unwrap_or(path).to_owned();
+        if self.language.is_document() && office::is_asked(&format!("{name}{rest}")) {
+            return;
+        }
         // One that is looked for along the path is missing when it is in no folder of it.
         if self.missing.as_ref().is_some_and(|(missing, _)| *missing != name) {
             self.note_missing();

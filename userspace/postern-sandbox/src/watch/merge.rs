@@ -75,10 +75,7 @@ fn of_program(report: &mut Report, sightings: &[Sighting]) {
             continue;
         }
         let (action, text) = as_event(&sighting.what);
-        if is_dull(&sighting.what, &own)
-            || (is_office && office::is_own(text.split(" to ").next().unwrap_or_default()))
-            || is_told(&report.timeline, action, &text)
-        {
+        if is_dull(&sighting.what, &own) || (is_office && is_of_office(action, &text)) || is_told(&report.timeline, action, &text) {
             continue;
         }
         let at = begun.saturating_add(u32::try_from(sighting.at.saturating_sub(zero) / 1_000_000).unwrap_or(u32::MAX));
@@ -172,6 +169,12 @@ fn is_dull(sight: &Sight, own: &str) -> bool {
         Sight::Call { name, text, .. } => (EXEC.contains(&name.as_str()) || WRITE.contains(&name.as_str())) && text.is_empty(),
         Sight::Exec { .. } => false,
     }
+}
+
+/// What LibreOffice does for itself. Of a program the kernel tells the path alone; what else a document started, the tracer tells.
+fn is_of_office(action: Action, text: &str) -> bool {
+    let first = text.split(" to ").next().unwrap_or_default();
+    office::is_own(first) || (action == Action::Start && office::asks(first))
 }
 
 /// Name servers are the decoy's to tell, port 0 is none, and the name service's daemon is asked by every C library.
