@@ -202,7 +202,9 @@ impl Cells {
     /// Runs a program of the job in a cell of its own, and puts what it did into the report; the files that it wrote. That it cannot be run here
     /// is said there, too.
     async fn run_program(&self, report: &mut Report, program: &Program, job: &Job, time: Duration) -> Vec<Written> {
-        if report.parts.get(program.part as usize).is_none() {
+        // Without the office pack nothing is to be said of each document: the role says it once.
+        let is_without_pack = program.language.is_document() && !program.language.is_here();
+        if is_without_pack || report.parts.get(program.part as usize).is_none() {
             return Vec::new();
         }
         let mut not_run = |why: &str| {

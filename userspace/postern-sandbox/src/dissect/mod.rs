@@ -28,7 +28,7 @@ use crate::native::{self, Program};
 use crate::yara::scan::Scanner;
 
 /// Raised when the same file comes to other findings than before: what was seen by an earlier version is not known to a later one.
-pub const FINDINGS_VERSION: u32 = 5;
+pub const FINDINGS_VERSION: u32 = 6;
 /// What a stream may unpack to, whatever went in.
 const ALWAYS: u64 = 1 << 20;
 /// Documents that are remembered until it is known which of them are opened.
