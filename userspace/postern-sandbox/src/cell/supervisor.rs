@@ -128,7 +128,7 @@ impl Cells {
         let mut waiting = VecDeque::from(programs);
         while let Some(program) = waiting.pop_front() {
             let left = if program.language.is_document() { &mut documents_left } else { &mut programs_left };
-            let _one = match program.language.is_document() {
+            let turn = match program.language.is_document() {
                 true => tokio::time::timeout(*left, self.documents.acquire()).await.ok(),
                 false => None,
             };
@@ -136,7 +136,7 @@ impl Cells {
             let began = Instant::now();
             let written = self.run_program(&mut report, &program, job, time).await;
             *left = left.saturating_sub(began.elapsed());
-            drop(_one);
+            drop(turn);
             for file in written {
                 // Programs among them count as those that came with the mail.
                 for more in self.open_written(&mut report, program.part, file, job, profile, until).await {
