@@ -402,6 +402,8 @@ findings! {
     NativeStopped = "NATIVE_STOPPED",
     /// A program changed what a call names while it was under way: it wants to fool who watches.
     NativeDeceives = "NATIVE_DECEIVES",
+    /// A program or document was not run, though it could be: no place was free, or no time was left.
+    NotRun = "NOT_RUN",
     /// A YARA rule matches.
     Yara = "YARA",
     /// A YARA rule matches that is tagged `suspicious`: what it looks for is in honest files, too.

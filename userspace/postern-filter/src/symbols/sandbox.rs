@@ -57,6 +57,7 @@ symbols! { Sandbox:
     SANDBOX_NATIVE_ESCAPE = 5.0, "A program of Linux, run in a cell, made a call that only who wants out of it makes.";
     SANDBOX_NATIVE_STOPPED = 0.5, "A program of Linux was ended before its end: it took more time, memory or processes than it may.";
     SANDBOX_NATIVE_DECEIVES = 5.0, "A program of Linux, run in a cell, changed what a call names while it was under way, to fool who watches.";
+    SANDBOX_NOT_RUN = 0.1, "A program or document was not run, though it could be: no place was free, or no time was left.";
     SANDBOX_YARA = 6.0, "A YARA rule matches in the attachment.";
     SANDBOX_YARA_SUSPICIOUS = 2.0, "A YARA rule that is tagged suspicious matches in the attachment.";
     SANDBOX_YARA_INFO = 0.01, "A YARA rule that is tagged info matches in the attachment.";
@@ -135,6 +136,7 @@ fn symbol(name: FindingName) -> &'static Symbol {
         FindingName::NativeEscape => &SANDBOX_NATIVE_ESCAPE,
         FindingName::NativeStopped => &SANDBOX_NATIVE_STOPPED,
         FindingName::NativeDeceives => &SANDBOX_NATIVE_DECEIVES,
+        FindingName::NotRun => &SANDBOX_NOT_RUN,
         FindingName::Yara => &SANDBOX_YARA,
         FindingName::YaraSuspicious => &SANDBOX_YARA_SUSPICIOUS,
         FindingName::YaraInfo => &SANDBOX_YARA_INFO,

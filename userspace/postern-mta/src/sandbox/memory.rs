@@ -150,6 +150,7 @@ fn is_lasting(name: FindingName) -> bool {
             | FindingName::CellTimeout
             | FindingName::ScriptStopped
             | FindingName::NativeStopped
+            | FindingName::NotRun
             | FindingName::YaraStopped
     )
 }
@@ -188,7 +189,7 @@ mod tests {
     #[test]
     fn what_the_next_mail_may_change_is_not_kept() {
         let memory = Memory::new();
-        for name in [FindingName::Encrypted, FindingName::CellTimeout, FindingName::ScriptStopped] {
+        for name in [FindingName::Encrypted, FindingName::CellTimeout, FindingName::ScriptStopped, FindingName::NotRun] {
             memory.keep(key("a.zip", b"x"), &report(&[FindingName::Macros, name]));
             assert!(memory.recall(&key("a.zip", b"x")).is_none(), "{}", name.name());
         }

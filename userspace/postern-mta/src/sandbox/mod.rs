@@ -224,11 +224,11 @@ impl Sandbox {
         found
     }
 
-    /// What did not end in time may with more of it, when its mail can wait.
+    /// What did not end in time, or was not begun, may with more of it, when its mail can wait.
     fn is_looked_at_again(&self, report: &Report, look: Look) -> bool {
         look == Look::InSession
             && self.settings.when_unavailable == WhenNotOpened::Hold
-            && report.findings.iter().any(|f| f.name == FindingName::CellTimeout)
+            && report.findings.iter().any(|f| matches!(f.name, FindingName::CellTimeout | FindingName::NotRun))
     }
 
     async fn open(&self, one: &Enclosed, rules: Option<&Sources>, until: tokio::time::Instant, limit: Duration) -> Result<Report, Trouble> {

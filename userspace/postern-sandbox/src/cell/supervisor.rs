@@ -14,7 +14,7 @@ use std::time::Duration;
 use postern_model::sandbox::{Action, EVENTS_MOST, Event, Finding, FindingName, Part, Report, RulesReport};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
 use super::cgroup::{Bounds, Cgroup, Cgroups};
@@ -23,7 +23,7 @@ use crate::detonate;
 use crate::dissect::{self, kind};
 use crate::job::{Job, sealed_file};
 use crate::limits::Limits;
-use crate::native::{self, Program, Written};
+use crate::native::{self, Language, Program, Written};
 use crate::watch::{Watch, merge};
 use crate::wire::{self, Word};
 use crate::yara::compile::Compiled;
@@ -127,12 +127,25 @@ impl Cells {
         let mut seen: HashSet<_> = programs.iter().map(|p| (p.language.is_document(), blake3::hash(&p.content))).collect();
         let mut waiting = VecDeque::from(programs);
         while let Some(program) = waiting.pop_front() {
-            let left = if program.language.is_document() { &mut documents_left } else { &mut programs_left };
-            let turn = match program.language.is_document() {
-                true => tokio::time::timeout(*left, self.documents.acquire()).await.ok(),
-                false => None,
+            let is_document = program.language.is_document();
+            // Without the office pack nothing is to be said of each document: the role says it once.
+            if is_document && !program.language.is_here() {
+                continue;
+            }
+            let left = if is_document { &mut documents_left } else { &mut programs_left };
+            let time = |left| native::share(until.saturating_duration_since(Instant::now()), left);
+            let wait = time(*left) / 2;
+            let Some(turn) = self.turn(program.language, wait).await else {
+                *left = left.saturating_sub(wait);
+                not_run(
+                    &mut report,
+                    program.part,
+                    &format!("no place: another document was open for {} ms", wait.as_millis()),
+                    NotRun::ThisTime,
+                );
+                continue;
             };
-            let time = native::share(until.saturating_duration_since(Instant::now()), *left);
+            let time = time(*left);
             let began = Instant::now();
             let written = self.run_program(&mut report, &program, job, time).await;
             *left = left.saturating_sub(began.elapsed());
@@ -149,6 +162,14 @@ impl Cells {
             }
         }
         Ok(report)
+    }
+
+    /// The next document's turn; a program has no need of one. `None` when it did not come in time.
+    async fn turn(&self, language: Language, wait: Duration) -> Option<Option<SemaphorePermit<'_>>> {
+        if !language.is_document() {
+            return Some(None);
+        }
+        tokio::time::timeout(wait, self.documents.acquire()).await.ok()?.ok().map(Some)
     }
 
     /// Takes a file apart that a program wrote, in a cell as the mail's own; the programs in it.
@@ -202,22 +223,17 @@ impl Cells {
     /// Runs a program of the job in a cell of its own, and puts what it did into the report; the files that it wrote. That it cannot be run here
     /// is said there, too.
     async fn run_program(&self, report: &mut Report, program: &Program, job: &Job, time: Duration) -> Vec<Written> {
-        // Without the office pack nothing is to be said of each document: the role says it once.
-        let is_without_pack = program.language.is_document() && !program.language.is_here();
-        if is_without_pack || report.parts.get(program.part as usize).is_none() {
+        if report.parts.get(program.part as usize).is_none() {
             return Vec::new();
         }
-        let mut not_run = |why: &str| {
-            if report.timeline.len() < EVENTS_MOST {
-                report.timeline.push(Event::new(0, program.part, Action::Error, "not run", why));
-            }
-            Vec::new()
-        };
         if time < SHORTEST {
-            return not_run("the time for programs is used up");
+            let of = if program.language.is_document() { "documents" } else { "programs" };
+            not_run(report, program.part, &format!("no time: that for {of} is used up"), NotRun::ThisTime);
+            return Vec::new();
         }
         if !program.language.is_here() {
-            return not_run(&format!("this machine has nothing that runs {:?}", program.language));
+            not_run(report, program.part, &format!("this machine has nothing that runs {:?}", program.language), NotRun::Ever);
+            return Vec::new();
         }
         let memory = if program.language.is_document() { job.limits.memory.max(native::office::MEMORY) } else { job.limits.memory };
         let limits = Limits { memory, scripts: time, cpu: time, time: time + GRACE, ..job.limits.clone() };
@@ -233,7 +249,8 @@ impl Cells {
             }
             Err(why) => {
                 tracing::warn!(attachment = job.name, %why, "a program is not run");
-                not_run(&why.to_string())
+                not_run(report, program.part, &why.to_string(), NotRun::Ever);
+                Vec::new()
             }
         }
     }
@@ -381,6 +398,23 @@ impl Cells {
         // What it wrote until then is as good.
         let written = if heard.is_sound { heard.written } else { Vec::new() };
         Ok(Ran { report, written, ..Ran::default() })
+    }
+}
+
+/// Whether a busy machine is to blame.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum NotRun {
+    ThisTime,
+    Ever,
+}
+
+/// Says in the report that a program or document was not run, and why; as a finding, when it may be the next time.
+fn not_run(report: &mut Report, part: u32, why: &str, when: NotRun) {
+    if report.timeline.len() < EVENTS_MOST {
+        report.timeline.push(Event::new(0, part, Action::Error, "not run", why));
+    }
+    if when == NotRun::ThisTime {
+        report.findings.push(Finding::new(FindingName::NotRun, part, why));
     }
 }
 

@@ -1,11 +1,14 @@
 //! Documents, opened for real: LibreOffice shows one as a reader would see it, with all that it does by itself let run, and poppler reads
 //! what the pages say. Both are the optional office pack; without it nothing is opened.
 
+mod own;
+
 use std::ffi::CStr;
 use std::fs;
 use std::io;
 use std::path::Path;
 
+pub use own::{Deed, Own};
 use postern_model::sandbox::Kind;
 
 use super::Language;
@@ -13,8 +16,9 @@ use crate::dissect::kind;
 
 /// How the timeline calls where a document was opened.
 pub const SURROUNDINGS: &str = "office pack";
-/// Octets of memory of the cell: LibreOffice fills some 250 MiB with a letter.
-pub const MEMORY: u64 = 640 << 20;
+/// Octets of memory of the cell: LibreOffice fills some 220 MiB with a letter. With what a cell has beyond it fits into the 768 MiB of the
+/// appliance's unit, and leaves room for a cell that reads.
+pub const MEMORY: u64 = 512 << 20;
 /// Addresses that it may set aside; what it fills is bounded above.
 pub const SPACE: u64 = 8 << 30;
 /// Documents of a job that are opened, what was made of them included.
@@ -116,64 +120,6 @@ pub fn words(language: Language, document: &Path) -> Vec<String> {
         ],
         _ => ["-l", PAGES, "-enc", "UTF-8", "-nopgbrk", &document, TEXT].map(str::to_owned).to_vec(),
     }
-}
-
-/// Places that LibreOffice uses with every document.
-const PLACES: &[&str] = &[
-    OWN,
-    "/tmp/OSL_PIPE_",
-    "/home/user/.~lock.",
-    "/home/user/.fontconfig/",
-    "/home/user/.config/dconf",
-    "/usr/lib/libreoffice/",
-    "/proc/",
-    "/sys/",
-    "/run/",
-    "/var/",
-    "/etc/",
-];
-/// What it looks for: folders, fonts, certificates to sign with.
-const LOOKED_FOR: &[&str] = &[
-    "/",
-    "/tmp",
-    "/home/user",
-    "/home/user/Documents",
-    "/home/user/Templates",
-    "/home/user/.config/user-dirs.dirs",
-    "/home/user/.icedove/profiles.ini",
-    "/home/user/.thunderbird/profiles.ini",
-    "/home/user/.mozilla/seamonkey/profiles.ini",
-    "/home/user/.mozilla/firefox/profiles.ini",
-    "/home/user/.gnupg/gpg.conf",
-    "/home/user/.gnupg/gpgsm.conf",
-];
-/// What it asks other programs: the size of paper, and whether there is one that signs.
-const ASKED: &[&str] = &[
-    "sh -c paperconf 2>/dev/null",
-    "gpgconf --list-dirs",
-    "gpgconf --list-components",
-    "gpgconf --version",
-    "gpg --version",
-    "gpgsm --version",
-];
-
-/// Whether LibreOffice uses it for itself.
-#[must_use]
-pub fn is_own(path: &str) -> bool {
-    LOOKED_FOR.contains(&path) || PLACES.iter().any(|place| path.starts_with(place))
-}
-
-/// Whether LibreOffice starts it for itself. `command`: the program's name and its words.
-#[must_use]
-pub fn is_asked(command: &str) -> bool {
-    ASKED.contains(&command)
-}
-
-/// Whether it is a program that LibreOffice asks.
-#[must_use]
-pub fn asks(path: &str) -> bool {
-    let name = path.rsplit('/').next().unwrap_or(path);
-    ASKED.iter().any(|command| command.split(' ').next() == Some(name))
 }
 
 /// What of the pack is not on this machine.

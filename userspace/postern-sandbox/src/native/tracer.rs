@@ -20,6 +20,7 @@ use nix::unistd::{ForkResult, dup2_stderr, dup2_stdin, dup2_stdout, execve, fork
 use postern_model::sandbox::{Action, EVENTS_MOST, Event, Finding, Part, Report};
 
 use super::decoy::{Decoy, Seen};
+use super::office::{Deed, Own};
 use super::written::{Keeper, Written};
 use super::{Language, filter, findings, network, office, root};
 use crate::cell::walls::{self, NO_WALLS};
@@ -126,6 +127,7 @@ pub fn run(job: &Job, language: Language, content: &[u8], tell: &mut dyn FnMut(T
         child,
         is_started: false,
         code: None,
+        office: language.is_document().then(|| Own::of(language, &program.to_string_lossy())),
         own: program,
         language,
         missing: None,
@@ -222,6 +224,8 @@ struct Tracer<'t> {
     code: Option<String>,
     own: PathBuf,
     language: Language,
+    /// What is no deed of a document.
+    office: Option<Own>,
     /// A program that was looked for and not found yet, and its arguments.
     missing: Option<(String, String)>,
     files: Keeper,
@@ -411,13 +415,13 @@ impl Tracer<'_> {
         None
     }
 
-    /// A path that the office pack uses for itself.
-    fn is_own(&self, path: &str) -> bool {
-        self.language.is_document() && office::is_own(path)
+    /// What the office pack does for itself.
+    fn is_own(&mut self, deed: Deed<'_>) -> bool {
+        self.office.as_mut().is_some_and(|own| own.is(deed))
     }
 
     fn removes(&mut self, path: &str) {
-        if self.is_own(path) {
+        if self.is_own(Deed::Remove(path)) {
             return;
         }
         self.keep(path);
@@ -425,7 +429,7 @@ impl Tracer<'_> {
     }
 
     fn moves(&mut self, from: &str, to: &str) {
-        if self.is_own(from) && self.is_own(to) {
+        if self.is_own(Deed::Move(from, to)) {
             return;
         }
         self.keep(to);
@@ -453,7 +457,7 @@ impl Tracer<'_> {
         let words = words(pid, arguments);
         let rest: String = words.iter().skip(1).flat_map(|word| [" ", word.as_str()]).collect();
         let name = path.rsplit('/').next().unwrap_or(path).to_owned();
-        if self.language.is_document() && office::is_asked(&format!("{name}{rest}")) {
+        if self.is_own(Deed::Start(path, Some(rest.trim_start()))) {
             return;
         }
         // One that is looked for along the path is missing when it is in no folder of it.
@@ -476,18 +480,25 @@ impl Tracer<'_> {
     }
 
     fn opens(&mut self, path: &str, flags: u64) {
-        if !self.is_started || root::is_dull(path) || self.is_own(path) || path == self.own.to_string_lossy() {
+        let flags = flags as libc::c_int;
+        let writes = flags & (libc::O_WRONLY | libc::O_RDWR | libc::O_CREAT | libc::O_TRUNC) != 0;
+        let deed = match writes {
+            true => Deed::Write(path),
+            false if flags & libc::O_CLOEXEC != 0 => Deed::LookUp(path),
+            false => Deed::Read(path),
+        };
+        if !self.is_started || root::is_dull(path) || (!writes && self.is_system(path)) || self.is_own(deed) || self.own == Path::new(path)
+        {
             return;
         }
-        let writes = flags as libc::c_int & (libc::O_WRONLY | libc::O_RDWR | libc::O_CREAT | libc::O_TRUNC) != 0;
-        if writes {
-            if flags as libc::c_int & libc::O_TRUNC != 0 {
-                self.keep(path);
-            }
-            self.log.note(Action::Write, path, "");
-        } else if !SYSTEM.iter().any(|place| path.starts_with(place)) {
-            self.log.note(Action::Read, path, "");
+        if writes && flags & libc::O_TRUNC != 0 {
+            self.keep(path);
         }
+        self.log.note(if writes { Action::Write } else { Action::Read }, path, "");
+    }
+
+    fn is_system(&self, path: &str) -> bool {
+        SYSTEM.iter().any(|place| path.starts_with(place)) || (path.starts_with(ITSELF) && !self.language.is_document())
     }
 
     fn connects(&mut self, pid: libc::pid_t, address: u64, length: u64) {
@@ -507,7 +518,7 @@ impl Tracer<'_> {
             libc::AF_UNIX => {
                 let path = octets[2..length].split(|b| *b == 0).find(|part| !part.is_empty()).unwrap_or_default();
                 let path = String::from_utf8_lossy(path).into_owned();
-                if path != "/var/run/nscd/socket" && !self.is_own(&path) {
+                if path != "/var/run/nscd/socket" && !self.is_own(Deed::Connect(&path)) {
                     self.log.note(Action::Connect, &path, "a socket of this machine");
                 }
                 return;
@@ -583,8 +594,9 @@ const SYSTEM: &[&str] = &[
     "/etc/gai.conf",
     "/etc/ssl",
     "/home/user/pyvenv.cfg",
-    "/proc/self",
 ];
+/// What interpreters read of themselves; LibreOffice does not.
+const ITSELF: &str = "/proc/self";
 
 /// Interrupts a wait every so often.
 fn tick() -> Result<(), String> {

@@ -7,7 +7,8 @@ use postern_model::sandbox::{Action, EVENTS_MOST, Event, Finding, FindingName, R
 use postern_model::watch::{Sight, Sighting};
 
 use super::Seen;
-use crate::native::{findings, office, root};
+use crate::native::office::{Deed, Own};
+use crate::native::{findings, root};
 
 /// Calls that start, connect and open: the kernel tells in a second sighting what it took, if they came to pass.
 const EXEC: &[&str] = &["execve", "execveat"];
@@ -68,14 +69,18 @@ fn of_program(report: &mut Report, sightings: &[Sighting]) {
     let first = sightings.iter().find(|s| matches!(s.what, Sight::Exec { .. })).or(sightings.first());
     let zero = first.map_or(0, |s| s.at);
     let own = report.timeline.iter().find(|e| is_begin(e)).map(|e| e.text.clone()).unwrap_or_default();
-    let is_office = findings::are_office(&report.timeline);
+    // That a document is read nobody sees, and one may be lost.
+    let is_seen = sightings.iter().any(|s| matches!(&s.what, Sight::Write { path } if *path == own));
+    let office = findings::are_office(&report.timeline).then(|| Own::new(&own));
+    let mut office = if is_seen { office } else { office.map(Own::opened) };
     let mut is_first = true;
     for sighting in &sightings {
         if matches!(sighting.what, Sight::Exec { .. }) && std::mem::take(&mut is_first) {
             continue;
         }
         let (action, text) = as_event(&sighting.what);
-        if is_dull(&sighting.what, &own) || (is_office && is_of_office(action, &text)) || is_told(&report.timeline, action, &text) {
+        let is_own = office.as_mut().zip(as_deed(&sighting.what)).is_some_and(|(office, deed)| office.is(deed));
+        if is_own || is_dull(&sighting.what, &own) || is_told(&report.timeline, action, &text) {
             continue;
         }
         let at = begun.saturating_add(u32::try_from(sighting.at.saturating_sub(zero) / 1_000_000).unwrap_or(u32::MAX));
@@ -171,10 +176,21 @@ fn is_dull(sight: &Sight, own: &str) -> bool {
     }
 }
 
-/// What LibreOffice does for itself. Of a program the kernel tells the path alone; what else a document started, the tracer tells.
-fn is_of_office(action: Action, text: &str) -> bool {
-    let first = text.split(" to ").next().unwrap_or_default();
-    office::is_own(first) || (action == Action::Start && office::asks(first))
+/// As LibreOffice's own list has it; memory and the network are not in there.
+fn as_deed(sight: &Sight) -> Option<Deed<'_>> {
+    Some(match sight {
+        Sight::Exec { path } => Deed::Start(path, None),
+        Sight::Connect { address } => Deed::Connect(address),
+        Sight::Write { path } => Deed::Write(path),
+        Sight::Call { name, text, more, .. } => match name.as_str() {
+            name if EXEC.contains(&name) => Deed::Miss(text),
+            name if WRITE.contains(&name) => Deed::Write(text),
+            name if CONNECT.contains(&name) || name == "bind" => Deed::Connect(text),
+            name if REMOVE.contains(&name) => Deed::Remove(text),
+            name if RENAME.contains(&name) => Deed::Move(text, more),
+            _ => return None,
+        },
+    })
 }
 
 /// Name servers are the decoy's to tell, port 0 is none, and the name service's daemon is asked by every C library.
