@@ -10,7 +10,7 @@ use std::time::Instant;
 use anyhow::{Context, bail, ensure};
 
 use crate::cache::Cache;
-use crate::lock::Lock;
+use crate::lock::{Lock, Use};
 use crate::plan::{Action, Fingerprint, Input, Native, Plan, Step};
 use crate::recipe::{EPOCH, Sources};
 use crate::{disk, esp, inputs, manifest, modules, ova, repository, sbom};
@@ -62,7 +62,8 @@ impl Builder<'_> {
     /// When an input cannot be read.
     pub fn print(&self, plan: &Plan, to: &mut dyn Write) -> anyhow::Result<()> {
         let prints = self.fingerprints(plan)?;
-        writeln!(to, "Postern {}: {} steps, {} packages\n", plan.version, plan.steps.len(), self.lock.packages.len())?;
+        let packs = if self.lock.has(Use::Office) { ", the office pack among them" } else { "" };
+        writeln!(to, "Postern {}: {} steps, {} packages{packs}\n", plan.version, plan.steps.len(), self.lock.chosen().count())?;
         for step in &plan.steps {
             let print = &prints[step.name];
             let state = if self.cache.find(step.name, print).is_some() { "cached" } else { "to do" };
@@ -114,7 +115,7 @@ impl Builder<'_> {
             }
             if !fetched && step.inputs.iter().any(|i| matches!(i, Input::Packages(_))) {
                 let new = self.lock.fetch(&self.cache.packages())?;
-                eprintln!("       packages      {new} of {} fetched", self.lock.packages.len());
+                eprintln!("       packages      {new} of {} fetched", self.lock.chosen().count());
                 fetched = true;
             }
             let began = Instant::now();
@@ -173,8 +174,8 @@ impl Builder<'_> {
             Native::BiosBoot { disk, boot, core, sector } => disk::bios_boot(&at(disk), &at(boot), &at(core), *sector),
             Native::SettleVmdk { disk } => ova::settle_vmdk(&at(disk)),
             Native::Ovf { disk, to, name, version, capacity } => ova::describe(&at(disk), &at(to), name, version, *capacity),
-            Native::Sbom { packages, crates, version, to } => {
-                fs::write(at(to), sbom::make(&at(packages), &at(crates), version)?).context("write the bill of materials")
+            Native::Sbom { packages, uses, crates, version, to } => {
+                fs::write(at(to), sbom::make(&at(packages), uses, &at(crates), version)?).context("write the bill of materials")
             }
             Native::Manifest { files, version, key, to } => {
                 let files: Vec<PathBuf> = files.iter().map(|f| at(f)).collect();

@@ -21,6 +21,8 @@ pub enum Use {
     Kernel,
     /// Boot loaders.
     Boot,
+    /// The optional office pack (docs/adr/0050-office-pack.md): what comes into the root for it, beside the packages that are there anyway.
+    Office,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +48,9 @@ impl Package {
 pub struct Lock {
     #[serde(rename = "package")]
     pub packages: Vec<Package>,
+    /// What an image is built without.
+    #[serde(skip)]
+    left_out: Vec<Use>,
 }
 
 const HEAD: &str = "# Made by `image lock` from packages.wanted; do not edit.\n\n";
@@ -69,8 +74,25 @@ impl Lock {
         fs::write(file, format!("{HEAD}{}", toml::to_string(self)?)).with_context(|| format!("write {}", file.display()))
     }
 
+    /// Without the packages for this.
+    #[must_use]
+    pub fn without(mut self, used: Use) -> Self {
+        self.left_out.push(used);
+        self
+    }
+
+    /// What an image is built from.
+    pub fn chosen(&self) -> impl Iterator<Item = &Package> {
+        self.packages.iter().filter(|p| !self.left_out.contains(&p.used))
+    }
+
     pub fn of(&self, used: Use) -> impl Iterator<Item = &Package> {
-        self.packages.iter().filter(move |p| p.used == used)
+        self.chosen().filter(move |p| p.used == used)
+    }
+
+    #[must_use]
+    pub fn has(&self, used: Use) -> bool {
+        self.of(used).next().is_some()
     }
 
     /// # Errors
@@ -88,14 +110,14 @@ impl Lock {
         self.of(Use::Kernel).find(is_image).context("the lock has no kernel: run `image lock`")
     }
 
-    /// Brings every package into a folder, and removes what does not belong there.
+    /// Brings every package that is chosen into a folder, and removes what no image is built from.
     ///
     /// # Errors
     /// When one cannot be had, or is another than the lock says.
     pub fn fetch(&self, folder: &Path) -> anyhow::Result<usize> {
         fs::create_dir_all(folder)?;
         let mut lacking = Vec::new();
-        for package in &self.packages {
+        for package in self.chosen() {
             let at = folder.join(package.file());
             if !at.exists() || inputs::file(&at)? != package.sha256 {
                 lacking.push(package);
@@ -143,17 +165,25 @@ impl Lock {
                 None => (Use::Root, line),
                 Some(("kernel", name)) => (Use::Kernel, name),
                 Some(("boot", name)) => (Use::Boot, name),
-                Some((other, _)) => bail!("{}: `{other}` is no use of a package; write kernel or boot", wanted.display()),
+                Some(("office", name)) => (Use::Office, name),
+                Some((other, _)) => bail!("{}: `{other}` is no use of a package; write kernel, boot or office", wanted.display()),
             };
             names.entry(used).or_default().push(name);
         }
         let of = |used| names.get(&used).cloned().unwrap_or_default();
-        let mut packages = closure(&[&["?essential"], of(Use::Root).as_slice()].concat())?;
+        let root = [&["?essential"], of(Use::Root).as_slice()].concat();
+        let mut packages = describe(&closure(&root)?, Use::Root)?;
+        let with_office = closure(&[root.as_slice(), &of(Use::Office)].concat())?;
+        let alone: Vec<String> = packages.iter().map(|p| format!("{}={}", p.name, p.version)).collect();
+        let lost: Vec<&String> = alone.iter().filter(|exact| !with_office.contains(exact)).collect();
+        ensure!(lost.is_empty(), "the office pack takes other packages' place: {lost:?}");
+        let office: Vec<String> = with_office.into_iter().filter(|exact| !alone.contains(exact)).collect();
+        packages.extend(describe(&office, Use::Office)?);
         let kernel = depends(of(Use::Kernel).first().context("no kernel is wanted")?)?;
         packages.extend(describe(&[kernel], Use::Kernel)?);
         packages.extend(describe(&of(Use::Boot).into_iter().map(str::to_owned).collect::<Vec<_>>(), Use::Boot)?);
         packages.sort_by(|a, b| (a.used, &a.name).cmp(&(b.used, &b.name)));
-        Ok(Self { packages })
+        Ok(Self { packages, ..Self::default() })
     }
 }
 
@@ -163,8 +193,8 @@ fn apt(program: &str, arguments: &[&str]) -> anyhow::Result<String> {
     Ok(String::from_utf8_lossy(&said.stdout).into_owned())
 }
 
-/// These packages and what they need, on a machine that has none.
-fn closure(names: &[&str]) -> anyhow::Result<Vec<Package>> {
+/// These packages and what they need, on a machine that has none: `name=version`.
+fn closure(names: &[&str]) -> anyhow::Result<Vec<String>> {
     let empty = tempfile::NamedTempFile::new()?;
     let status = format!("Dir::State::status={}", empty.path().display());
     let options = ["-o", &status, "-o", "APT::Install-Recommends=false", "--print-uris", "-y", "-qq", "install"];
@@ -179,7 +209,7 @@ fn closure(names: &[&str]) -> anyhow::Result<Vec<Package>> {
         exact.push(format!("{name}={}", version.replace("%3a", ":")));
     }
     ensure!(!exact.is_empty(), "apt names no packages");
-    describe(&exact, Use::Root)
+    Ok(exact)
 }
 
 /// The one package that a meta package stands for.
@@ -191,6 +221,9 @@ fn depends(meta: &str) -> anyhow::Result<String> {
 
 /// What apt knows about packages, in one question: it takes a second to wake up.
 fn describe(names: &[String], used: Use) -> anyhow::Result<Vec<Package>> {
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
     let mut asked = vec!["show", "--no-all-versions"];
     asked.extend(names.iter().map(String::as_str));
     let said = apt("apt-cache", &asked)?;
@@ -226,11 +259,11 @@ mod tests {
             sha256: sha256.into(),
             used: Use::Root,
         };
-        let lock = Lock { packages: vec![package(&"ab".repeat(32))] };
+        let lock = Lock { packages: vec![package(&"ab".repeat(32))], ..Lock::default() };
         lock.write(&file).unwrap();
         assert_eq!(Lock::read(&file).unwrap(), lock);
         assert_eq!(lock.packages[0].file(), "fdisk_1%3a2.38-1_amd64.deb");
-        Lock { packages: vec![package("ab")] }.write(&file).unwrap();
+        Lock { packages: vec![package("ab")], ..Lock::default() }.write(&file).unwrap();
         assert!(Lock::read(&file).unwrap_err().to_string().contains("fdisk has no SHA-256"));
         fs::write(&file, "[[package]]\nname = 1\n").unwrap();
         assert!(Lock::read(&file).unwrap_err().to_string().contains("image lock"));

@@ -7,7 +7,7 @@ use anyhow::{Context, ensure};
 use clap::{Parser, Subcommand};
 use postern_image::cache::Cache;
 use postern_image::execute::{Builder, Reuse};
-use postern_image::lock::Lock;
+use postern_image::lock::{Lock, Use};
 use postern_image::machine::{Firmware, Medium, Options, attend};
 use postern_image::recipe::{self, Sources};
 use postern_image::{inputs, manifest, plan};
@@ -45,6 +45,9 @@ enum What {
         /// Where the artefacts are put
         #[arg(long, default_value = "target/image", value_name = "FOLDER")]
         out: PathBuf,
+        /// With LibreOffice and poppler, in which the sandbox opens documents (docs/how-to/sandbox.md)
+        #[arg(long)]
+        office: bool,
         /// Print the plan and do nothing
         #[arg(long)]
         dry_run: bool,
@@ -69,6 +72,9 @@ enum What {
         secure_boot: bool,
         #[arg(long)]
         iso: bool,
+        /// The image with the office pack
+        #[arg(long)]
+        office: bool,
         /// An ISO that a first boot takes its answers from (docs/how-to/appliance.md)
         #[arg(long, value_name = "ISO")]
         seed: Option<PathBuf>,
@@ -93,7 +99,7 @@ enum What {
 fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
     match cli.what {
-        What::Build { postern, cell, init, key, cache, out, dry_run, fresh, twice, steps } => {
+        What::Build { postern, cell, init, key, cache, out, office, dry_run, fresh, twice, steps } => {
             let cache = Cache::open(&cache).with_context(|| format!("open the cache {}", cache.display()))?;
             let key = key.unwrap_or_else(|| cache.folder().join("development.key"));
             manifest::development_key(&key)?;
@@ -101,7 +107,8 @@ fn main() -> anyhow::Result<()> {
             let reuse = if fresh { Reuse::Nothing } else { Reuse::Cached };
             let again = twice.then_some(if fresh { Reuse::Nothing } else { Reuse::AboveBase });
             let mode = if dry_run { Mode::Print } else { Mode::Make { reuse, again } };
-            build(&sources, &cache, &out, mode, &steps)
+            let lock = lock(&cli.source, office)?;
+            build(&sources, &lock, &cache, &out, mode, &steps)
         }
         What::Lock => {
             let lock = Lock::renew(&cli.source.join("packages.wanted"))?;
@@ -109,13 +116,14 @@ fn main() -> anyhow::Result<()> {
             println!("{} packages", lock.packages.len());
             Ok(())
         }
-        What::Vm { folder, uefi, secure_boot, iso, seed, memory, nodes, keep } => {
+        What::Vm { folder, uefi, secure_boot, iso, office, seed, memory, nodes, keep } => {
             let firmware = match (uefi, secure_boot) {
                 (_, true) => Firmware::SecureBoot,
                 (true, false) => Firmware::Uefi,
                 (false, false) => Firmware::Bios,
             };
-            let artefact = |ending: &str| folder.join(format!("postern-{}.{ending}", env!("CARGO_PKG_VERSION")));
+            let name = recipe::name(env!("CARGO_PKG_VERSION"), &lock(&cli.source, office)?);
+            let artefact = |ending: &str| folder.join(format!("{name}.{ending}"));
             let mut options = Options::disk(&artefact("qcow2"), firmware);
             options.memory_mib = memory;
             options.seed = seed;
@@ -149,6 +157,12 @@ fn sources(folder: &Path, [postern, cell, init]: [&Path; 3], key: &Path) -> anyh
     })
 }
 
+/// What an image is built from; the office pack is left out unless it is asked for.
+fn lock(folder: &Path, office: bool) -> anyhow::Result<Lock> {
+    let lock = Lock::read(&folder.join("packages.lock"))?;
+    Ok(if office { lock } else { lock.without(Use::Office) })
+}
+
 fn hashes(places: &BTreeMap<&'static str, PathBuf>) -> anyhow::Result<BTreeMap<&'static str, String>> {
     places.iter().map(|(step, place)| Ok((*step, inputs::tree(place)?))).collect()
 }
@@ -163,10 +177,9 @@ enum Mode {
     },
 }
 
-fn build(sources: &Sources, cache: &Cache, out: &Path, mode: Mode, steps: &[String]) -> anyhow::Result<()> {
-    let lock = Lock::read(&sources.folder.join("packages.lock"))?;
-    let plan: plan::Plan = recipe::plan(sources, &lock)?;
-    let builder = |reuse| Builder { sources, lock: &lock, cache, reuse };
+fn build(sources: &Sources, lock: &Lock, cache: &Cache, out: &Path, mode: Mode, steps: &[String]) -> anyhow::Result<()> {
+    let plan: plan::Plan = recipe::plan(sources, lock)?;
+    let builder = |reuse| Builder { sources, lock, cache, reuse };
     let (reuse, again) = match mode {
         Mode::Print => return builder(Reuse::Cached).print(&plan, &mut std::io::stdout().lock()),
         Mode::Make { reuse, again } => (reuse, again),

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use crate::lock::Use;
+
 /// Stands in a command for the folder that the step fills.
 pub const OUT: &str = "{out}";
 
@@ -88,6 +90,8 @@ pub enum Native {
     /// CycloneDX from the lock files of packages and crates.
     Sbom {
         packages: String,
+        /// What is in the image of them.
+        uses: Vec<Use>,
         crates: String,
         version: String,
         to: String,

@@ -64,11 +64,17 @@ fn guid(version: &str, name: &str) -> String {
     format!("{}-{}-8{}-8{}-{}", &d[..8], &d[8..12], &d[13..16], &d[17..20], &d[20..32])
 }
 
+/// What the artefacts are called: an image with the office pack says so.
+#[must_use]
+pub fn name(version: &str, lock: &Lock) -> String {
+    format!("postern-{version}{}", if lock.has(Use::Office) { "-office" } else { "" })
+}
+
 /// # Errors
 /// When the lock or a source lacks something.
 pub fn plan(from: &Sources, lock: &Lock) -> anyhow::Result<Plan> {
     let version = &from.version;
-    let name = format!("postern-{version}");
+    let name = name(version, lock);
     let steps = vec![
         root_base(lock),
         kernel(from, lock)?,
@@ -82,15 +88,16 @@ pub fn plan(from: &Sources, lock: &Lock) -> anyhow::Result<Plan> {
         raw(&name),
         ova(&name, version),
         update(from, &name),
-        sbom(from, &name),
+        sbom(from, lock, &name),
         result(from, &name),
     ];
     Ok(Plan { version: version.clone(), steps })
 }
 
 fn root_base(lock: &Lock) -> Step {
-    let files: Vec<String> = lock.of(Use::Root).map(crate::lock::Package::file).collect();
-    let names: Vec<&str> = lock.of(Use::Root).map(|p| p.name.as_str()).collect();
+    let installed = || lock.of(Use::Root).chain(lock.of(Use::Office));
+    let files: Vec<String> = installed().map(crate::lock::Package::file).collect();
+    let names: Vec<&str> = installed().map(|p| p.name.as_str()).collect();
     Step {
         name: "root-base",
         makes: "Debian's packages, installed (about a minute)",
@@ -435,7 +442,10 @@ fn update(from: &Sources, name: &str) -> Step {
     }
 }
 
-fn sbom(from: &Sources, name: &str) -> Step {
+fn sbom(from: &Sources, lock: &Lock, name: &str) -> Step {
+    let mut uses: Vec<Use> = lock.chosen().map(|p| p.used).collect();
+    uses.sort_unstable();
+    uses.dedup();
     Step {
         name: "sbom",
         makes: "the bill of materials (CycloneDX)",
@@ -443,6 +453,7 @@ fn sbom(from: &Sources, name: &str) -> Step {
         inputs: vec![Input::Path(from.at("packages.lock")), Input::Path(from.cargo_lock.clone())],
         actions: vec![Action::Native(Native::Sbom {
             packages: source("packages.lock"),
+            uses,
             crates: "{cargo-lock}".into(),
             version: from.version.clone(),
             to: format!("{OUT}/{name}.cdx.json"),

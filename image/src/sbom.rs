@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::inputs::hexadecimal;
-use crate::lock::Lock;
+use crate::lock::{Lock, Use};
 
 /// The crates whose binaries are in the image.
 const BINARIES: &[&str] = &["postern", "postern-init"];
@@ -31,15 +31,18 @@ struct Crate {
     dependencies: Vec<String>,
 }
 
+/// `uses`: what of the packages is in the image.
+///
 /// # Errors
 /// When a lock file cannot be read.
-pub fn make(packages: &Path, crates: &Path, version: &str) -> anyhow::Result<String> {
+pub fn make(packages: &Path, uses: &[Use], crates: &Path, version: &str) -> anyhow::Result<String> {
     let lock = Lock::read(packages)?;
     let text = fs::read_to_string(crates).with_context(|| format!("read {}", crates.display()))?;
     let crates: Crates = toml::from_str(&text).with_context(|| format!("{}", crates.display()))?;
     let mut components: Vec<Value> = lock
         .packages
         .iter()
+        .filter(|p| uses.contains(&p.used))
         .map(|p| {
             let purl = format!("pkg:deb/debian/{}@{}?arch={}", p.name, p.version.replace('+', "%2B"), p.architecture);
             component(&p.name, &p.version, &purl, Some(&p.sha256))

@@ -10,6 +10,7 @@ use postern_image::cache::Cache;
 use postern_image::execute::{Builder, Reuse};
 use postern_image::lock::{Lock, Use};
 use postern_image::recipe::{self, Sources};
+use postern_image::sbom;
 
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -17,6 +18,23 @@ fn folder() -> PathBuf {
 
 fn lock() -> Lock {
     Lock::read(&folder().join("packages.lock")).unwrap()
+}
+
+/// Programs and a key that stand for real ones.
+fn sources(scratch: &Path) -> Sources {
+    let at = |name: &str| scratch.join(name);
+    for name in ["postern", "cell", "init", "key"] {
+        fs::write(at(name), name).unwrap();
+    }
+    Sources {
+        cargo_lock: folder().join("../Cargo.lock"),
+        folder: folder(),
+        postern: at("postern"),
+        cell: at("cell"),
+        init: at("init"),
+        key: at("key"),
+        version: "1.2.3".into(),
+    }
 }
 
 /// Runs a tool, or says why not.
@@ -36,6 +54,7 @@ fn the_lock_holds_what_is_wanted() {
     for line in wanted.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#')) {
         match line.split_once(' ') {
             None => assert!(lock.of(Use::Root).any(|p| p.name == line), "{line} is not in the lock: ./just image-lock"),
+            Some(("office", name)) => assert!(lock.of(Use::Office).any(|p| p.name == name), "{name} is not in the lock: ./just image-lock"),
             Some(("boot", name)) => assert!(lock.of(Use::Boot).any(|p| p.name == name), "{name} is not in the lock: ./just image-lock"),
             Some((_, meta)) => assert!(lock.kernel().unwrap().name.contains("6.12"), "the kernel is not that of {meta}"),
         }
@@ -45,29 +64,52 @@ fn the_lock_holds_what_is_wanted() {
     assert_eq!(names.len(), lock.packages.len(), "a package stands twice in the lock");
 }
 
+/// Its four packages and what they need, beside what is there anyway; the image without it has none of them, and no other names.
+#[test]
+fn the_office_pack_is_asked_for() {
+    let scratch = tempfile::tempdir().unwrap();
+    let sources = sources(scratch.path());
+    let cache = Cache::open(&scratch.path().join("cache")).unwrap();
+    let plan = |lock: &Lock| {
+        let plan = recipe::plan(&sources, lock).unwrap();
+        let builder = Builder { sources: &sources, lock, cache: &cache, reuse: Reuse::Cached };
+        let mut printed = Vec::new();
+        builder.print(&plan, &mut printed).unwrap();
+        (String::from_utf8(printed).unwrap(), builder.fingerprints(&plan).unwrap())
+    };
+    let (all, plain) = (lock(), lock().without(Use::Office));
+    let ((with, with_prints), (without, without_prints)) = (plan(&all), plan(&plain));
+    for (word, is_with, is_without) in [
+        ("the office pack among them", true, false),
+        ("libreoffice-writer-nogui", true, false),
+        ("poppler-utils", true, false),
+        ("/postern-1.2.3-office.iso", true, false),
+        ("/postern-1.2.3.iso", false, true),
+        ("systemd-resolved", true, true),
+    ] {
+        assert_eq!((with.contains(word), without.contains(word)), (is_with, is_without), "{word}");
+    }
+    assert_eq!(all.chosen().count() - plain.chosen().count(), all.of(Use::Office).count());
+    let same: Vec<&str> = with_prints.iter().filter(|(step, print)| without_prints[*step] == **print).map(|(step, _)| *step).collect();
+    assert_eq!(same, ["boot-loaders", "initramfs", "kernel"], "what the pack does not reach is not made anew");
+    for (uses, is_named) in [(vec![Use::Root, Use::Office], true), (vec![Use::Root], false)] {
+        let bill = sbom::make(&folder().join("packages.lock"), &uses, &sources.cargo_lock, "1.2.3").unwrap();
+        assert_eq!(bill.contains("pkg:deb/debian/libreoffice-core-nogui@"), is_named);
+    }
+}
+
 #[test]
 fn the_plan_can_be_printed_and_depends_on_what_it_reads() {
     let scratch = tempfile::tempdir().unwrap();
     let at = |name: &str| scratch.path().join(name);
-    for name in ["postern", "cell", "init", "key"] {
-        fs::write(at(name), name).unwrap();
-    }
-    let sources = Sources {
-        cargo_lock: folder().join("../Cargo.lock"),
-        folder: folder(),
-        postern: at("postern"),
-        cell: at("cell"),
-        init: at("init"),
-        key: at("key"),
-        version: "1.2.3".into(),
-    };
+    let sources = sources(scratch.path());
     let (lock, cache) = (lock(), Cache::open(&at("cache")).unwrap());
     let plan = recipe::plan(&sources, &lock).unwrap();
     let builder = Builder { sources: &sources, lock: &lock, cache: &cache, reuse: Reuse::Cached };
     let mut printed = Vec::new();
     builder.print(&plan, &mut printed).unwrap();
     let printed = String::from_utf8(printed).unwrap();
-    for word in ["mmdebstrap", "mksquashfs", "veritysetup", "xorriso", "qemu-img", "to do", "postern-1.2.3.ova"] {
+    for word in ["mmdebstrap", "mksquashfs", "veritysetup", "xorriso", "qemu-img", "to do", "postern-1.2.3-office.ova"] {
         assert!(printed.contains(word), "{word} is not in the plan:\n{printed}");
     }
     assert!(!printed.contains(&format!("| cp {}", folder().display())), "no command depends on where the checkout lies");

@@ -10,6 +10,7 @@ use postern_model::watch::WATCH_SOCKET;
 use postern_sandbox::cell::{CellError, Cells};
 use postern_sandbox::job::Job;
 use postern_sandbox::limits::Limits;
+use postern_sandbox::native::office;
 use postern_sandbox::watch::Watch;
 use postern_sandbox::watch::merge::WITNESS;
 use postern_tests::gateway::binary;
@@ -356,4 +357,20 @@ async fn without_edge_the_job_ends_and_its_report_says_so() {
 
 fn job(name: &str) -> Job {
     Job { name: name.into(), limits: Limits { time: Duration::from_secs(30), ..Limits::default() }, ..Job::default() }
+}
+
+/// What LibreOffice does for itself the kernel sees as well, and it is as little told.
+#[tokio::test]
+async fn a_document_that_does_nothing_is_silent_to_the_kernel_too() {
+    if !office::missing().is_empty() {
+        return println!("skipped: {} not installed", office::missing().join(" and "));
+    }
+    let limits = Limits { all_documents: true, ..Limits::default() };
+    let job = Job { name: "letter.rtf".into(), limits, ..Job::default() };
+    let Some(report) = Edge::start().run("postern-cell", job, b"{\\rtf1\\ansi Total\\par}").await else { return };
+    assert!(told(&report, Action::Show, "Total"), "{report:#?}");
+    let loud: Vec<_> = report.timeline.iter().filter(|e| e.detail.starts_with(WITNESS)).collect();
+    assert!(loud.is_empty() && report.findings.is_empty(), "{loud:#?} {:?}", report.findings);
+    // What was lost might have been its beginning.
+    assert_eq!(report.watch.lost, 0, "{:?}", report.watch);
 }

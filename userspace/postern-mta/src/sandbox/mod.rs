@@ -286,3 +286,24 @@ impl Trouble {
         matches!(self, Self::Late(_) | Self::Answer(SandboxError::Away(_)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn which_documents_are_opened_the_settings_say() {
+        let attachment =
+            Attachment { name: "a.docm".into(), content_type: "application/zip", hash: [0; 32], content: b"x".as_slice().into() };
+        for (open_documents, look, time, is_each) in [
+            (OpenDocuments::None, Look::InSession, 0, false),
+            (OpenDocuments::Active, Look::InSession, 5, false),
+            (OpenDocuments::Active, Look::Held, 10, false),
+            (OpenDocuments::All, Look::Held, 10, true),
+        ] {
+            let settings = SandboxSettings { open_documents, ..SandboxSettings::default() };
+            let limits = job(&settings, &attachment, &[], look).limits;
+            assert_eq!((limits.documents, limits.all_documents), (Duration::from_secs(time), is_each), "{open_documents:?}, {look:?}");
+        }
+    }
+}
