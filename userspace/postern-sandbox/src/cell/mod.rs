@@ -2,6 +2,7 @@
 
 mod admission;
 pub mod cgroup;
+mod priority;
 mod seccomp;
 mod supervisor;
 pub mod walls;

@@ -18,6 +18,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
 use super::cgroup::{Bounds, Cgroup, Cgroups};
+use super::priority;
 use super::walls::{IN_CGROUP, NO_WALLS};
 use crate::detonate;
 use crate::dissect::{self, kind};
@@ -273,6 +274,7 @@ impl Cells {
         let id = yara::id_of(&Job::content(sealed).map_err(failed)?);
         let cgroup = Profile::Compiling.cgroup(&job).ok();
         let (mut child, mut out, err) = self.start(sealed, Profile::Compiling, cgroup.as_ref()).map_err(failed)?;
+        let _lifted = priority::lift_when_late(&child);
         let mut words = String::new();
         let until = Instant::now() + job.limits.time;
         let compiled = match tokio::time::timeout_at(until, wire::hear(&mut out, job.limits.report)).await {
@@ -302,7 +304,7 @@ impl Cells {
         let mut whole = sealed;
         whole.rewind()?;
         let mut command = Command::new(&self.worker);
-        give_way(&mut command);
+        priority::give_way(&mut command);
         if let Some(cgroup) = cgroup {
             command.arg(IN_CGROUP);
             hand_over(&mut command, cgroup.as_fd().as_raw_fd());
@@ -348,6 +350,7 @@ impl Cells {
     async fn walled(&self, job: &Job, sealed: &File, profile: Profile<'_>, cgroup: Option<&Cgroup>) -> Result<Ran, CellError> {
         let failed = |source| CellError::Start { path: self.worker.clone(), source };
         let (mut child, out, err) = self.start(sealed, profile, cgroup).map_err(failed)?;
+        let _lifted = priority::lift_when_late(&child);
         let mut heard = Heard { until: Instant::now() + job.limits.time, ..Heard::default() };
         let mut words = Vec::new();
         let mut err = err.take(WORDS_MOST);
@@ -426,18 +429,6 @@ fn hand_over(command: &mut Command, descriptor: RawFd) {
         command.pre_exec(move || match libc::fcntl(descriptor, libc::F_SETFD, 0) {
             0 => Ok(()),
             _ => Err(io::Error::last_os_error()),
-        });
-    }
-}
-
-/// Whoever speaks SMTP comes first. Not SCHED_IDLE: a flood of mail could then keep all attachments from being opened.
-fn give_way(command: &mut Command) {
-    // SAFETY: one call, which is safe between fork and exec.
-    unsafe {
-        command.pre_exec(|| {
-            // Where it is forbidden the cell is as good as the others.
-            libc::setpriority(libc::PRIO_PROCESS, 0, 19);
-            Ok(())
         });
     }
 }
