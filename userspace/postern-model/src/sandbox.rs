@@ -251,6 +251,14 @@ pub enum Kind {
     SevenZip,
     Rar,
     Cabinet,
+    /// LHA, LZH.
+    Lha,
+    Arj,
+    Cpio,
+    /// What `compress` makes: `.Z`.
+    Compress,
+    /// An archive of a format that is known by its first octets alone.
+    RareArchive,
     DiskImage,
     /// Office as ZIP and XML.
     OfficeXml,
@@ -330,6 +338,8 @@ findings! {
     Damaged = "DAMAGED",
     /// A container whose format is known and not taken apart here.
     NotOpened = "NOT_OPENED",
+    /// One of several files that are an archive together; what lies across them was not opened.
+    SplitArchive = "SPLIT_ARCHIVE",
     /// A name that leads out of the folder it is unpacked in.
     PathEscape = "PATH_ESCAPE",
     /// The document holds macros (VBA).

@@ -21,6 +21,7 @@ symbols! { Sandbox:
     SANDBOX_TOO_LARGE = 1.0, "More comes out than the limit: a bomb, or as good as one.";
     SANDBOX_DAMAGED = 0.2, "A container that cannot be read to its end.";
     SANDBOX_NOT_OPENED = 0.01, "A container whose format is known and not taken apart.";
+    SANDBOX_SPLIT_ARCHIVE = 0.5, "One of several files that are an archive together: what lies across them was not opened.";
     SANDBOX_PATH_ESCAPE = 4.0, "A name in an archive that leads out of the folder it is unpacked in.";
     SANDBOX_MACROS = 0.5, "The document holds macros.";
     SANDBOX_MACRO_AUTOSTART = 1.5, "A macro starts by itself when the document is opened or closed.";
@@ -100,6 +101,7 @@ fn symbol(name: FindingName) -> &'static Symbol {
         FindingName::TooLarge => &SANDBOX_TOO_LARGE,
         FindingName::Damaged => &SANDBOX_DAMAGED,
         FindingName::NotOpened => &SANDBOX_NOT_OPENED,
+        FindingName::SplitArchive => &SANDBOX_SPLIT_ARCHIVE,
         FindingName::PathEscape => &SANDBOX_PATH_ESCAPE,
         FindingName::Macros => &SANDBOX_MACROS,
         FindingName::MacroAutostart => &SANDBOX_MACRO_AUTOSTART,

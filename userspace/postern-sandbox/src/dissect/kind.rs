@@ -2,23 +2,27 @@
 
 use postern_model::sandbox::Kind;
 
+use super::archive::{arj, cpio, lha, lzw, rare};
+use super::disk;
+
 /// Offset, octets, kind. The first that fits counts.
 const MAGIC: &[(usize, &[u8], Kind)] = &[
     (0, b"PK\x03\x04", Kind::Zip),
     (0, b"PK\x05\x06", Kind::Zip),
+    // The first of several files.
+    (0, b"PK\x07\x08", Kind::Zip),
+    (0, b"PK00PK\x03\x04", Kind::Zip),
     (0, b"\x1f\x8b", Kind::Gzip),
     (0, b"BZh", Kind::Bzip2),
     (0, b"\xfd7zXZ\0", Kind::Xz),
     (0, b"\x28\xb5\x2f\xfd", Kind::Zstandard),
+    (0, lzw::MARK, Kind::Compress),
     (257, b"ustar", Kind::Tar),
     (0, b"7z\xbc\xaf\x27\x1c", Kind::SevenZip),
     (0, b"Rar!\x1a\x07", Kind::Rar),
     // Before version 1.5.
     (0, b"RE~^", Kind::Rar),
     (0, b"MSCF", Kind::Cabinet),
-    (0x8001, b"CD001", Kind::DiskImage),
-    (0, b"vhdxfile", Kind::DiskImage),
-    (0, b"conectix", Kind::DiskImage),
     // MS-CFB 2.2
     (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", Kind::Compound),
     (0, b"{\\rt", Kind::Rtf),
@@ -57,6 +61,17 @@ pub fn of(content: &[u8]) -> Kind {
                 Kind::Image if octets == b"BM" && content.get(6..10) != Some(&[0; 4]) => continue,
                 kind => *kind,
             };
+        }
+    }
+    for (is_one, kind) in [
+        (lha::is_one(content), Kind::Lha),
+        (arj::is_one(content), Kind::Arj),
+        (cpio::is_one(content), Kind::Cpio),
+        (rare::format(content).is_some(), Kind::RareArchive),
+        (disk::is_image(content), Kind::DiskImage),
+    ] {
+        if is_one {
+            return kind;
         }
     }
     if content.get(..PDF_WITHIN.min(content.len())).is_some_and(|start| find(start, b"%PDF-").is_some()) {

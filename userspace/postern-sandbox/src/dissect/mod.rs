@@ -4,6 +4,8 @@
 //! container goes through [`Walk::unpack`], which knows what may still come out: no format has limits of its own.
 
 mod archive;
+mod disk;
+mod holes;
 mod html;
 pub mod kind;
 mod mail;
@@ -16,11 +18,13 @@ mod shortcut;
 pub(crate) mod text;
 mod tnef;
 mod uuencode;
+mod yenc;
 
 use std::collections::HashSet;
 use std::io::Read;
 use std::rc::Rc;
 
+use holes::Content;
 use postern_model::sandbox::{Event, Finding, FindingName, Kind, Part, Report};
 
 use crate::job::Job;
@@ -160,7 +164,7 @@ impl Walk<'_> {
     }
 
     fn open(&mut self, part: &Waiting) {
-        let holds_parts = matches!(part.kind, Kind::Mail | Kind::Html | Kind::Svg | Kind::Pdf | Kind::OneNote | Kind::Tnef);
+        let holds_parts = matches!(part.kind, Kind::Mail | Kind::Html | Kind::Svg | Kind::Pdf | Kind::OneNote | Kind::Tnef | Kind::DiskImage);
         let is_container = archive::is_opened(part.kind) || office::is_opened(part.kind) || holds_parts;
         if is_container && part.depth >= self.job.limits.depth {
             return self.find(FindingName::TooDeep, part.number, format!("deeper than {}", self.job.limits.depth));
@@ -168,22 +172,31 @@ impl Walk<'_> {
         match part.kind {
             Kind::Zip | Kind::OfficeXml => archive::zip::open(self, part),
             Kind::Tar => archive::tar::open(self, part),
-            Kind::Gzip | Kind::Bzip2 | Kind::Xz | Kind::Zstandard => archive::stream::open(self, part),
+            Kind::Gzip | Kind::Bzip2 | Kind::Xz | Kind::Zstandard | Kind::Compress => archive::stream::open(self, part),
             Kind::SevenZip => archive::seven_zip::open(self, part),
             Kind::Cabinet => archive::cabinet::open(self, part),
+            Kind::Lha => archive::lha::open(self, part),
+            Kind::Arj => archive::arj::open(self, part),
+            Kind::Cpio => archive::cpio::open(self, part),
+            Kind::RareArchive => archive::rare::open(self, part),
             Kind::Compound => office::compound::open(self, part),
             Kind::Rtf => office::rtf::open(self, part),
-            Kind::DiskImage => archive::disk_image::open(self, part),
+            Kind::DiskImage => disk::open(self, part),
             Kind::Mail => mail::open(self, part),
             Kind::Html | Kind::Svg => html::open(self, part),
             Kind::Pdf => pdf::open(self, part),
             Kind::Shortcut => shortcut::open(self, part),
             Kind::OneNote => onenote::open(self, part),
             Kind::Tnef => tnef::open(self, part),
+            Kind::Text | Kind::Unknown if part.depth < self.job.limits.depth && yenc::is_one(&part.content) => yenc::open(self, part),
             Kind::Text if part.depth < self.job.limits.depth => uuencode::open(self, part),
             Kind::Rar => archive::rar::open(self, part),
             Kind::WindowsProgram | Kind::LinuxProgram if part.depth < self.job.limits.depth => archive::rar::open_program(self, part),
             _ => {}
+        }
+        // Of two kinds at once: what looks into it sees the one, and a click mounts the other.
+        if part.kind != Kind::DiskImage && part.depth < self.job.limits.depth && disk::is_mounted(&part.content) {
+            disk::open(self, part);
         }
     }
 
@@ -241,10 +254,9 @@ impl Walk<'_> {
     /// Reads what comes out of `packed` octets of the part, as far as the limits allow. What was readable of something damaged is there.
     fn unpack(&mut self, part: &Waiting, name: &str, reader: impl Read, packed: u64) -> Vec<u8> {
         let room = self.room(packed);
-        let mut content = Vec::new();
-        let read = reader.take(room.saturating_add(1)).read_to_end(&mut content);
-        if content.len() as u64 > room {
-            content.truncate(usize::try_from(room).unwrap_or(usize::MAX));
+        let (content, read) = holes::read(reader, Content::new(room, self.left));
+        let (content, is_more) = content.done();
+        if is_more {
             self.find(FindingName::TooLarge, part.number, format!("{name}: {packed} octets become more than {room}"));
         }
         if let Err(error) = read {

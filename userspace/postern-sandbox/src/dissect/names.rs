@@ -2,6 +2,8 @@
 
 use postern_model::sandbox::{FindingName, Kind};
 
+use super::archive::split;
+
 /// Endings and what a file of that name may be. An ending that is not here promises nothing.
 const PROMISES: &[(&[&str], &[Kind])] = &[
     (&["pdf"], &[Kind::Pdf]),
@@ -16,9 +18,12 @@ const PROMISES: &[(&[&str], &[Kind])] = &[
     (&["zip", "jar", "apk"], &[Kind::Zip, Kind::OfficeXml]),
     (&["7z"], &[Kind::SevenZip]),
     (&["rar"], &[Kind::Rar]),
+    (&["lzh", "lha"], &[Kind::Lha]),
+    (&["arj"], &[Kind::Arj]),
+    (&["cpio"], &[Kind::Cpio]),
     (&["gz", "tgz"], &[Kind::Gzip]),
     (&["tar"], &[Kind::Tar]),
-    (&["iso", "img"], &[Kind::DiskImage]),
+    (&["iso", "img", "vhd", "vhdx", "vmdk", "dmg"], &[Kind::DiskImage]),
     (&["txt", "csv", "log", "ics", "vcf"], &[Kind::Text, Kind::Mail]),
     (&["mp3", "mp4", "wav", "avi", "mov"], &[]),
 ];
@@ -73,6 +78,9 @@ pub fn check(name: &str, kind: Kind, inside: Option<Kind>) -> Vec<(FindingName, 
     let mut found = Vec::new();
     if name.split(['/', '\\']).any(|step| step == "..") || name.starts_with(['/', '\\']) {
         found.push((FindingName::PathEscape, name.to_owned()));
+    }
+    if kind == Kind::Unknown && split::is_named_so(name) {
+        found.push((FindingName::SplitArchive, name.to_owned()));
     }
     match kind {
         Kind::WindowsProgram | Kind::LinuxProgram => found.push((FindingName::Program, name.to_owned())),

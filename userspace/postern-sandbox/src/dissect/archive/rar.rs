@@ -11,7 +11,9 @@ use rars::{
     ExtractionErrorAction,
 };
 
+use super::super::holes::Content;
 use super::super::{Waiting, Walk};
+use super::split;
 
 const PASSWORDS: usize = 8;
 /// Octets that an unpacker may look back, by the head of the file: RAR's "best" takes 32 MiB, and the format knows 64 GiB.
@@ -31,7 +33,7 @@ pub fn open(walk: &mut Walk<'_>, part: &Waiting) {
             walk.find(FindingName::PasswordInMail, part.number, &word);
             unpack(walk, part, &archive, Some(&word));
         }
-        Err(error) => walk.find(FindingName::Damaged, part.number, error.to_string()),
+        Err(error) => split::broken(walk, part, error.to_string()),
     }
 }
 
@@ -68,25 +70,17 @@ fn needs_password(error: &Error) -> bool {
 /// What came out, and what is to be said of it.
 #[derive(Default)]
 struct Out {
-    files: Vec<(String, u64, Rc<RefCell<Bounded>>)>,
+    files: Vec<(String, u64, Rc<RefCell<Content>>)>,
     said: Vec<(FindingName, String)>,
     encrypted: usize,
 }
 
-/// As much of a file as may come out, and one octet more: so that it is seen to be too large. An archive goes on behind it.
-#[derive(Default)]
-struct Bounded {
-    room: u64,
-    octets: Vec<u8>,
-}
-
-struct Sink(Rc<RefCell<Bounded>>);
+/// As much of a file as may come out, and somewhat more: so that it is seen to be too large. An archive goes on behind it.
+struct Sink(Rc<RefCell<Content>>);
 
 impl Write for Sink {
     fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        let mut to = self.0.borrow_mut();
-        let free = usize::try_from(to.room + 1).unwrap_or(usize::MAX).saturating_sub(to.octets.len());
-        to.octets.extend_from_slice(octets.get(..free.min(octets.len())).unwrap_or_default());
+        self.0.borrow_mut().push(octets);
         Ok(octets.len())
     }
 
@@ -113,7 +107,7 @@ fn unpack(walk: &mut Walk<'_>, part: &Waiting, archive: &Archive, password: Opti
         if walk.is_full {
             return;
         }
-        let content = std::mem::take(&mut content.borrow_mut().octets);
+        let content = content.borrow_mut().take();
         let content = walk.unpack(part, &name, content.as_slice(), packed);
         walk.add(Some(part), &name, content);
     }
@@ -133,7 +127,7 @@ fn extract(walk: &Walk<'_>, part: &Waiting, archive: &Archive, password: Option<
             return Ok(ExtractionDecision::Skip);
         }
         if member.meta.is_split_before || member.meta.is_split_after {
-            out.said.push((FindingName::NotOpened, format!("{name}: its other part is in another file")));
+            out.said.push((FindingName::SplitArchive, format!("{name}: its other part is in another file")));
             return Ok(if is_solid { ExtractionDecision::Stop } else { ExtractionDecision::Skip });
         }
         if member.meta.is_encrypted && password.is_none() {
@@ -146,7 +140,7 @@ fn extract(walk: &Walk<'_>, part: &Waiting, archive: &Archive, password: Option<
         }
         // Of a solid archive no entry tells what it was packed to.
         let packed = if is_solid { part.content.len() as u64 } else { member.meta.packed_size };
-        let content = Rc::new(RefCell::new(Bounded { room: walk.room(packed), octets: Vec::new() }));
+        let content = Rc::new(RefCell::new(Content::new(walk.room(packed), walk.left)));
         out.files.push((name, packed, Rc::clone(&content)));
         Ok(ExtractionDecision::Extract(Box::new(Sink(content))))
     };

@@ -26,7 +26,7 @@ pub fn open(walk: &mut Walk<'_>, part: &Waiting) {
         read = unpack_all(walk, part, &word, &mut names);
     }
     if let Err(error) = read {
-        walk.find(FindingName::Damaged, part.number, format!("after {names} entries: {error}"));
+        super::split::broken(walk, part, format!("after {names} entries: {error}"));
     }
 }
 

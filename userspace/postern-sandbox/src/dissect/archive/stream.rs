@@ -1,10 +1,11 @@
-//! One packed stream: gzip (RFC 1952), bzip2, xz, Zstandard (RFC 8878).
+//! One packed stream: gzip (RFC 1952), bzip2, xz, Zstandard (RFC 8878), `compress`.
 
 use std::io::Read;
 
 use postern_model::sandbox::{FindingName, Kind};
 
 use super::super::{Waiting, Walk};
+use super::lzw::Lzw;
 
 /// Memory for an xz stream in KiB: its dictionary, and `xz -9` makes one of 64 MiB.
 const XZ_MEMORY: u32 = 65 * 1024;
@@ -19,6 +20,10 @@ pub fn open(walk: &mut Walk<'_>, part: &Waiting) {
         Kind::Zstandard => match ruzstd::decoding::StreamingDecoder::new(octets) {
             Ok(reader) => Box::new(reader),
             Err(error) => return walk.find(FindingName::Damaged, part.number, error.to_string()),
+        },
+        Kind::Compress => match Lzw::new(octets) {
+            Some(reader) => Box::new(reader),
+            None => return walk.find(FindingName::Damaged, part.number, "the head of a .Z"),
         },
         _ => return,
     };

@@ -1,12 +1,14 @@
 //! ZIP (PKWARE APPNOTE 6.3), and office documents that are one.
 
-use std::io::{Cursor, Read};
+use std::io::Cursor;
 
 use postern_model::sandbox::{FindingName, Kind};
 use zip::ZipArchive;
 use zip::result::ZipError;
 
+use super::super::holes::{self, Content};
 use super::super::{Waiting, Walk, office};
+use super::split;
 
 /// Passwords tried for one file: each costs a derivation of keys.
 const PASSWORDS: usize = 64;
@@ -14,7 +16,7 @@ const PASSWORDS: usize = 64;
 pub fn open(walk: &mut Walk<'_>, part: &Waiting) {
     let mut archive = match ZipArchive::new(Cursor::new(part.content.as_slice())) {
         Ok(archive) => archive,
-        Err(error) => return walk.find(FindingName::Damaged, part.number, error.to_string()),
+        Err(error) => return split::broken(walk, part, error.to_string()),
     };
     let mut password = None;
     for index in 0..archive.len() {
@@ -68,11 +70,11 @@ fn open_encrypted(
     let room = walk.room(packed);
     for candidate in candidates {
         let Ok(file) = archive.by_index_decrypt(index, candidate.as_bytes()) else { continue };
-        let mut content = Vec::new();
+        let (mut content, read) = holes::read(file, Content::new(room, walk.left));
         // Beyond the limit no checksum is seen: the check of the cipher has to do.
-        if file.take(room.saturating_add(1)).read_to_end(&mut content).is_ok() {
+        if read.is_ok() {
             walk.find(FindingName::PasswordInMail, part.number, format!("{name}: {candidate}"));
-            let content = walk.unpack(part, name, content.as_slice(), packed);
+            let content = walk.unpack(part, name, content.take().as_slice(), packed);
             walk.add(Some(part), name, content);
             *known = Some(candidate);
             return;

@@ -2,7 +2,7 @@
 
 pub mod compound;
 pub mod rtf;
-mod vba;
+pub mod vba;
 pub mod xlm;
 pub mod xml;
 

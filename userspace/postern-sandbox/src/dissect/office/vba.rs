@@ -23,7 +23,13 @@ pub struct Module {
 /// MS-OVBA 2.4.1: a container of chunks, each with copies of what came out of the same chunk before. What is readable before
 /// damage is returned; `None` when nothing is.
 pub fn decompress(container: &[u8], most: usize) -> Option<Vec<u8>> {
-    let (1, mut rest) = container.split_first().map(|(first, rest)| (*first, rest))? else { return None };
+    let (1, chunks) = container.split_first().map(|(first, rest)| (*first, rest))? else { return None };
+    let out = chunks_of(chunks, most);
+    (!out.is_empty()).then_some(out)
+}
+
+/// The chunks without the octet in front of them: what NTFS packs its files into, too (LZNT1, MS-XCA 2.5).
+pub fn chunks_of(mut rest: &[u8], most: usize) -> Vec<u8> {
     let mut out = Vec::new();
     while let Some((header, after)) = rest.split_first_chunk::<2>() {
         let header = u16::from_le_bytes(*header);
@@ -40,7 +46,7 @@ pub fn decompress(container: &[u8], most: usize) -> Option<Vec<u8>> {
         }
         rest = &after[size.min(after.len())..];
     }
-    (!out.is_empty()).then_some(out)
+    out
 }
 
 fn chunk_into(mut tokens: &[u8], out: &mut Vec<u8>) -> Option<()> {

@@ -1,13 +1,19 @@
-//! CD images (ECMA-119, ISO 9660, with Joliet's names): a click on one mounts it, and what is in it has no mark of the web.
+//! CD images (ECMA-119, ISO 9660, with Joliet's names).
 
 use postern_model::sandbox::FindingName;
 
-use super::super::{Waiting, Walk};
+use crate::dissect::{Waiting, Walk};
 
 const SECTOR: usize = 2048;
 const FIRST_DESCRIPTOR: usize = 16;
 const DESCRIPTORS: usize = 16;
 const FOLDERS: usize = 1000;
+
+/// Whether descriptors of a volume stand where a CD has them: those of ISO 9660, or of UDF (ECMA-167 2/8.3.1).
+pub fn is_one(image: &[u8]) -> bool {
+    let at = FIRST_DESCRIPTOR * SECTOR + 1;
+    image.get(at..at + 5).is_some_and(|id| id == b"CD001" || id == b"BEA01")
+}
 
 /// An entry of a folder.
 struct Entry {
@@ -20,7 +26,7 @@ struct Entry {
 pub fn open(walk: &mut Walk<'_>, part: &Waiting) {
     let image = part.content.as_slice();
     let Some((root, is_joliet)) = root(image) else {
-        return walk.find(FindingName::NotOpened, part.number, "a disk image that is no CD's");
+        return walk.find(FindingName::NotOpened, part.number, "a CD of another kind than ISO 9660");
     };
     let mut folders = vec![(String::new(), root)];
     let mut seen = std::collections::HashSet::new();
