@@ -52,7 +52,7 @@ check:
     cargo deny --offline check bans licenses sources
     cargo test --locked -q --workspace --test architecture
 
-# fuzz one target (smtp_server, mime, headers, packets, feeds, settings, control, ledger, token, dissect); docs/how-to/fuzz.md
+# fuzz one target (smtp_server, mime, headers, packets, feeds, settings, control, ledger, token, dissect, rar, disk, values, yara, words); docs/how-to/fuzz.md
 fuzz target seconds="600" *args:
     fuzz/run {{target}} {{seconds}} {{args}}
 

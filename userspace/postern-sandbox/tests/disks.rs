@@ -179,7 +179,9 @@ fn what_is_closed_or_of_others_is_named() {
     let end = difference.len() - 512;
     difference[end + 63] = 4;
     assert_eq!(told(&run("a.vhd", &difference)), [("NOT_OPENED", "a disk image that only holds what differs from another one")]);
-    for (begin, expected) in [(&b"KDMV"[..], "a disk of VMware"), (b"QFI\xfb", "a disk of QEMU"), (b"MSWIM\0\0\0", "an image of Windows' installer")] {
+    for (begin, expected) in
+        [(&b"KDMV"[..], "a disk of VMware"), (b"QFI\xfb", "a disk of QEMU"), (b"MSWIM\0\0\0", "an image of Windows' installer")]
+    {
         assert_eq!(told(&run("a.bin", &[begin, &[7; 3000]].concat())), [("NOT_OPENED", expected)]);
     }
     assert_eq!(told(&run("a.dmg", &[&[7; 3000][..], b"koly", &[7; 508]].concat())), [("NOT_OPENED", "a disk of macOS")]);
@@ -223,4 +225,24 @@ async fn it_is_opened_behind_the_walls() {
             Err(error) => panic!("{error}"),
         }
     }
+}
+
+#[test]
+fn a_cd_by_iso_9660_and_by_udf() {
+    let mut cd = image("bridge.iso");
+    let report = run("invoice.iso", &cd);
+    is_whole(&report, "", &[]);
+    assert_eq!(report.parts.len(), 1 + 125, "each file once");
+    // Without the volumes of ISO 9660 what is left is UDF.
+    for sector in 16..24 {
+        let at = sector * 2048 + 1;
+        if cd[at..].starts_with(b"CD001") {
+            cd[at..at + 5].copy_from_slice(if sector == 16 { b"BEA01" } else { b"NSR02" });
+            cd[at - 1] = 0;
+        }
+    }
+    let report = run("invoice.iso", &cd);
+    is_whole(&report, "", &[]);
+    assert_eq!(report.parts.len(), 1 + 125);
+    assert_eq!(names(&run("empty.iso", &image("udf.iso"))), [] as [&str; 0], "one without files");
 }

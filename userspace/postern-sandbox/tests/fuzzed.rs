@@ -2,10 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "../../../fuzz/checks/disk.rs"]
+mod disk;
 #[path = "../../../fuzz/checks/dissect.rs"]
 mod dissect;
 #[path = "../../../fuzz/checks/rar.rs"]
 mod rar;
+#[path = "../../../fuzz/checks/values.rs"]
+mod values;
 #[path = "../../../fuzz/checks/words.rs"]
 mod words;
 #[path = "../../../fuzz/checks/yara.rs"]
@@ -16,7 +20,14 @@ use std::path::Path;
 #[test]
 fn kept_inputs_hold() {
     type Check = fn(&[u8]);
-    let targets: [(&str, Check); 4] = [("dissect", dissect::check), ("rar", rar::check), ("yara", yara::check), ("words", words::check)];
+    let targets: [(&str, Check); 6] = [
+        ("dissect", dissect::check),
+        ("rar", rar::check),
+        ("disk", disk::check),
+        ("values", values::check),
+        ("yara", yara::check),
+        ("words", words::check),
+    ];
     for (target, check) in targets {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzzed").join(target);
         let mut count = 0;
@@ -28,10 +39,11 @@ fn kept_inputs_hold() {
     }
 }
 
-/// Every container of clamav-testfiles and RAR of every version, cut at some places and with an octet changed at others.
+/// Every container of clamav-testfiles, RAR of every version and the older archives, cut at some places and with an octet changed at others.
 #[test]
 fn files_cut_short_and_changed_hold() {
-    let own = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rar")).unwrap();
+    let folder = |name: &str| std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(name)).unwrap();
+    let own = folder("rar").chain(folder("archives")).chain(folder("documents"));
     let clamav = std::fs::read_dir("/usr/share/clamav-testfiles");
     if clamav.is_err() {
         println!("partly skipped: clamav-testfiles are not there");

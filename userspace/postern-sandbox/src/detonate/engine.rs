@@ -165,6 +165,7 @@ fn surroundings(name: &str, script: &Script, context: &mut Context) -> JsResult<
         "at_click": page.map(|page| &page.at_click),
         "basic": script.blocks.first().is_some_and(|b| b.dialect().is_some()),
         "modules": is_office.then_some(modules),
+        "document": &script.document,
     });
     let config = JsValue::from_json(&lists, context)?;
     if let Some(config) = config.as_object() {

@@ -5,6 +5,7 @@
 //! ([`recorder`]). What comes of it (files, pages, layers) becomes parts, which are taken apart and run like all others.
 
 mod command;
+pub mod document;
 mod encoded;
 mod engine;
 pub mod findings;

@@ -2,6 +2,7 @@
 
 use postern_model::sandbox::Kind;
 
+use super::document::Document;
 use super::encoded;
 use super::page::{self, Block, Page};
 use super::vb::{self, Dialect};
@@ -48,7 +49,7 @@ pub struct Code {
     pub text: String,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 pub struct Script {
     pub surroundings: Surroundings,
     /// Run one after the other, in one world.
@@ -60,6 +61,8 @@ pub struct Script {
     pub source: String,
     /// The source was encoded by Microsoft's encoder.
     pub was_encoded: bool,
+    /// Of macros: what they find beside themselves.
+    pub document: Option<Document>,
 }
 
 /// What of a part is run or read as script; `None` for all that is no script.
@@ -88,7 +91,7 @@ pub fn ending(name: &str) -> String {
 fn plain(content: &[u8]) -> Script {
     let (source, was_encoded) = source(content);
     let blocks = vec![Code { language: Language::JavaScript, text: source.clone() }];
-    Script { surroundings: Surroundings::Windows, blocks, foreign: Vec::new(), page: None, source, was_encoded }
+    Script { surroundings: Surroundings::Windows, blocks, foreign: Vec::new(), page: None, source, was_encoded, document: None }
 }
 
 fn visual_basic(content: &[u8]) -> Script {
@@ -98,18 +101,34 @@ fn visual_basic(content: &[u8]) -> Script {
 }
 
 /// A document's modules; `None` when nothing of them is run by itself.
-pub fn macros(modules: &[String]) -> Option<Script> {
+pub fn macros(modules: &[String], document: Document) -> Option<Script> {
     let source = modules.concat();
     if source.len() > LONGEST || !modules.iter().any(|module| vb::starts_by_itself(module)) {
         return None;
     }
     let blocks = modules.iter().map(|text| Code { language: Language::VisualBasic(Dialect::Vba), text: text.clone() }).collect();
-    Some(Script { surroundings: Surroundings::Office, blocks, foreign: Vec::new(), page: None, source, was_encoded: false })
+    Some(Script {
+        surroundings: Surroundings::Office,
+        blocks,
+        foreign: Vec::new(),
+        page: None,
+        source,
+        was_encoded: false,
+        document: Some(document),
+    })
 }
 
 fn foreign(content: &[u8]) -> Script {
     let (source, was_encoded) = source(content);
-    Script { surroundings: Surroundings::Windows, blocks: Vec::new(), foreign: vec![source.clone()], page: None, source, was_encoded }
+    Script {
+        surroundings: Surroundings::Windows,
+        blocks: Vec::new(),
+        foreign: vec![source.clone()],
+        page: None,
+        source,
+        was_encoded,
+        document: None,
+    }
 }
 
 fn package(content: &[u8], surroundings: Surroundings) -> Script {
@@ -124,7 +143,7 @@ fn package(content: &[u8], surroundings: Surroundings) -> Script {
             blocks.push(Code { language: Language::JavaScript, text });
         }
     }
-    Script { surroundings, blocks, foreign, page: Some(page), source, was_encoded }
+    Script { surroundings, blocks, foreign, page: Some(page), source, was_encoded, document: None }
 }
 
 /// `type` and `language` of a script element, where it is one of JavaScript; others hold data or templates.

@@ -70,6 +70,7 @@ pub fn run_telling(job: &Job, content: Vec<u8>, rules: Option<Scanner>, tell: &R
         scripts: scripts::Queue::new(job.limits.scripts),
         programs: HashSet::new(),
         documents: Vec::new(),
+        kept: office::values::Kept::default(),
         rules,
     };
     walk.add(None, &job.name, content);
@@ -114,6 +115,8 @@ struct Walk<'a> {
     programs: HashSet<[u8; 32]>,
     /// What the office pack could open, each once.
     documents: Vec<Program>,
+    /// What macros may ask their document for.
+    kept: office::values::Kept,
     rules: Option<Scanner>,
 }
 
@@ -164,7 +167,8 @@ impl Walk<'_> {
     }
 
     fn open(&mut self, part: &Waiting) {
-        let holds_parts = matches!(part.kind, Kind::Mail | Kind::Html | Kind::Svg | Kind::Pdf | Kind::OneNote | Kind::Tnef | Kind::DiskImage);
+        let holds_parts =
+            matches!(part.kind, Kind::Mail | Kind::Html | Kind::Svg | Kind::Pdf | Kind::OneNote | Kind::Tnef | Kind::DiskImage);
         let is_container = archive::is_opened(part.kind) || office::is_opened(part.kind) || holds_parts;
         if is_container && part.depth >= self.job.limits.depth {
             return self.find(FindingName::TooDeep, part.number, format!("deeper than {}", self.job.limits.depth));

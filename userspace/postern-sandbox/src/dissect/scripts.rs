@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use postern_model::sandbox::{Event, FindingName, Kind};
 
+use super::office::values;
 use super::{Said, Waiting, Walk};
+use crate::detonate::document::Document;
 use crate::detonate::script::{self, Script};
 use crate::detonate::{self, Made, Tell};
 
@@ -41,11 +43,11 @@ pub fn note(walk: &mut Walk<'_>, part: Waiting) {
 }
 
 /// The modules of a document, in their order: they are run together, once.
-pub fn note_macros(walk: &mut Walk<'_>, part: &Waiting, modules: &[String]) {
+pub fn note_macros(walk: &mut Walk<'_>, part: &Waiting, modules: &[String], document: Document) {
     if walk.job.limits.scripts.is_zero() || walk.scripts.seen.len() >= MOST || part.depth >= walk.job.limits.depth {
         return;
     }
-    let Some(script) = script::macros(modules) else { return };
+    let Some(script) = script::macros(modules, document) else { return };
     if walk.scripts.seen.insert(*blake3::hash(script.source.as_bytes()).as_bytes()) {
         walk.scripts.waiting.push_back((Waiting { number: part.number, depth: part.depth, kind: part.kind, content: Vec::new() }, script));
     }
@@ -53,10 +55,13 @@ pub fn note_macros(walk: &mut Walk<'_>, part: &Waiting, modules: &[String]) {
 
 /// Runs one script; `false` when there is none.
 pub fn run_next(walk: &mut Walk<'_>, tell: &Rc<dyn Fn(Said<'_>)>) -> bool {
-    let Some((part, script)) = walk.scripts.waiting.pop_front() else { return false };
+    let Some((part, mut script)) = walk.scripts.waiting.pop_front() else { return false };
     if walk.scripts.left.is_zero() {
         walk.find(FindingName::ScriptStopped, part.number, "not run: the time for scripts is used up");
         return true;
+    }
+    if let Some(document) = &mut script.document {
+        document.add(values::of(walk, part.number));
     }
     tell(Said::SoFar(&walk.report));
     let name = walk.report.parts.get(part.number as usize).map_or_else(String::new, |p| p.name.clone());

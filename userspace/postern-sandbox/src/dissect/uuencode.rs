@@ -1,5 +1,7 @@
-//! Files within a text, as uuencode writes them (POSIX uuencode(1)): `begin 644 name`, lines of a length and sixes of bits, `end`.
+//! Files within a text, as uuencode writes them (POSIX uuencode(1)): `begin 644 name`, lines of a length and sixes of bits, `end`; or
+//! `begin-base64 644 name`, lines of base64, `====`.
 
+use data_encoding::BASE64;
 use postern_model::sandbox::FindingName;
 
 use super::{Waiting, Walk};
@@ -10,15 +12,13 @@ pub fn open(walk: &mut Walk<'_>, part: &Waiting) {
     let mut lines = part.content.split(|b| *b == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     let mut files = 0;
     while files < FILES {
-        let Some(name) = lines.find_map(begins) else { return };
+        let Some((name, is_base64)) = lines.find_map(begins) else { return };
         let mut content = Vec::new();
         let mut is_whole = false;
         for line in lines.by_ref() {
-            if line == b"end" {
-                is_whole = true;
-                break;
-            }
-            if !decode(line, &mut content) {
+            is_whole = line == if is_base64 { &b"===="[..] } else { b"end" };
+            let is_line = !is_whole && if is_base64 { decode_base64(line, &mut content) } else { decode(line, &mut content) };
+            if !is_line {
                 break;
             }
         }
@@ -36,12 +36,21 @@ pub fn open(walk: &mut Walk<'_>, part: &Waiting) {
 }
 
 /// The name behind the mode of three or four octal digits.
-fn begins(line: &[u8]) -> Option<String> {
-    let rest = line.strip_prefix(b"begin ")?;
+fn begins(line: &[u8]) -> Option<(String, bool)> {
+    let (rest, is_base64) = match line.strip_prefix(b"begin ") {
+        Some(rest) => (rest, false),
+        None => (line.strip_prefix(b"begin-base64 ")?, true),
+    };
     let space = rest.iter().position(|b| *b == b' ')?;
     let (mode, name) = (&rest[..space], &rest[space + 1..]);
     let is_mode = (3..=4).contains(&mode.len()) && mode.iter().all(|b| (b'0'..=b'7').contains(b));
-    (is_mode && !name.is_empty()).then(|| String::from_utf8_lossy(name).into_owned())
+    (is_mode && !name.is_empty()).then(|| (String::from_utf8_lossy(name).into_owned(), is_base64))
+}
+
+fn decode_base64(line: &[u8], into: &mut Vec<u8>) -> bool {
+    let decoded = BASE64.decode(line.trim_ascii_end());
+    into.extend(decoded.as_deref().unwrap_or_default());
+    decoded.is_ok()
 }
 
 /// One line; `false` when it is none. Spaces at its end may be lost on the way.

@@ -36,7 +36,9 @@ pub fn is_one(octets: &[u8]) -> bool {
 }
 
 pub fn open(walk: &mut Walk<'_>, part: &Waiting) {
-    let Some(Some(mut head)) = head(&part.content) else { return walk.find(FindingName::Damaged, part.number, "the head of an ARJ archive") };
+    let Some(Some(mut head)) = head(&part.content) else {
+        return walk.find(FindingName::Damaged, part.number, "the head of an ARJ archive");
+    };
     // The archive's own head has no content.
     head.packed = 0;
     loop {

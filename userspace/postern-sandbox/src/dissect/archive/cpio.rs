@@ -11,7 +11,8 @@ const FILE: u64 = 0o100_000;
 const LINK: u64 = 0o120_000;
 
 pub fn is_one(octets: &[u8]) -> bool {
-    [&b"070701"[..], b"070702", b"070707"].iter().any(|mark| octets.starts_with(mark)) || (octets.starts_with(b"\xc7\x71") && binary(octets).is_some())
+    [&b"070701"[..], b"070702", b"070707"].iter().any(|mark| octets.starts_with(mark))
+        || (octets.starts_with(b"\xc7\x71") && binary(octets).is_some())
 }
 
 struct Entry<'a> {

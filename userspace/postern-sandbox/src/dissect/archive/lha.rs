@@ -9,7 +9,10 @@ use super::super::{Waiting, Walk};
 
 /// `-lh5-`, `-lzs-`, `-pm2-`: behind the length and the sum of the head.
 pub fn is_one(octets: &[u8]) -> bool {
-    matches!(octets.get(2..7), Some([b'-', b'l', b'h' | b'z', b'0'..=b'9' | b'd' | b's' | b'x', b'-'] | [b'-', b'p', b'm', b'0'..=b'2', b'-']))
+    matches!(
+        octets.get(2..7),
+        Some([b'-', b'l', b'h' | b'z', b'0'..=b'9' | b'd' | b's' | b'x', b'-'] | [b'-', b'p', b'm', b'0'..=b'2', b'-'])
+    )
 }
 
 pub fn open(walk: &mut Walk<'_>, part: &Waiting) {

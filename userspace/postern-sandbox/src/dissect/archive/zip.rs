@@ -43,6 +43,7 @@ pub fn open(walk: &mut Walk<'_>, part: &Waiting) {
                 let content = walk.unpack(part, &name, file, packed);
                 if part.kind == Kind::OfficeXml {
                     office::xml::check(walk, part, &name, &content);
+                    walk.kept.keep(part.number, &name, &content);
                     for (finding, evidence) in office::xlm::part(&name, &content) {
                         walk.find(finding, part.number, evidence);
                     }

@@ -23,11 +23,10 @@ struct Entry {
     length: usize,
 }
 
-pub fn open(walk: &mut Walk<'_>, part: &Waiting) {
+/// Whether it has a volume.
+pub fn open(walk: &mut Walk<'_>, part: &Waiting) -> bool {
     let image = part.content.as_slice();
-    let Some((root, is_joliet)) = root(image) else {
-        return walk.find(FindingName::NotOpened, part.number, "a CD of another kind than ISO 9660");
-    };
+    let Some((root, is_joliet)) = root(image) else { return false };
     let mut folders = vec![(String::new(), root)];
     let mut seen = std::collections::HashSet::new();
     while let Some((path, folder)) = folders.pop() {
@@ -53,6 +52,7 @@ pub fn open(walk: &mut Walk<'_>, part: &Waiting) {
             }
         }
     }
+    true
 }
 
 /// The root folder of the volume descriptor whose names are the better ones (ECMA-119 8.4, 8.5).

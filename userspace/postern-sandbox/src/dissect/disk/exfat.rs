@@ -32,7 +32,8 @@ pub fn open(look: &mut Look<'_, '_>, volume: Volume<'_>) {
         return look.damaged("the begin of an exFAT volume");
     }
     look.measure(volume, n(72, 8).saturating_mul(1 << sector));
-    let fat = ExFat { volume, table: n(80, 4) << sector, data: n(88, 4) << sector, cluster: 1 << (sector + per_cluster), end: n(92, 4) + 2 };
+    let fat =
+        ExFat { volume, table: n(80, 4) << sector, data: n(88, 4) << sector, cluster: 1 << (sector + per_cluster), end: n(92, 4) + 2 };
     let root = look.folder("", Pieces::all(volume, fat.chain(n(96, 4))), FOLDER_MOST);
     let mut folders = vec![(String::new(), root)];
     let mut seen = HashSet::new();

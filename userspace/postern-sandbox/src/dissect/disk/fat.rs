@@ -73,7 +73,13 @@ pub fn open(look: &mut Look<'_, '_>, volume: Volume<'_>) {
     let root_length = boot.root_entries * ENTRY as u64;
     let data = root + root_length.next_multiple_of(boot.sector);
     let clusters = (boot.sectors * boot.sector).saturating_sub(data) / boot.cluster;
-    let bits = if boot.is_wide { 32 } else if clusters < 4085 { 12 } else { 16 };
+    let bits = if boot.is_wide {
+        32
+    } else if clusters < 4085 {
+        12
+    } else {
+        16
+    };
     let fat = Fat { volume, data, table, cluster: boot.cluster, end: clusters + 2, bits };
     let content = if boot.is_wide {
         let first = volume.number(44, 4).unwrap_or(0);

@@ -10,14 +10,17 @@ mod fat;
 mod ntfs;
 mod partitions;
 mod source;
+mod udf;
 mod vhd;
 mod vhdx;
 
+use std::collections::HashSet;
 use std::io::Read;
 
 use postern_model::sandbox::FindingName;
 
 use super::{Waiting, Walk};
+pub use source::number;
 use source::{Disk, Volume};
 
 /// A finding and its evidence.
@@ -62,7 +65,7 @@ pub fn open(walk: &mut Walk<'_>, part: &Waiting) {
     let image = part.content.as_slice();
     let is_cd = cd::is_one(image);
     if is_cd {
-        cd::open(walk, part);
+        discs(walk, part);
     }
     let foreign = FOREIGN.iter().find(|(begin, _)| image.starts_with(begin)).map(|(_, what)| *what);
     if let Some(what) = foreign.or_else(|| is_mac(image).then_some("a disk of macOS")) {
@@ -86,11 +89,21 @@ pub fn open(walk: &mut Walk<'_>, part: &Waiting) {
     }
 }
 
+/// A CD may have two sets of names for its files, and each may hide something from who looks at the other.
+fn discs(walk: &mut Walk<'_>, part: &Waiting) {
+    let has_iso = cd::open(walk, part);
+    let own = walk.report.parts.iter().filter(|p| p.inside == Some(part.number)).map(|p| (p.name.to_lowercase(), p.hash)).collect();
+    let mut look = Look { walk, part, prefix: String::new(), folders: FOLDERS_MOST, known: own };
+    if !udf::open(&mut look, &Disk::whole(&part.content)) && !has_iso {
+        look.find(FindingName::NotOpened, "a CD of another kind than ISO 9660 and UDF".to_owned());
+    }
+}
+
 fn volumes(walk: &mut Walk<'_>, part: &Waiting, disk: &Disk<'_>, is_cd: bool) {
     let whole = Volume { disk, start: 0, length: disk.length };
     let partitions = partitions::of(disk);
     let is_alone = partitions.len() <= 1;
-    let mut look = Look { walk, part, prefix: String::new(), folders: FOLDERS_MOST };
+    let mut look = Look { walk, part, prefix: String::new(), folders: FOLDERS_MOST, known: HashSet::new() };
     let mut known = 0;
     for (number, volume) in std::iter::once(whole).chain(partitions).enumerate() {
         let sector = volume.octets(0, BOOT_SECTOR).unwrap_or_default();
@@ -152,6 +165,8 @@ struct Look<'w, 'j> {
     prefix: String,
     /// Octets of folders that may still be read.
     folders: u64,
+    /// Files that are there by another set of names.
+    known: HashSet<(String, [u8; 32])>,
 }
 
 impl Look<'_, '_> {
@@ -193,6 +208,10 @@ impl Look<'_, '_> {
         let name = format!("{}{name}", self.prefix);
         let packed = length.min(self.part.content.len() as u64);
         let content = self.walk.unpack(self.part, &name, content, packed);
+        if !self.known.is_empty() && self.known.contains(&(name.to_lowercase(), *blake3::hash(&content).as_bytes())) {
+            self.walk.left += content.len() as u64;
+            return;
+        }
         self.walk.add(Some(self.part), &name, content);
     }
 }

@@ -15,9 +15,17 @@ pub struct Disk<'a> {
 pub enum Layout<'a> {
     Whole,
     /// A table of sectors; before each block is a map of its sectors (VHD 1.0, "Block Allocation Table and Data Blocks").
-    Vhd { table: &'a [u8], block: u64, map: u64 },
+    Vhd {
+        table: &'a [u8],
+        block: u64,
+        map: u64,
+    },
     /// A table of places and states, with an entry for a map behind so many others (MS-VHDX 2.5).
-    Vhdx { table: &'a [u8], block: u64, between: u64 },
+    Vhdx {
+        table: &'a [u8],
+        block: u64,
+        between: u64,
+    },
 }
 
 impl<'a> Disk<'a> {

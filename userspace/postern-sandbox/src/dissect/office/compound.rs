@@ -6,7 +6,7 @@ use cfb::CompoundFile;
 use postern_model::sandbox::FindingName;
 
 use super::super::{Waiting, Walk, scripts};
-use super::{vba, xlm};
+use super::{values, vba, xlm};
 
 /// Of an object that was dragged into a document (MS-OLEDS 2.3.6).
 const PACKAGE: &str = "\u{1}Ole10Native";
@@ -80,7 +80,8 @@ fn macros(walk: &mut Walk<'_>, part: &Waiting, file: &mut CompoundFile<Cursor<&[
         walk.add(Some(part), &format!("{}.bas", module.name), content);
         texts.push(text);
     }
-    scripts::note_macros(walk, part, &texts);
+    let document = values::of_compound(file, project.code_page);
+    scripts::note_macros(walk, part, &texts, document);
 }
 
 fn package(walk: &mut Walk<'_>, part: &Waiting, octets: &[u8]) {

@@ -2,6 +2,7 @@
 
 pub mod compound;
 pub mod rtf;
+pub mod values;
 pub mod vba;
 pub mod xlm;
 pub mod xml;
