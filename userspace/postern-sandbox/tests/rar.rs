@@ -78,7 +78,7 @@ fn links_that_lead_out_are_told() {
 #[test]
 fn what_cannot_be_opened_is_told() {
     let report = run("files.part3.rar", &sample("rar3-vols.part3.rar"));
-    assert!(told(&report).iter().any(|(name, text)| *name == "NOT_OPENED" && text.contains("in another file")), "{:?}", report.findings);
+    assert!(told(&report).iter().any(|(name, text)| *name == "SPLIT_ARCHIVE" && text.contains("in another file")), "{:?}", report.findings);
     let whole = sample("rar5-crc.rar");
     for length in [7, 8, 20, 60, 200, whole.len() - 1000] {
         let report = run("torn.rar", &whole[..length]);

@@ -20,7 +20,7 @@ fn sample(name: &str) -> Vec<u8> {
 /// A macro that shows these values when the document is opened.
 fn shows(expressions: &[&str]) -> String {
     let lines: String = expressions.iter().map(|e| format!("MsgBox {e}\n")).collect();
-    format!("Attribute VB_Name = \"Module1\"\nSub Auto_Open()\nOn Error GoTo 0\n{lines}End Sub\nSub AutoOpen()\nAuto_Open\nEnd Sub\n")
+    format!("Attribute VB_Name = \"Module1\"\nSub Auto_Open()\n{lines}End Sub\n")
 }
 
 fn module(source: &str) -> Vec<u8> {
@@ -35,7 +35,7 @@ fn with_file(zip: &[u8], name: &str, content: &[u8]) -> Vec<u8> {
         let mut file = archive.by_index(n).unwrap();
         let mut octets = Vec::new();
         file.read_to_end(&mut octets).unwrap();
-        files.push((file.name().to_owned(), octets));
+        files.push((file.name().unwrap().into_owned(), octets));
     }
     files.push((name.to_owned(), content.to_vec()));
     let files: Vec<_> =
@@ -78,7 +78,7 @@ fn cells_of_a_workbook_in_both_forms() {
         "Chr(Cells(1, 2)) & Chr(Cells(2, 2).Value)",
         "Cells(1, \"C\").Value * 2",
         "Sheets(\"sheet1\").Range(\"$A$2\").Value",
-        "ThisWorkbook.Worksheets(1).Cells(2, 3)",
+        "CBool(ThisWorkbook.Worksheets(1).Cells(2, 3))",
         "[Sheet1!A3]",
         "Range(\"Secret\").Value",
         "Sheets(2).Name",
@@ -92,7 +92,6 @@ fn cells_of_a_workbook_in_both_forms() {
     let source = source.replace("MsgBox [Sheet1!A3]", "For Each c In Sheets(2).Range(\"B1:B4\"): t = t & c.Value & \",\": Next: MsgBox t\nv = Sheets(2).Range(\"A1:B3\").Value: MsgBox v(3, 2) & UBound(v)");
     let expected = [
         "cmd /c calc",
-        "cmd /c calc",
         "ca",
         "3",
         "grüße – 日本",
@@ -102,7 +101,6 @@ fn cells_of_a_workbook_in_both_forms() {
         "grüße – 日本",
         "Hidden One",
         "text number 400, long enough that the table of texts takes several records",
-        "400",
         "400",
         "12",
         "2",
@@ -174,8 +172,7 @@ fn controls_of_forms() {
     let source = shows(&[
         "UserFormTEST1.Label1.Caption",
         "UserFormTEST1.Label1.Tag",
-        "UserFormTEST1.TextBox1",
-        "UserFormTEST1.TextBox1.Text",
+        "UserFormTEST1.TextBox1 & UserFormTEST1.TextBox1.Text",
         "UserFormTEST1.ComboBox1.Value",
         "UserFormTEST1.CheckBox1.Caption",
         "UserFormTEST1.Controls(\"TextBox2\").Value",
@@ -195,17 +192,16 @@ fn controls_of_forms() {
     let report = run("a.docm", &content);
     let expected = [
         "Label1-test",
-        "l’été",
-        "heyhey",
-        "heyhey",
+        "sdfff",
+        "heyheyheyhey",
         "none dd",
-        "mouah",
+        "mouahaha",
         "abcd",
         "last one",
         "OptionButton1",
         "CommandButton1",
         "&é\"'",
-        "UserForm1",
+        "UserForm1_capt",
     ];
     assert_eq!(shown(&report), expected, "{}", show(&report));
 }

@@ -2,7 +2,7 @@
 
 use postern_model::sandbox::Kind;
 
-use super::archive::{arj, cpio, lha, lzw, rare};
+use super::archive::{arj, cpio, lha, lzw, rare, split};
 use super::disk;
 
 /// Offset, octets, kind. The first that fits counts.
@@ -69,6 +69,7 @@ pub fn of(content: &[u8]) -> Kind {
         (cpio::is_one(content), Kind::Cpio),
         (rare::format(content).is_some(), Kind::RareArchive),
         (disk::is_image(content), Kind::DiskImage),
+        (split::is_last_of_zip(content), Kind::Zip),
     ] {
         if is_one {
             return kind;

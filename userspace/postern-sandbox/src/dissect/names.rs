@@ -79,7 +79,7 @@ pub fn check(name: &str, kind: Kind, inside: Option<Kind>) -> Vec<(FindingName, 
     if name.split(['/', '\\']).any(|step| step == "..") || name.starts_with(['/', '\\']) {
         found.push((FindingName::PathEscape, name.to_owned()));
     }
-    if kind == Kind::Unknown && split::is_named_so(name) {
+    if matches!(kind, Kind::Unknown | Kind::Text) && split::is_named_so(name) {
         found.push((FindingName::SplitArchive, name.to_owned()));
     }
     match kind {

@@ -101,7 +101,7 @@
   const self = (of) => { if (!made.has(of)) made.set(of, control(of)); return made.get(of); };
   for (const form of known.forms || []) {
     const own = create(null);
-    for (const one of form.controls) own[host.lower(one.name)] ??= inForms[host.lower(one.name)] ??= self(one);
+    for (const one of form.controls) { const name = host.lower(one.name); own[name] ??= self(one); inForms[name] ??= own[name]; }
     const nth = (name) => (typeof name === "number" ? Object.values(own)[name] : own[host.lower(text(name))]) ?? unknown("Control");
     held[host.lower(form.name)] = com(form.name, Object.assign(create(null), { name: form.name, caption: form.caption, tag: form.tag, show: () => {}, hide: () => {}, controls: com("Controls", { "()": nth, item: nth, count: form.controls.length, keys: () => Object.values(own) }) }, own));
   }

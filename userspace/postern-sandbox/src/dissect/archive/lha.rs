@@ -27,6 +27,7 @@ pub fn open(walk: &mut Walk<'_>, part: &Waiting) {
         let header = reader.header();
         let (name, packed, is_folder) = (header.parse_pathname_to_str(), header.compressed_size, header.is_directory());
         if is_folder {
+            // Its files name it.
         } else if reader.is_decoder_supported() {
             let content = walk.unpack(part, &name, &mut reader, packed);
             if reader.is_empty() && !reader.crc_is_ok() {

@@ -38,9 +38,13 @@ pub fn broken(walk: &mut Walk<'_>, part: &Waiting, evidence: impl Into<String>) 
 
 /// The first of several begins with a mark of its own (APPNOTE 8.5.3), the last ends with its number (4.3.16).
 fn is_zip(octets: &[u8]) -> bool {
+    octets.starts_with(b"PK\x07\x08") || is_last_of_zip(octets)
+}
+
+pub fn is_last_of_zip(octets: &[u8]) -> bool {
     let end = octets.len().saturating_sub(ZIP_END);
     let number = octets[end..].windows(6).rev().find(|w| w.starts_with(b"PK\x05\x06")).map(|w| u16::from_le_bytes([w[4], w[5]]));
-    octets.starts_with(b"PK\x07\x08") || number.is_some_and(|number| number != 0 && number != u16::MAX)
+    number.is_some_and(|number| number != 0 && number != u16::MAX)
 }
 
 /// The head says where the directory is (7zFormat.txt, "SignatureHeader"), and is right by its own sum: it is not here.

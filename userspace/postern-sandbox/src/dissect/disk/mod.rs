@@ -20,6 +20,7 @@ use std::io::Read;
 use postern_model::sandbox::FindingName;
 
 use super::{Waiting, Walk};
+use partitions::Partitions;
 pub use source::number;
 use source::{Disk, Volume};
 
@@ -101,12 +102,20 @@ fn discs(walk: &mut Walk<'_>, part: &Waiting) {
 
 fn volumes(walk: &mut Walk<'_>, part: &Waiting, disk: &Disk<'_>, is_cd: bool) {
     let whole = Volume { disk, start: 0, length: disk.length };
-    let partitions = partitions::of(disk);
-    let is_alone = partitions.len() <= 1;
+    let Partitions { volumes, is_cut } = partitions::of(disk);
+    let is_alone = volumes.len() <= 1;
     let mut look = Look { walk, part, prefix: String::new(), folders: FOLDERS_MOST, known: HashSet::new() };
+    // Where there is a file system instead, its program may look like a table.
+    let is_volume = whole.octets(0, BOOT_SECTOR).is_some_and(|sector| system(&sector).is_some());
+    if is_cut && !is_cd && !is_volume {
+        look.damaged("a partition behind the end of the disk");
+    }
     let mut known = 0;
-    for (number, volume) in std::iter::once(whole).chain(partitions).enumerate() {
-        let sector = volume.octets(0, BOOT_SECTOR).unwrap_or_default();
+    for (number, volume) in std::iter::once(whole).chain(volumes).enumerate() {
+        let Some(sector) = volume.octets(0, BOOT_SECTOR) else {
+            look.damaged("a volume that is not in the image");
+            continue;
+        };
         let found = system(&sector).or_else(|| is_ext(&volume).then_some(System::Other("a volume of Linux (ext)")));
         // A disk that is no volume as a whole is the common case.
         let Some(found) = found else { continue };

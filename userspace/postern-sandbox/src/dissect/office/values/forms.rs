@@ -87,7 +87,8 @@ fn sites(octets: &[u8], code_page: u16) -> Option<Vec<Site>> {
     // The flags stand behind what is there of two colours and a number.
     let flags = if has(6) { n(8 + 4 * [1, 2, 3].iter().filter(|bit| has(**bit)).count(), 4)? } else { 0 };
     let mut at = 4 + n(2, 2)? as usize;
-    for (is_there, skip) in [(has(15), picture as fn(&[u8]) -> Option<usize>), (has(20), font), (has(21), picture)] {
+    let skips: [(bool, fn(&[u8]) -> Option<usize>); 3] = [(has(15), picture), (has(20), font), (has(21), picture)];
+    for (is_there, skip) in skips {
         if is_there {
             at += skip(octets.get(at..)?)?;
         }

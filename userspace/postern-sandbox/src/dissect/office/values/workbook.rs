@@ -6,6 +6,8 @@ use crate::dissect::disk::number;
 use crate::dissect::text::utf16;
 
 const END: u64 = 0x000a;
+const EXTERN_SHEET: u64 = 0x0017;
+const NAME: u64 = 0x0018;
 const FORMULA: u64 = 0x0006;
 const FILE_PASS: u64 = 0x002f;
 const CONTINUE: u64 = 0x003c;
@@ -27,15 +29,24 @@ pub fn read(stream: &[u8], document: &mut Document) {
     let mut cells = CELLS_MOST;
     let mut texts = Vec::new();
     let mut sheets = Vec::new();
+    let (mut places, mut names) = (Vec::new(), Vec::new());
     let mut records = Records(stream);
     while let Some((id, data)) = records.next() {
         match id {
             // Encrypted: what follows is noise.
             FILE_PASS => return,
             END => break,
+            EXTERN_SHEET => places = data.get(2..).unwrap_or_default().to_vec(),
+            NAME => names.extend(name(data)),
             BOUND_SHEET => sheets.extend(number(data, 0, 4).zip(short_text(data.get(6..).unwrap_or_default()))),
             TEXTS => texts = shared_texts(data, &mut records, &mut room),
             _ => {}
+        }
+    }
+    for (name, place, range) in names {
+        let sheet = number(&places, place * 6 + 2, 2).and_then(|of| sheets.get(of as usize));
+        if let Some((_, sheet)) = sheet {
+            document.names.insert(name.to_lowercase(), format!("'{sheet}'!{range}"));
         }
     }
     for (at, name) in sheets {
@@ -59,7 +70,7 @@ impl<'a> Iterator for Records<'a> {
 }
 
 fn read_sheet(octets: &[u8], texts: &[String], cells: &mut usize, room: &mut Room, sheet: &mut Sheet) {
-    /// Of a formula that has a text as its value: where the text will belong.
+    // Of a formula that has a text as its value: where the text will belong.
     let mut waits = None;
     for (id, data) in Records(octets).take(RECORDS) {
         if id == END || *cells == 0 {
@@ -118,6 +129,28 @@ pub fn rk(octets: u64) -> f64 {
     let octets = octets as u32;
     let value = if octets & 2 == 0 { f64::from_bits(u64::from(octets & !3) << 32) } else { f64::from(octets as i32 >> 2) };
     if octets & 1 == 0 { value } else { value / 100.0 }
+}
+
+/// A name for a cell or several: the name, by which of the places its sheet is found, the address (MS-XLS 2.4.150, 2.5.198.84, .28).
+fn name(data: &[u8]) -> Option<(String, u64, String)> {
+    let letters = usize::from(*data.get(3)?);
+    let form = *data.get(14)?;
+    let name = self::letters(data.get(15..)?, letters, form)?;
+    let formula = data.get(15 + letters * (1 + usize::from(form & 1))..)?;
+    let n = |at, width| number(formula, at, width);
+    let cell = |row: u64, column: u64| {
+        let (row, column) = (n(row, 2)? + 1, n(column, 2)? & 0x3fff);
+        // Columns of two letters at most: there are 256.
+        let letter = |n: u64| char::from(b'A' + (n % 26) as u8);
+        let first = (column / 26).checked_sub(1).map(letter).map_or_else(String::new, String::from);
+        Some(format!("{first}{}{row}", letter(column)))
+    };
+    let range = match n(0, 1)? {
+        0x3a => cell(3, 5)?,
+        0x3b => format!("{}:{}", cell(3, 7)?, cell(5, 9)?),
+        _ => return None,
+    };
+    Some((name, n(1, 2)?, range))
 }
 
 /// How many letters, of which form, and they.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use quick_xml::XmlVersion;
 use quick_xml::escape::resolve_predefined_entity;
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::reader::Reader;
@@ -106,7 +107,7 @@ fn marks(content: &[u8], mut each: impl FnMut(Mark<'_>) -> bool) {
 
 fn attribute(tag: &BytesStart<'_>, key: &str) -> Option<String> {
     let found = tag.attributes().flatten().find(|a| a.key.local_name().as_ref() == key)?;
-    Some(found.unescape_value().map_or_else(|_| found.value.clone().into_owned(), |value| value.into_owned()))
+    Some(found.normalized_value(XmlVersion::Implicit1_0).map_or_else(|_| found.value.clone().into_owned(), |value| value.into_owned()))
 }
 
 /// `_x000D_` is a letter that XML cannot hold (ECMA-376 part 1 §22.9.2.19).
