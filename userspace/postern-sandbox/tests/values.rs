@@ -115,6 +115,14 @@ fn cells_of_a_workbook_in_both_forms() {
     }
 }
 
+/// Excel's own binary form.
+#[test]
+fn cells_of_a_binary_workbook() {
+    let source = shows(&["Range(\"A1\").Value", "Left(Cells(2, 2), 14)", "Sheets(1).Range(\"A4\")", "Sheets(1).UsedRange.Rows.Count"]);
+    let report = run("a.xlsb", &with_file(&sample("cells.xlsb"), "xl/vbaProject.bin", &module(&source)));
+    assert_eq!(shown(&report), ["Test", "Long live open", "DDE-Link:", "6"], "{}", show(&report));
+}
+
 #[test]
 fn properties_and_text_of_a_letter_in_both_forms() {
     let source = shows(&[

@@ -8,8 +8,11 @@ const FILES: usize = 100;
 const BEGIN: &[u8] = b"=ybegin ";
 const PART: &[u8] = b"=ypart ";
 const END: &[u8] = b"=yend";
+/// Octets in which the first file has to begin.
+const BEGINS_WITHIN: usize = 1 << 20;
 
 pub fn is_one(octets: &[u8]) -> bool {
+    let octets = &octets[..BEGINS_WITHIN.min(octets.len())];
     super::kind::find(octets, BEGIN).is_some_and(|at| at == 0 || octets[at - 1] == b'\n')
 }
 
