@@ -29,6 +29,8 @@ type Said = (FindingName, String);
 
 /// Octets of folders, of all volumes together.
 const FOLDERS_MOST: u64 = 64 << 20;
+/// Records of NTFS that are looked at: as many as fill a volume of some GiB.
+const RECORDS_MOST: u64 = 1 << 17;
 const BOOT_SECTOR: usize = 512;
 
 /// Other images, by their beginning: their programs' names.
@@ -94,7 +96,7 @@ pub fn open(walk: &mut Walk<'_>, part: &Waiting) {
 fn discs(walk: &mut Walk<'_>, part: &Waiting) {
     let has_iso = cd::open(walk, part);
     let own = walk.report.parts.iter().filter(|p| p.inside == Some(part.number)).map(|p| (p.name.to_lowercase(), p.hash)).collect();
-    let mut look = Look { walk, part, prefix: String::new(), folders: FOLDERS_MOST, known: own };
+    let mut look = Look { walk, part, prefix: String::new(), folders: FOLDERS_MOST, records: RECORDS_MOST, known: own };
     if !udf::open(&mut look, &Disk::whole(&part.content)) && !has_iso {
         look.find(FindingName::NotOpened, "a CD of another kind than ISO 9660 and UDF".to_owned());
     }
@@ -104,7 +106,7 @@ fn volumes(walk: &mut Walk<'_>, part: &Waiting, disk: &Disk<'_>, is_cd: bool) {
     let whole = Volume { disk, start: 0, length: disk.length };
     let Partitions { volumes, is_cut } = partitions::of(disk);
     let is_alone = volumes.len() <= 1;
-    let mut look = Look { walk, part, prefix: String::new(), folders: FOLDERS_MOST, known: HashSet::new() };
+    let mut look = Look { walk, part, prefix: String::new(), folders: FOLDERS_MOST, records: RECORDS_MOST, known: HashSet::new() };
     // Where there is a file system instead, its program may look like a table.
     let is_volume = whole.octets(0, BOOT_SECTOR).is_some_and(|sector| system(&sector).is_some());
     if is_cut && !is_cd && !is_volume {
@@ -174,6 +176,7 @@ struct Look<'w, 'j> {
     prefix: String,
     /// Octets of folders that may still be read.
     folders: u64,
+    records: u64,
     /// Files that are there by another set of names.
     known: HashSet<(String, [u8; 32])>,
 }
@@ -196,6 +199,16 @@ impl Look<'_, '_> {
 
     fn damaged(&mut self, what: &str) {
         self.find(FindingName::Damaged, what.to_owned());
+    }
+
+    /// How many of so many records may still be looked at.
+    fn records(&mut self, count: u64) -> u64 {
+        let most = count.min(self.records);
+        if most < count {
+            self.find(FindingName::TooMany, "more records of files than are looked at".to_owned());
+        }
+        self.records -= most;
+        most
     }
 
     /// A folder's octets, as many as may be read.

@@ -17,8 +17,6 @@ pub const NAME: &[u8; 8] = b"NTFS    ";
 const ROOT: u64 = 5;
 /// The first records are the file system's own.
 const OWN: u64 = 24;
-/// Records that are looked at: as many as fill a volume of some GiB.
-const RECORDS: u64 = 1 << 17;
 /// Places where the table goes on.
 const TABLE_RUNS: usize = 10_000;
 const FOLDERS: usize = 64;
@@ -65,7 +63,7 @@ pub fn open(look: &mut Look<'_, '_>, volume: Volume<'_>) {
         let run: Run = runs[next];
         next += 1;
         let Some(start) = run.place else { continue };
-        let count = (run.clusters.saturating_mul(ntfs.cluster) / ntfs.record as u64).min(RECORDS.saturating_sub(number));
+        let count = look.records(run.clusters.saturating_mul(ntfs.cluster) / ntfs.record as u64);
         for n in 0..count {
             let Some(octets) = volume.octets(start.saturating_mul(ntfs.cluster).saturating_add(n * ntfs.record as u64), ntfs.record) else {
                 look.damaged("the table of files of an NTFS volume is cut");
