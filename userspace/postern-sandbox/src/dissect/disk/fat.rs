@@ -134,7 +134,7 @@ fn after(volume: &Volume<'_>, table: u64, bits: u64, cluster: u64) -> Option<u64
     match bits {
         12 => {
             let pair = volume.number(table + cluster * 3 / 2, 2)?;
-            Some(if cluster % 2 == 0 { pair & 0xfff } else { pair >> 4 })
+            Some(if cluster.is_multiple_of(2) { pair & 0xfff } else { pair >> 4 })
         }
         16 => volume.number(table + cluster * 2, 2),
         _ => Some(volume.number(table + cluster * 4, 4)? & 0x0fff_ffff),

@@ -70,6 +70,9 @@ fn controls(file: &mut Compound<'_>, storage: &Path, code_page: u16, room: &mut 
     }
 }
 
+/// Whether something stands there, and its octets.
+type Skip = (bool, fn(&[u8]) -> Option<usize>);
+
 /// What a form says of one of its controls (MS-OFORMS 2.2.10.12).
 struct Site {
     name: String,
@@ -87,7 +90,7 @@ fn sites(octets: &[u8], code_page: u16) -> Option<Vec<Site>> {
     // The flags stand behind what is there of two colours and a number.
     let flags = if has(6) { n(8 + 4 * [1, 2, 3].iter().filter(|bit| has(**bit)).count(), 4)? } else { 0 };
     let mut at = 4 + n(2, 2)? as usize;
-    let skips: [(bool, fn(&[u8]) -> Option<usize>); 3] = [(has(15), picture), (has(20), font), (has(21), picture)];
+    let skips: [Skip; 3] = [(has(15), picture), (has(20), font), (has(21), picture)];
     for (is_there, skip) in skips {
         if is_there {
             at += skip(octets.get(at..)?)?;
