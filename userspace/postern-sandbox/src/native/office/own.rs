@@ -96,6 +96,7 @@ impl Own {
             Deed::Read(path) => {
                 READ.contains(&path)
                     || is_below(path, OWN)
+                    || self.is_mark(path)
                     || (0..READ_TIMES.len()).any(|n| READ_TIMES[n].0 == path && once_more(&mut self.read[n], READ_TIMES[n].1))
             }
             Deed::LookUp(path) => path == "/etc/passwd" || self.is(Deed::Read(path)),
@@ -106,16 +107,20 @@ impl Own {
         }
     }
 
-    /// Its mark that somebody has the document open, its temporary files, its pages.
+    /// Says that somebody has the document open: `.~lock.letter.odt#`.
+    fn is_mark(&self, path: &str) -> bool {
+        let (folder, name) = self.document.rsplit_once('/').unwrap_or(("", &self.document));
+        path.strip_prefix(folder).and_then(|rest| rest.strip_prefix("/.~lock.")?.strip_suffix('#')) == Some(name)
+    }
+
+    /// That mark, its temporary files, its pages.
     fn writes(&self, path: &str) -> bool {
         if [RENDERED, TEXT, "/work/office/.~lock.rendered.pdf#"].contains(&path) {
             return true;
         }
         let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
-        let document = self.document.rsplit_once('/').unwrap_or(("", &self.document));
-        let is_mark = (folder, name.strip_prefix(".~lock.").and_then(|rest| rest.strip_suffix('#'))) == (document.0, Some(document.1));
         let is_six = ["/work/office/tmp", "/work/office/user"].contains(&folder) && is_made_up(name, 6..=6);
-        is_mark || is_six || is_temporary(path) || path.starts_with("/work/office/cache/fontconfig/")
+        self.is_mark(path) || is_six || is_temporary(path) || path.starts_with("/work/office/cache/fontconfig/")
     }
 }
 
@@ -181,6 +186,7 @@ mod tests {
             (Deed::Read("/proc/sys/crypto/fips_enabled"), true),
             (Deed::Read("/work/office/user/registrymodifications.xcu"), true),
             (Deed::LookUp("/etc/passwd"), true),
+            (Deed::Read("/home/user/.~lock.letter.odt#"), true),
             (Deed::Read("/etc/shadow"), false),
             (Deed::Read("/etc/ssh/sshd_config"), false),
             (Deed::Read("/etc/gnupg/other.conf"), false),
