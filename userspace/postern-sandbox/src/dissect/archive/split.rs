@@ -19,7 +19,7 @@ pub fn is_named_so(name: &str) -> bool {
         // archive.7z.001
         [_, _, _] if is_number(ending) => ARCHIVES.contains(&before),
         // archive.z01, archive.r00, archive.a01, archive.c00 (ZIP, RAR, ARJ, ACE)
-        [b'z' | b'r' | b'a' | b'c', rest @ ..] if rest.len() == 2 => is_number(&ending[1..]),
+        [b'z' | b'r' | b'a' | b'c', _, _] if is_number(&ending[1..]) => true,
         // archive.part2.rar
         _ => matches!(ending, "rar" | "exe" | "zip") && before.strip_prefix("part").is_some_and(is_number),
     }
