@@ -17,6 +17,8 @@ const WRITE: &[&str] = &["open", "openat", "openat2", "creat"];
 const REMOVE: &[&str] = &["unlink", "unlinkat", "rmdir"];
 const RENAME: &[&str] = &["rename", "renameat", "renameat2", "link", "linkat", "symlink", "symlinkat"];
 const MAPPED: &[&str] = &["mmap", "mprotect", "pkey_mprotect"];
+/// A tracer took the call's number away, and tells itself what it refused.
+const NO_CALL: &str = "call 2147483647 by int 0x80";
 const BECOME: &[&str] = &["setuid", "setgid", "setreuid", "setregid", "setresuid", "setresgid", "setfsuid", "setfsgid", "setgroups"];
 
 /// Into the report of one cell. `seen`: or why nothing was.
@@ -69,8 +71,8 @@ fn of_program(report: &mut Report, sightings: &[Sighting]) {
     let first = sightings.iter().find(|s| matches!(s.what, Sight::Exec { .. })).or(sightings.first());
     let zero = first.map_or(0, |s| s.at);
     let own = report.timeline.iter().find(|e| is_begin(e)).map(|e| e.text.clone()).unwrap_or_default();
-    // That a document is read nobody sees, and one may be lost.
-    let is_seen = sightings.iter().any(|s| matches!(&s.what, Sight::Write { path } if *path == own));
+    // That a document is read nobody sees, and its opening may be lost.
+    let is_seen = sightings.iter().any(|s| matches!(as_deed(&s.what), Some(Deed::Write(path)) if path == own));
     let office = findings::are_office(&report.timeline).then(|| Own::new(&own));
     let mut office = if is_seen { office } else { office.map(Own::opened) };
     let mut is_first = true;
@@ -171,12 +173,13 @@ fn is_dull(sight: &Sight, own: &str) -> bool {
         Sight::Connect { address } => is_dull_address(address),
         Sight::Call { name, text, .. } if matches!(name.as_str(), "connect" | "sendto" | "bind") => is_dull_address(text),
         // The names of folders along the path are tried one after the other, and files are asked for that are not there: the tracer says which.
-        Sight::Call { name, text, .. } => (EXEC.contains(&name.as_str()) || WRITE.contains(&name.as_str())) && text.is_empty(),
+        Sight::Call { name, text, .. } if WRITE.contains(&name.as_str()) => text.is_empty() || root::is_dull(text),
+        Sight::Call { name, text, .. } => (EXEC.contains(&name.as_str()) && text.is_empty()) || name == NO_CALL,
         Sight::Exec { .. } => false,
     }
 }
 
-/// As LibreOffice's own list has it; memory and the network are not in there.
+/// As LibreOffice's own list has it.
 fn as_deed(sight: &Sight) -> Option<Deed<'_>> {
     Some(match sight {
         Sight::Exec { path } => Deed::Start(path, None),
@@ -188,6 +191,7 @@ fn as_deed(sight: &Sight) -> Option<Deed<'_>> {
             name if CONNECT.contains(&name) || name == "bind" => Deed::Connect(text),
             name if REMOVE.contains(&name) => Deed::Remove(text),
             name if RENAME.contains(&name) => Deed::Move(text, more),
+            name if MAPPED.contains(&name) => Deed::Map,
             _ => return None,
         },
     })

@@ -22,6 +22,8 @@ pub enum Deed<'a> {
     Start(&'a str, Option<&'a str>),
     /// A program that is not there.
     Miss(&'a str),
+    /// Memory becomes one that can be run.
+    Map,
 }
 
 /// Read again and again: its settings, the machine's kind, and what the programs below look for.
@@ -104,6 +106,7 @@ impl Own {
             Deed::Remove(path) => self.writes(path) || path == "/work/office/.lock" || is_pipe(path),
             Deed::Move(from, to) => self.writes(from) && (self.writes(to) || is_kept(to)),
             Deed::Connect(path) => is_pipe(path),
+            Deed::Map => false,
         }
     }
 
@@ -170,11 +173,11 @@ mod tests {
     #[test]
     fn before_the_document_is_opened_nothing_is_its_doing() {
         let mut own = Own::new(DOCUMENT);
-        for deed in [Deed::Read("/etc/passwd"), Deed::Read("/proc/mounts"), Deed::Write("/home/user/.fontconfig//a.cache-8")] {
+        for deed in [Deed::Read("/etc/passwd"), Deed::Read("/proc/mounts"), Deed::Write("/home/user/.fontconfig//a.cache-8"), Deed::Map] {
             assert!(own.is(deed), "{deed:?}");
         }
         assert!(own.is(Deed::Write(DOCUMENT)));
-        for deed in [Deed::Read("/proc/mounts"), Deed::Write("/home/user/.fontconfig//a.cache-8")] {
+        for deed in [Deed::Read("/proc/mounts"), Deed::Write("/home/user/.fontconfig//a.cache-8"), Deed::Map] {
             assert!(!own.is(deed), "{deed:?}");
         }
     }

@@ -1,7 +1,7 @@
 use postern_model::sandbox::{Kind, Part};
 
 use super::*;
-use crate::native::SURROUNDINGS;
+use crate::native::{SURROUNDINGS, office};
 
 fn report(timeline: Vec<Event>) -> Report {
     let part = Part { inside: None, name: "a.sh".into(), kind: Kind::Script, size: 1, hash: [0; 32] };
@@ -104,6 +104,32 @@ fn memory_that_names_something_else_than_the_kernel_took_is_a_deceit() {
     let report = merged(&[], seen);
     let deceits: Vec<_> = report.findings.iter().filter(|f| f.name == FindingName::NativeDeceives).map(|f| f.evidence.as_str()).collect();
     assert_eq!(deceits, ["execve: it named /bin/true, and the kernel took /tmp/evil"]);
+}
+
+#[test]
+fn of_a_document_what_libreoffice_does_for_itself_is_not_told() {
+    const DOCUMENT: &str = "/home/user/a.odt";
+    const SETTING: &str = "/work/office/user/extensions/shared/extensions.pmap";
+    let write: fn(&str) -> Sight = |path| Sight::Write { path: path.into() };
+    // Where the kernel says of a file alone that it was asked for.
+    for opens in [write, |path| call("openat", path)] {
+        let mut told = report(vec![event(2, Action::Begin, DOCUMENT, office::SURROUNDINGS), event(50, Action::End, DOCUMENT, "code 0")]);
+        let seen = vec![
+            saw(0, exec("/usr/lib/libreoffice/program/soffice.bin")),
+            saw(1, write(SETTING)),
+            saw(1, call("mprotect", "")),
+            saw(2, opens(DOCUMENT)),
+            saw(3, write("/home/user/.~lock.a.odt#")),
+            saw(3, exec("/bin/sh")),
+            saw(4, write("/work/office/tmp/aB3dEf")),
+            saw(5, write("/tmp/dropped.sh")),
+            saw(5, write("/etc/passwd")),
+            saw(6, exec("/bin/sh")),
+            saw(7, write(SETTING)),
+        ];
+        into(&mut told, Ok(Seen { sightings: seen, ..Seen::default() }), true);
+        assert_eq!(texts(&told), [DOCUMENT, "/tmp/dropped.sh", "/etc/passwd", "/bin/sh", SETTING, DOCUMENT]);
+    }
 }
 
 #[test]
