@@ -25,7 +25,7 @@ fn smtp() -> SocketAddr {
 fn settings(sandbox: &str) -> String {
     format!(
         "[smtp]\nlisten = [\"127.0.0.1:2525\"]\ntrusted_listen = []\n[console]\nlisten = []\n[dns]\nenabled = false\n\
-         [edge]\nallow = [\"127.0.0.0/8\"]\n[filter.bayes]\nenabled = false\n[sandbox]\ntimeout = \"3s\"\n{sandbox}\n\
+         [edge]\nallow = [\"127.0.0.0/8\"]\n[filter.bayes]\nenabled = false\n[sandbox]\ntimeout = \"3s\"\nopen_documents = \"none\"\n{sandbox}\n\
          [[domains]]\nname = \"example.net\"\nbackends = [{{ host = \"127.0.0.1\", port = 2524, tls = \"off\" }}]\n"
     )
 }

@@ -118,7 +118,7 @@ impl Own {
 
     /// That mark, its temporary files, its pages.
     fn writes(&self, path: &str) -> bool {
-        if [RENDERED, TEXT, "/work/office/.~lock.rendered.pdf#"].contains(&path) {
+        if [RENDERED, TEXT, "/work/office/.~lock.rendered.pdf#", "/work/office/cache/dconf/user"].contains(&path) {
             return true;
         }
         let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
