@@ -55,15 +55,18 @@ export async function api<T>(method: Method, path: string, body?: unknown, heade
   return (isJson ? await response.json() : null) as T;
 }
 
-/** What another role answers; null: it is not there. A query that fails forgets what was shown, and forms under it, each time it asks again: this one does not fail. */
-export async function roleAt<T>(path: string): Promise<T | null> {
+/** What is there; null: the node answers with this status, by which it says that there is none. */
+async function unless<T>(status: number, path: string): Promise<T | null> {
   try {
     return await api<T>("GET", path);
   } catch (error) {
-    if (error instanceof Refused && error.status === 503) return null;
+    if (error instanceof Refused && error.status === status) return null;
     throw error;
   }
 }
+
+/** What another role answers; null: it is not there. A query that fails forgets what was shown, and forms under it, each time it asks again: this one does not fail. */
+export const roleAt = <T>(path: string) => unless<T>(503, path);
 
 /** A body that is no JSON: a settings file, an update. */
 export async function upload<T>(method: Method, path: string, type: string, body: BodyInit, headers: Record<string, string> = {}): Promise<T> {
@@ -78,14 +81,9 @@ export async function text(path: string): Promise<string> {
 
 /** Who is logged in; null: nobody. */
 export async function session(): Promise<Session | null> {
-  try {
-    const info = await api<Session>("GET", "/session");
-    csrf = info.csrf ?? null;
-    return info;
-  } catch (error) {
-    if (error instanceof Refused && error.status === 401) return null;
-    throw error;
-  }
+  const info = await unless<Session>(401, "/session");
+  if (info) csrf = info.csrf ?? null;
+  return info;
 }
 
 /** Somebody else is here now, or nobody: what was asked before is forgotten. The question who it is stays, so that all who asked it hear of it. */
@@ -96,14 +94,9 @@ export function become(queries: QueryClient, key: "session" | "user", who: unkno
 
 /** The user who is logged in by a link; null: nobody. */
 export async function userSession(): Promise<Schemas["UserInfo"] | null> {
-  try {
-    const info = await api<Schemas["UserInfo"]>("GET", "/user/session");
-    csrf = info.csrf;
-    return info;
-  } catch (error) {
-    if (error instanceof Refused && error.status === 401) return null;
-    throw error;
-  }
+  const info = await unless<Schemas["UserInfo"]>(401, "/user/session");
+  if (info) csrf = info.csrf;
+  return info;
 }
 
 /** Logs in by a link, which is used up. */

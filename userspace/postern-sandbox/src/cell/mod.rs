@@ -3,6 +3,7 @@
 mod admission;
 pub mod cgroup;
 mod priority;
+mod programs;
 mod seccomp;
 mod supervisor;
 pub mod walls;

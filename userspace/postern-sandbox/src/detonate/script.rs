@@ -91,7 +91,7 @@ pub fn ending(name: &str) -> String {
 fn plain(content: &[u8]) -> Script {
     let (source, was_encoded) = source(content);
     let blocks = vec![Code { language: Language::JavaScript, text: source.clone() }];
-    Script { surroundings: Surroundings::Windows, blocks, foreign: Vec::new(), page: None, source, was_encoded, document: None }
+    Script { blocks, was_encoded, ..Script::new(Surroundings::Windows, source) }
 }
 
 fn visual_basic(content: &[u8]) -> Script {
@@ -107,28 +107,12 @@ pub fn macros(modules: &[String], document: Document) -> Option<Script> {
         return None;
     }
     let blocks = modules.iter().map(|text| Code { language: Language::VisualBasic(Dialect::Vba), text: text.clone() }).collect();
-    Some(Script {
-        surroundings: Surroundings::Office,
-        blocks,
-        foreign: Vec::new(),
-        page: None,
-        source,
-        was_encoded: false,
-        document: Some(document),
-    })
+    Some(Script { blocks, document: Some(document), ..Script::new(Surroundings::Office, source) })
 }
 
 fn foreign(content: &[u8]) -> Script {
     let (source, was_encoded) = source(content);
-    Script {
-        surroundings: Surroundings::Windows,
-        blocks: Vec::new(),
-        foreign: vec![source.clone()],
-        page: None,
-        source,
-        was_encoded,
-        document: None,
-    }
+    Script { foreign: vec![source.clone()], was_encoded, ..Script::new(Surroundings::Windows, source) }
 }
 
 fn package(content: &[u8], surroundings: Surroundings) -> Script {
@@ -143,7 +127,7 @@ fn package(content: &[u8], surroundings: Surroundings) -> Script {
             blocks.push(Code { language: Language::JavaScript, text });
         }
     }
-    Script { surroundings, blocks, foreign, page: Some(page), source, was_encoded, document: None }
+    Script { blocks, foreign, page: Some(page), was_encoded, ..Script::new(surroundings, source) }
 }
 
 /// `type` and `language` of a script element, where it is one of JavaScript; others hold data or templates.
@@ -167,6 +151,11 @@ fn source(content: &[u8]) -> (String, bool) {
 }
 
 impl Script {
+    /// Nothing of it is run yet.
+    fn new(surroundings: Surroundings, source: String) -> Self {
+        Self { surroundings, blocks: Vec::new(), foreign: Vec::new(), page: None, source, was_encoded: false, document: None }
+    }
+
     fn acts(&self) -> bool {
         let has_text = self.blocks.iter().map(|b| &b.text).chain(&self.foreign).any(|text| !text.trim().is_empty());
         has_text || self.page.as_ref().is_some_and(Page::acts)

@@ -10,6 +10,7 @@ mod html;
 pub mod kind;
 mod mail;
 mod names;
+mod octets;
 mod office;
 mod onenote;
 mod pdf;

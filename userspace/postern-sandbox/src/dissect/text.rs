@@ -6,6 +6,12 @@ pub fn utf16(octets: &[u8]) -> String {
     String::from_utf16_lossy(&units)
 }
 
+/// The same, big end first.
+pub fn utf16_be(octets: &[u8]) -> String {
+    let units: Vec<u16> = octets.chunks_exact(2).map(|c| u16::from_be_bytes([c[0], c[1]])).collect();
+    String::from_utf16_lossy(&units)
+}
+
 /// Undoes octets that are written as a mark and two hexadecimal digits; what is none of them stays.
 pub fn unescaped(octets: &[u8], mark: u8) -> Vec<u8> {
     let mut out = Vec::with_capacity(octets.len());

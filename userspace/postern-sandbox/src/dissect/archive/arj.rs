@@ -7,6 +7,7 @@ use std::io::{self, Read};
 use delharc::decode::{Decoder, Lh7Decoder};
 use postern_model::sandbox::FindingName;
 
+use super::super::octets::number;
 use super::super::{Waiting, Walk};
 use fastest::Fastest;
 
@@ -26,7 +27,7 @@ struct Head<'a> {
     kind: u8,
     packed: usize,
     length: u64,
-    sum: u32,
+    sum: u64,
     name: String,
     rest: &'a [u8],
 }
@@ -71,7 +72,7 @@ fn file(walk: &mut Walk<'_>, part: &Waiting, head: &Head<'_>) {
         method => return walk.find(FindingName::NotOpened, part.number, format!("{}: packed by method {method}", head.name)),
     };
     let content = walk.unpack(part, &head.name, reader, head.packed as u64);
-    if content.len() as u64 == head.length && crc32fast::hash(&content) != head.sum {
+    if content.len() as u64 == head.length && u64::from(crc32fast::hash(&content)) != head.sum {
         walk.find(FindingName::Damaged, part.number, format!("{}: its sum is another", head.name));
     }
     walk.add(Some(part), &head.name, content);
@@ -97,14 +98,14 @@ fn head(octets: &[u8]) -> Option<Option<Head<'_>>> {
             break;
         }
     }
-    let word = |at: usize| Some(u32::from_le_bytes(says.get(at..at + 4)?.try_into().ok()?));
+    let word = |at| number(says, at, 4);
     let name = says.get(usize::from(says[0])..)?.split(|b| *b == 0).next()?;
     Some(Some(Head {
         flags: says[4],
         method: says[5],
         kind: says[6],
         packed: word(12)? as usize,
-        length: u64::from(word(16)?),
+        length: word(16)?,
         sum: word(20)?,
         name: String::from_utf8_lossy(name).into_owned(),
         rest,

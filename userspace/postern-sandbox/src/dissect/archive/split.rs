@@ -2,6 +2,7 @@
 
 use postern_model::sandbox::FindingName;
 
+use super::super::octets::number;
 use super::super::{Waiting, Walk};
 
 /// What an archive's name ends with in front of a number.
@@ -50,9 +51,9 @@ pub fn is_last_of_zip(octets: &[u8]) -> bool {
 /// The head says where the directory is (7zFormat.txt, "SignatureHeader"), and is right by its own sum: it is not here.
 fn is_seven_zip(octets: &[u8]) -> bool {
     let Some(head) = octets.get(..32).filter(|head| head.starts_with(b"7z\xbc\xaf\x27\x1c")) else { return false };
-    let number = |at: usize| head[at..].iter().take(8).rev().fold(0_u64, |sum, b| sum << 8 | u64::from(*b));
-    let sum = u32::from_le_bytes([head[8], head[9], head[10], head[11]]);
-    crc32fast::hash(&head[12..32]) == sum && number(12).saturating_add(number(20)).saturating_add(32) > octets.len() as u64
+    let n = |at, width| number(head, at, width);
+    let (Some(sum), Some(at), Some(length)) = (n(8, 4), n(12, 8), n(20, 8)) else { return false };
+    u64::from(crc32fast::hash(&head[12..32])) == sum && at.saturating_add(length).saturating_add(32) > octets.len() as u64
 }
 
 #[cfg(test)]

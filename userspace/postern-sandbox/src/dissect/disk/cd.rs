@@ -2,6 +2,8 @@
 
 use postern_model::sandbox::FindingName;
 
+use crate::dissect::octets::number;
+use crate::dissect::text::utf16_be;
 use crate::dissect::{Waiting, Walk};
 
 const SECTOR: usize = 2048;
@@ -91,11 +93,11 @@ fn entries(mut records: &[u8], is_joliet: bool) -> Vec<Entry> {
 }
 
 fn entry(record: &[u8], is_joliet: bool) -> Option<Entry> {
-    let number = |at: usize| Some(u32::from_le_bytes(record.get(at..at + 4)?.try_into().ok()?) as usize);
+    let number = |at| Some(number(record, at, 4)? as usize);
     let name = record.get(33..33 + usize::from(*record.get(32)?))?;
     let name = match name {
         [0 | 1] => String::new(),
-        name if is_joliet => String::from_utf16_lossy(&name.chunks_exact(2).map(|c| u16::from_be_bytes([c[0], c[1]])).collect::<Vec<_>>()),
+        name if is_joliet => utf16_be(name),
         name => String::from_utf8_lossy(name).into_owned(),
     };
     let name = name.split(';').next().unwrap_or_default().to_owned();

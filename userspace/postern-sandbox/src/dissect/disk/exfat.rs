@@ -4,7 +4,9 @@ use std::collections::HashSet;
 use std::io;
 
 use super::Look;
-use super::source::{Piece, Pieces, Volume, number};
+use super::clusters::Clusters;
+use super::source::{Piece, Pieces, Volume};
+use crate::dissect::octets::number;
 use crate::dissect::text::utf16;
 
 pub const NAME: &[u8; 8] = b"EXFAT   ";
@@ -17,12 +19,8 @@ const IS_FOLDER: u8 = 0x10;
 const FOLDER_MOST: u64 = 8 << 20;
 
 struct ExFat<'a> {
-    volume: Volume<'a>,
+    clusters: Clusters<'a>,
     table: u64,
-    data: u64,
-    cluster: u64,
-    /// One beyond the last.
-    end: u64,
 }
 
 pub fn open(look: &mut Look<'_, '_>, volume: Volume<'_>) {
@@ -32,8 +30,8 @@ pub fn open(look: &mut Look<'_, '_>, volume: Volume<'_>) {
         return look.damaged("the begin of an exFAT volume");
     }
     look.measure(volume, n(72, 8).saturating_mul(1 << sector));
-    let fat =
-        ExFat { volume, table: n(80, 4) << sector, data: n(88, 4) << sector, cluster: 1 << (sector + per_cluster), end: n(92, 4) + 2 };
+    let clusters = Clusters { volume, data: n(88, 4) << sector, size: 1 << (sector + per_cluster), end: n(92, 4) + 2 };
+    let fat = ExFat { clusters, table: n(80, 4) << sector };
     let root = look.folder("", Pieces::all(volume, fat.chain(n(96, 4))), FOLDER_MOST);
     let mut folders = vec![(String::new(), root)];
     let mut seen = HashSet::new();
@@ -66,8 +64,7 @@ impl<'a> ExFat<'a> {
     fn pieces(&self, entry: &Entry, length: u64) -> Box<dyn Iterator<Item = io::Result<Piece>> + 'a> {
         let mut left = length;
         if entry.is_in_one_piece {
-            let at = entry.first.checked_sub(2).map(|n| self.data + n * self.cluster);
-            let piece = at.map(|at| Ok(Piece { at: Some(at), length }));
+            let piece = self.clusters.place(entry.first).map(|at| Ok(Piece { at: Some(at), length }));
             return Box::new(piece.filter(|_| length > 0).into_iter());
         }
         Box::new(self.chain(entry.first).map_while(move |piece| {
@@ -78,18 +75,8 @@ impl<'a> ExFat<'a> {
     }
 
     fn chain(&self, first: u64) -> impl Iterator<Item = io::Result<Piece>> + use<'a> {
-        let Self { volume, table, data, cluster, end } = *self;
-        let mut next = first;
-        let mut left = end;
-        std::iter::from_fn(move || {
-            if !(2..end).contains(&next) || left == 0 {
-                return None;
-            }
-            left -= 1;
-            let piece = Piece { at: Some(data + (next - 2) * cluster), length: cluster };
-            next = volume.number(table + next * 4, 4).unwrap_or(0);
-            Some(Ok(piece))
-        })
+        let Self { clusters, table } = *self;
+        clusters.chain(first, move |cluster| clusters.volume.number(table + cluster * 4, 4))
     }
 }
 

@@ -5,7 +5,9 @@ use std::collections::HashSet;
 use std::io;
 
 use super::Look;
-use super::source::{Piece, Pieces, Volume, number};
+use super::clusters::Clusters;
+use super::source::{Piece, Pieces, Volume};
+use crate::dissect::octets::number;
 
 const ENTRY: usize = 32;
 const FOLDER: u8 = 0x10;
@@ -15,13 +17,8 @@ const LONG_NAME: u8 = 0x0f;
 const FOLDER_MOST: u64 = 2 << 20;
 
 struct Fat<'a> {
-    volume: Volume<'a>,
-    /// Where clusters begin, the second of them first, and the table of what follows each.
-    data: u64,
+    clusters: Clusters<'a>,
     table: u64,
-    cluster: u64,
-    /// One beyond the last.
-    end: u64,
     bits: u64,
 }
 
@@ -80,7 +77,7 @@ pub fn open(look: &mut Look<'_, '_>, volume: Volume<'_>) {
     } else {
         16
     };
-    let fat = Fat { volume, data, table, cluster: boot.cluster, end: clusters + 2, bits };
+    let fat = Fat { clusters: Clusters { volume, data, size: boot.cluster, end: clusters + 2 }, table, bits };
     let content = if boot.is_wide {
         let first = volume.number(44, 4).unwrap_or(0);
         look.folder("", fat.pieces(first), FOLDER_MOST)
@@ -110,23 +107,12 @@ pub fn open(look: &mut Look<'_, '_>, volume: Volume<'_>) {
 impl<'a> Fat<'a> {
     /// A folder's: it ends where its chain does.
     fn pieces(&self, first: u64) -> Pieces<'a, impl Iterator<Item = io::Result<Piece>>> {
-        Pieces::all(self.volume, self.chain(first))
+        Pieces::all(self.clusters.volume, self.chain(first))
     }
 
     fn chain(&self, first: u64) -> impl Iterator<Item = io::Result<Piece>> + use<'a> {
-        let Self { volume, data, table, cluster, end, bits } = *self;
-        let mut next = first;
-        let mut left = end;
-        std::iter::from_fn(move || {
-            // No chain is longer than the volume: this one bites its tail.
-            if !(2..end).contains(&next) || left == 0 {
-                return None;
-            }
-            left -= 1;
-            let piece = Piece { at: Some(data + (next - 2) * cluster), length: cluster };
-            next = after(&volume, table, bits, next).unwrap_or(0);
-            Some(Ok(piece))
-        })
+        let Self { clusters, table, bits } = *self;
+        clusters.chain(first, move |cluster| after(&clusters.volume, table, bits, cluster))
     }
 }
 

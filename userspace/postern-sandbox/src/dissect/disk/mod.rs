@@ -5,6 +5,7 @@
 //! A hole costs nothing but what is read of it.
 
 mod cd;
+mod clusters;
 mod exfat;
 mod fat;
 mod ntfs;
@@ -21,7 +22,6 @@ use postern_model::sandbox::FindingName;
 
 use super::{Waiting, Walk};
 use partitions::Partitions;
-pub use source::number;
 use source::{Disk, Volume};
 
 /// A finding and its evidence.

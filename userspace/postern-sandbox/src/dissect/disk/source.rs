@@ -2,6 +2,8 @@
 
 use std::io::{self, Read};
 
+use crate::dissect::octets::number;
+
 /// The disk within an image.
 pub struct Disk<'a> {
     image: &'a [u8],
@@ -61,13 +63,6 @@ impl<'a> Disk<'a> {
         }
         Ok((Some(piece), piece.len() as u64))
     }
-}
-
-/// A number of up to eight octets, little end first.
-pub fn number(octets: &[u8], at: u64, width: usize) -> Option<u64> {
-    let at = usize::try_from(at).ok()?;
-    let octets = octets.get(at..at.checked_add(width)?)?;
-    Some(octets.iter().rev().fold(0, |sum, b| sum << 8 | u64::from(*b)))
 }
 
 /// A part of a disk with a file system in it.

@@ -4,7 +4,9 @@ use std::collections::HashSet;
 use std::io;
 
 use super::Look;
-use super::source::{Disk, Piece, Pieces, Volume, number};
+use super::source::{Disk, Piece, Pieces, Volume};
+use crate::dissect::octets::number;
+use crate::dissect::text::utf16_be;
 
 const SECTOR: u64 = 2048;
 /// Where the description of the volumes is said to be (ECMA-167 3/8.4.2.1).
@@ -217,7 +219,7 @@ fn entries(folder: &[u8]) -> Vec<(String, bool, Place)> {
 fn text(octets: &[u8]) -> Option<String> {
     let (form, letters) = octets.split_first()?;
     Some(match form {
-        16 | 255 => String::from_utf16_lossy(&letters.chunks_exact(2).map(|c| u16::from_be_bytes([c[0], c[1]])).collect::<Vec<_>>()),
+        16 | 255 => utf16_be(letters),
         _ => letters.iter().map(|b| char::from(*b)).collect(),
     })
 }

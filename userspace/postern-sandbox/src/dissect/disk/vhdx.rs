@@ -3,7 +3,8 @@
 use postern_model::sandbox::FindingName;
 
 use super::Said;
-use super::source::{Disk, Layout, number};
+use super::source::{Disk, Layout};
+use crate::dissect::octets::number;
 
 pub const SIGNATURE: &[u8; 8] = b"vhdxfile";
 const HEADERS: [u64; 2] = [64 << 10, 128 << 10];

@@ -5,6 +5,7 @@ use std::io::{Cursor, Read};
 use cfb::CompoundFile;
 use postern_model::sandbox::FindingName;
 
+use super::super::octets::number;
 use super::super::{Waiting, Walk, scripts};
 use super::{values, vba, xlm};
 
@@ -102,7 +103,7 @@ pub fn packed_file(octets: &[u8], from: usize) -> Option<(String, Vec<u8>)> {
         let end = rest.iter().position(|b| *b == 0)?;
         Some((String::from_utf8_lossy(&rest[..end]).into_owned(), from + end + 1))
     };
-    let number = |at: usize| -> Option<usize> { Some(u32::from_le_bytes(octets.get(at..at + 4)?.try_into().ok()?) as usize) };
+    let number = |at: usize| Some(number(octets, at as u64, 4)? as usize);
     if octets.get(from..from + 2)? != [2, 0] {
         return None;
     }

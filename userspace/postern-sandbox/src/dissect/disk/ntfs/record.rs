@@ -1,6 +1,6 @@
 //! A record of the table of files: attributes, which say the file's names and where its streams lie.
 
-use crate::dissect::disk::source::number;
+use crate::dissect::octets::number;
 use crate::dissect::text::utf16;
 
 const IN_USE: u64 = 1;

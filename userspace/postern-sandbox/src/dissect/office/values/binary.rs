@@ -3,7 +3,7 @@
 use super::Room;
 use super::workbook::rk;
 use crate::detonate::document::{CELLS_MOST, Sheet, Value};
-use crate::dissect::disk::number;
+use crate::dissect::octets::number;
 use crate::dissect::text::utf16;
 
 const ROW: u64 = 0;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Compound, Room, stream};
 use crate::detonate::document::{Control, Form};
-use crate::dissect::disk::number;
+use crate::dissect::octets::number;
 use crate::dissect::office::vba;
 use crate::dissect::text::utf16;
 

@@ -2,7 +2,7 @@
 
 use super::Room;
 use crate::detonate::document::Document;
-use crate::dissect::disk::number;
+use crate::dissect::octets::number;
 use crate::dissect::office::vba;
 use crate::dissect::text::utf16;
 

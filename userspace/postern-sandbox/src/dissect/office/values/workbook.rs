@@ -2,7 +2,7 @@
 
 use super::Room;
 use crate::detonate::document::{CELLS_MOST, Document, Sheet, Value};
-use crate::dissect::disk::number;
+use crate::dissect::octets::number;
 use crate::dissect::text::utf16;
 
 const END: u64 = 0x000a;

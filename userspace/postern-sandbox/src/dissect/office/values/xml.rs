@@ -27,6 +27,9 @@ const CORE: &[(&str, &str)] = &[
     ("HyperlinkBase", "hyperlink base"),
 ];
 
+/// Reads a sheet's cells, by the texts that all sheets share.
+type ReadSheet = fn(&[u8], &[String], &mut Room, &mut Sheet);
+
 pub fn is_read(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     name.starts_with("docprops/")
@@ -53,24 +56,22 @@ pub fn read(files: &[(String, Vec<u8>)]) -> Document {
         let target = relations.get(relation)?;
         Some(target.strip_prefix('/').map_or_else(|| format!("xl/{target}"), ToOwned::to_owned))
     };
-    if let Some(workbook) = file("xl/workbook.xml") {
-        let texts = file("xl/sharedStrings.xml").map(|content| shared_texts(content, &mut room)).unwrap_or_default();
-        for (relation, name) in sheets(workbook, &mut document) {
-            let mut sheet = Sheet { name, ..Sheet::default() };
-            if let Some(content) = place(&relation).and_then(|place| file(&place)) {
-                read_sheet(content, &texts, &mut room, &mut sheet);
-            }
-            document.sheets.push(sheet);
-        }
+    let (texts, sheets, read_sheet): (_, _, ReadSheet) = if let Some(workbook) = file("xl/workbook.xml") {
+        let texts = file("xl/sharedStrings.xml").map(|content| shared_texts(content, &mut room));
+        (texts, sheets(workbook, &mut document), read_sheet)
     } else if let Some(workbook) = file("xl/workbook.bin") {
-        let texts = file("xl/sharedStrings.bin").map(|content| binary::shared_texts(content, &mut room)).unwrap_or_default();
-        for (relation, name) in binary::sheets(workbook) {
-            let mut sheet = Sheet { name, ..Sheet::default() };
-            if let Some(content) = place(&relation).and_then(|place| file(&place)) {
-                binary::read_sheet(content, &texts, &mut room, &mut sheet);
-            }
-            document.sheets.push(sheet);
+        let texts = file("xl/sharedStrings.bin").map(|content| binary::shared_texts(content, &mut room));
+        (texts, binary::sheets(workbook), binary::read_sheet)
+    } else {
+        return document;
+    };
+    let texts = texts.unwrap_or_default();
+    for (relation, name) in sheets {
+        let mut sheet = Sheet { name, ..Sheet::default() };
+        if let Some(content) = place(&relation).and_then(|place| file(&place)) {
+            read_sheet(content, &texts, &mut room, &mut sheet);
         }
+        document.sheets.push(sheet);
     }
     document
 }
