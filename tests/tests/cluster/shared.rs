@@ -91,6 +91,8 @@ fn quarantine_and_tracking_are_those_of_the_whole_cluster() {
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     said("a search over all nodes finds all; with one cut off it names the one that did not answer");
 
+    // Who has not noticed the cut yet still thinks itself connected when it is over.
+    wait_until("all notice the cut", LIMIT, || (0..2).all(|n| !cluster.sees(n, 2) && !cluster.sees(2, n))).unwrap();
     cluster.network.heal();
     // Released from a copy while its node is away, and there, too, it would be delivered twice: as in any cut.
     wait_until("all see each other again", LIMIT, || (0..2).all(|n| cluster.sees(n, 2) && cluster.sees(2, n))).unwrap();

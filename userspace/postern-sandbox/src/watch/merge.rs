@@ -118,6 +118,7 @@ fn carried_out(sightings: &[Sighting]) -> (Vec<Sighting>, Vec<String>) {
             came => {
                 // A thread that starts a program gets the number of its process.
                 let call = waiting.remove(&sighting.thread).or_else(|| waiting.remove(&sighting.process));
+                let call = call.filter(|n| kept[*n].as_ref().is_some_and(|call| comes_of(came, &call.what)));
                 if let Some(Sight::Call { name, text, .. }) = call.and_then(|n| kept[n].take()).map(|s| s.what) {
                     let took = match came {
                         Sight::Exec { path } if name == "execve" => Some(path),
@@ -134,6 +135,18 @@ fn carried_out(sightings: &[Sighting]) -> (Vec<Sighting>, Vec<String>) {
         }
     }
     (kept.into_iter().flatten().collect(), deceits)
+}
+
+/// Whether it is what such a call comes to.
+fn comes_of(came: &Sight, call: &Sight) -> bool {
+    let Sight::Call { name, .. } = call else { return false };
+    let kind = match came {
+        Sight::Exec { .. } => EXEC,
+        Sight::Connect { .. } => CONNECT,
+        Sight::Write { .. } => WRITE,
+        Sight::Call { .. } => return false,
+    };
+    kind.contains(&name.as_str())
 }
 
 fn as_event(sight: &Sight) -> (Action, String) {
