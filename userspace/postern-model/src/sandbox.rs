@@ -348,6 +348,8 @@ findings! {
     MacroAutostart = "MACRO_AUTOSTART",
     /// A macro starts programs, loads from the network or makes objects that do.
     MacroSuspicious = "MACRO_SUSPICIOUS",
+    /// The document asks another program for its data (DDE), which is started for that.
+    Dde = "DDE",
     /// The document loads its template or an object from elsewhere when it is opened.
     ExternalTarget = "EXTERNAL_TARGET",
     /// A file is packed into the document and is opened by a click on its picture.

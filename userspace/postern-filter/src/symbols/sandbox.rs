@@ -26,6 +26,7 @@ symbols! { Sandbox:
     SANDBOX_MACROS = 0.5, "The document holds macros.";
     SANDBOX_MACRO_AUTOSTART = 1.5, "A macro starts by itself when the document is opened or closed.";
     SANDBOX_MACRO_SUSPICIOUS = 5.0, "A macro starts programs, loads from the network or makes objects that do.";
+    SANDBOX_DDE = 3.0, "The document asks another program for its data (DDE), which is started for that.";
     SANDBOX_EXTERNAL_TARGET = 3.0, "The document loads its template or an object from elsewhere when it is opened.";
     SANDBOX_EMBEDDED_OBJECT = 0.3, "A file is packed into the document.";
     SANDBOX_HTML_SMUGGLING = 4.0, "A script in an attached page makes a file out of its own text.";
@@ -106,6 +107,7 @@ fn symbol(name: FindingName) -> &'static Symbol {
         FindingName::Macros => &SANDBOX_MACROS,
         FindingName::MacroAutostart => &SANDBOX_MACRO_AUTOSTART,
         FindingName::MacroSuspicious => &SANDBOX_MACRO_SUSPICIOUS,
+        FindingName::Dde => &SANDBOX_DDE,
         FindingName::ExternalTarget => &SANDBOX_EXTERNAL_TARGET,
         FindingName::EmbeddedObject => &SANDBOX_EMBEDDED_OBJECT,
         FindingName::HtmlSmuggling => &SANDBOX_HTML_SMUGGLING,

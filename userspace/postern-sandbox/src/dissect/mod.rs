@@ -33,7 +33,7 @@ use crate::native::{self, Program};
 use crate::yara::scan::Scanner;
 
 /// Raised when the same file comes to other findings than before: what was seen by an earlier version is not known to a later one.
-pub const FINDINGS_VERSION: u32 = 6;
+pub const FINDINGS_VERSION: u32 = 7;
 /// What a stream may unpack to, whatever went in.
 const ALWAYS: u64 = 1 << 20;
 /// Documents that are remembered until it is known which of them are opened.
@@ -198,6 +198,9 @@ impl Walk<'_> {
             Kind::Rar => archive::rar::open(self, part),
             Kind::WindowsProgram | Kind::LinuxProgram if part.depth < self.job.limits.depth => archive::rar::open_program(self, part),
             _ => {}
+        }
+        if matches!(part.kind, Kind::Text | Kind::Unknown) && part.depth < self.job.limits.depth {
+            office::open_text(self, part);
         }
         // Of two kinds at once: what looks into it sees the one, and a click mounts the other.
         if part.kind != Kind::DiskImage && part.depth < self.job.limits.depth && disk::is_mounted(&part.content) {

@@ -41,12 +41,9 @@ pub fn open(walk: &mut Walk<'_>, part: &Waiting) {
         match archive.by_index(index) {
             Ok(file) => {
                 let content = walk.unpack(part, &name, file, packed);
-                if part.kind == Kind::OfficeXml {
-                    office::xml::check(walk, part, &name, &content);
-                    walk.kept.keep(part.number, &name, &content);
-                    for (finding, evidence) in office::xlm::part(&name, &content) {
-                        walk.find(finding, part.number, evidence);
-                    }
+                match part.kind {
+                    Kind::OfficeXml => office::part(walk, part, &name, &content),
+                    _ => office::plain_part(walk, part, &name, &content),
                 }
                 walk.add(Some(part), &name, content);
             }

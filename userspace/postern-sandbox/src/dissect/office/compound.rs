@@ -3,11 +3,13 @@
 use std::io::{Cursor, Read};
 
 use cfb::CompoundFile;
+use flate2::read::ZlibDecoder;
 use postern_model::sandbox::FindingName;
 
 use super::super::octets::number;
 use super::super::{Waiting, Walk, scripts};
-use super::{values, vba, xlm};
+use super::active_mime::ZLIB;
+use super::{dde, fields, tell, values, vba, xlm};
 
 /// Of an object that was dragged into a document (MS-OLEDS 2.3.6).
 const PACKAGE: &str = "\u{1}Ole10Native";
@@ -32,9 +34,16 @@ pub fn open(walk: &mut Walk<'_>, part: &Waiting) {
             macros(walk, part, &mut file, folder, &octets);
         } else if name.eq_ignore_ascii_case("Workbook") || name.eq_ignore_ascii_case("Book") {
             if let Some(octets) = stream(walk, part, &mut file, &path) {
-                for (finding, evidence) in xlm::workbook(&octets) {
-                    walk.find(finding, part.number, evidence);
-                }
+                tell(walk, part, xlm::workbook(&octets));
+                tell(walk, part, dde::of_workbook(&octets));
+            }
+        } else if name == "WordDocument" {
+            if let Some(octets) = stream(walk, part, &mut file, &path) {
+                tell(walk, part, fields::of_stream(&octets));
+            }
+        } else if name.strip_prefix('_').is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())) {
+            if let Some(octets) = stream(walk, part, &mut file, &path) {
+                object_of_2003(walk, part, &name, &octets);
             }
         } else if name.eq_ignore_ascii_case("EncryptedPackage") {
             walk.find(FindingName::Encrypted, part.number, "an office document behind a password");
@@ -83,6 +92,14 @@ fn macros(walk: &mut Walk<'_>, part: &Waiting, file: &mut CompoundFile<Cursor<&[
     }
     let document = values::of_compound(file, project.code_page);
     scripts::note_macros(walk, part, &texts, document);
+}
+
+/// Word's form in XML keeps its objects in one compound file (`oledata.mso`): each in a stream of its own, how long it is and then packed.
+fn object_of_2003(walk: &mut Walk<'_>, part: &Waiting, name: &str, octets: &[u8]) {
+    if let Some(packed) = octets.get(4..).filter(|packed| packed.first() == Some(&ZLIB)) {
+        let content = walk.unpack(part, name, ZlibDecoder::new(packed), packed.len() as u64);
+        walk.add(Some(part), name, content);
+    }
 }
 
 fn package(walk: &mut Walk<'_>, part: &Waiting, octets: &[u8]) {

@@ -4,6 +4,7 @@ use postern_model::sandbox::{FindingName, Kind};
 
 use super::super::kind::{self, find};
 use super::super::{Waiting, Walk};
+use super::{fields, tell};
 
 const OBJECTS: usize = 64;
 
@@ -12,6 +13,7 @@ pub fn open(walk: &mut Walk<'_>, part: &Waiting) {
         let target: Vec<u8> = part.content[at + 10..].iter().copied().take_while(|b| *b != b'}').take(200).collect();
         walk.find(FindingName::ExternalTarget, part.number, format!("template: {}", String::from_utf8_lossy(&target).trim()));
     }
+    tell(walk, part, fields::of_rtf(&part.content));
     let mut rest = part.content.as_slice();
     for number in 0..OBJECTS {
         let Some(at) = find(rest, b"\\objdata") else { return };
@@ -35,7 +37,14 @@ fn octets(text: &[u8]) -> Vec<u8> {
             b'{' => depth += 1,
             b'}' if depth == 0 => break,
             b'}' => depth -= 1,
-            b'\\' => while rest.next_if(|b| b.is_ascii_alphanumeric() || *b == b'-').is_some() {},
+            b'\\' => {
+                let word: Vec<u8> = std::iter::from_fn(|| rest.next_if(|b| b.is_ascii_alphanumeric() || *b == b'-')).collect();
+                // `\bin6 ` and six octets as they are.
+                if let Some(count) = word.strip_prefix(b"bin").and_then(|n| std::str::from_utf8(n).ok()?.parse().ok()) {
+                    rest.next_if_eq(&b' ');
+                    out.extend(rest.by_ref().take(count));
+                }
+            }
             _ => {
                 let Some(digit) = char::from(b).to_digit(16) else { continue };
                 match high.take() {

@@ -25,7 +25,8 @@ impl Authority {
     /// # Errors
     /// When there is no randomness for a key.
     pub fn new() -> Result<Self, rcgen::Error> {
-        let mut of = CertificateParams { distinguished_name: named(NAME), ..CertificateParams::default() };
+        let mut of = CertificateParams::default();
+        of.distinguished_name = named(NAME);
         of.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         of.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
         Ok(Self { issuer: CertifiedIssuer::self_signed(of, KeyPair::generate()?)?, key: KeyPair::generate()? })
@@ -48,8 +49,9 @@ impl Authority {
     }
 
     fn certified(&self, name: &str) -> Option<CertifiedKey> {
-        let params = CertificateParams { distinguished_name: named(name), ..CertificateParams::new([name.to_owned()]).ok()? };
-        let params = CertificateParams { use_authority_key_identifier_extension: true, ..params };
+        let mut params = CertificateParams::new([name.to_owned()]).ok()?;
+        params.distinguished_name = named(name);
+        params.use_authority_key_identifier_extension = true;
         let certificate = params.signed_by(&self.key, &self.issuer).ok()?;
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(self.key.serialize_der()));
         Some(CertifiedKey::new(vec![certificate.der().clone()], any_ecdsa_type(&key).ok()?))

@@ -14,6 +14,7 @@ use std::path::Path;
 use cfb::CompoundFile;
 use postern_model::sandbox::Kind;
 
+pub use self::workbook::letters;
 use crate::detonate::document::{Document, TEXT_MOST};
 use crate::dissect::Walk;
 

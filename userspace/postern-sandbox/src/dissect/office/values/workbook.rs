@@ -3,6 +3,7 @@
 use super::Room;
 use crate::detonate::document::{CELLS_MOST, Document, Sheet, Value};
 use crate::dissect::octets::number;
+use crate::dissect::office::records::Records;
 use crate::dissect::text::utf16;
 
 const END: u64 = 0x000a;
@@ -53,19 +54,6 @@ pub fn read(stream: &[u8], document: &mut Document) {
         let mut sheet = Sheet { name, ..Sheet::default() };
         read_sheet(stream.get(at as usize..).unwrap_or_default(), &texts, &mut cells, &mut room, &mut sheet);
         document.sheets.push(sheet);
-    }
-}
-
-struct Records<'a>(&'a [u8]);
-
-impl<'a> Iterator for Records<'a> {
-    type Item = (u64, &'a [u8]);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let (id, length) = (number(self.0, 0, 2)?, number(self.0, 2, 2)? as usize);
-        let data = self.0.get(4..4 + length)?;
-        self.0 = &self.0[4 + length..];
-        Some((id, data))
     }
 }
 
@@ -162,7 +150,7 @@ fn long_text(octets: &[u8]) -> Option<String> {
     letters(octets.get(3..)?, number(octets, 0, 2)? as usize, octets[2])
 }
 
-fn letters(octets: &[u8], count: usize, form: u8) -> Option<String> {
+pub fn letters(octets: &[u8], count: usize, form: u8) -> Option<String> {
     Some(if form & 1 == 0 { octets.get(..count)?.iter().map(|b| char::from(*b)).collect() } else { utf16(octets.get(..2 * count)?) })
 }
 
