@@ -5,9 +5,9 @@ use std::io::{Cursor, Read};
 use cfb::CompoundFile;
 use postern_model::sandbox::FindingName;
 
-use super::super::octets::number;
 use super::super::{Waiting, Walk, scripts};
-use super::{values, vba, xlm};
+use super::packed::{self, Packed};
+use super::{links, values, vba, xlm};
 
 /// Of an object that was dragged into a document (MS-OLEDS 2.3.6).
 const PACKAGE: &str = "\u{1}Ole10Native";
@@ -30,6 +30,12 @@ pub fn open(walk: &mut Walk<'_>, part: &Waiting) {
             && let Some(octets) = stream(walk, part, &mut file, &path)
         {
             macros(walk, part, &mut file, folder, &octets);
+        } else if name == links::STREAM {
+            if let Some(octets) = stream(walk, part, &mut file, &path) {
+                for target in links::targets(&octets) {
+                    walk.find(FindingName::ExternalTarget, part.number, format!("linked object: {target}"));
+                }
+            }
         } else if name.eq_ignore_ascii_case("Workbook") || name.eq_ignore_ascii_case("Book") {
             if let Some(octets) = stream(walk, part, &mut file, &path) {
                 for (finding, evidence) in xlm::workbook(&octets) {
@@ -86,30 +92,12 @@ fn macros(walk: &mut Walk<'_>, part: &Waiting, file: &mut CompoundFile<Cursor<&[
 }
 
 fn package(walk: &mut Walk<'_>, part: &Waiting, octets: &[u8]) {
-    match packed_file(octets, 4) {
-        Some((label, content)) => {
+    match packed::read(octets, 4) {
+        Some(Packed::File { label, content }) => {
             walk.find(FindingName::EmbeddedObject, part.number, &label);
             walk.add(Some(part), &label, content);
         }
+        Some(Packed::Command { label, command }) => packed::tell_command(walk, part, &label, &command),
         None => walk.find(FindingName::Damaged, part.number, "an embedded object"),
     }
-}
-
-/// Two octets, label, path, eight octets, length and path again, then the length of the file and the file (MS-OLEDS 2.3.6 leaves it to the
-/// server; this is the form of Windows' packager). `from`: in a compound file a length comes before.
-pub fn packed_file(octets: &[u8], from: usize) -> Option<(String, Vec<u8>)> {
-    let text = |from: usize| -> Option<(String, usize)> {
-        let rest = octets.get(from..)?;
-        let end = rest.iter().position(|b| *b == 0)?;
-        Some((String::from_utf8_lossy(&rest[..end]).into_owned(), from + end + 1))
-    };
-    let number = |at: usize| Some(number(octets, at as u64, 4)? as usize);
-    if octets.get(from..from + 2)? != [2, 0] {
-        return None;
-    }
-    let (label, at) = text(from + 2)?;
-    let (_, at) = text(at)?;
-    let data = (at + 8).checked_add(number(at + 4)?)?;
-    let content = octets.get(data + 4..)?;
-    Some((label, content.get(..number(data)?.min(content.len()))?.to_vec()))
 }

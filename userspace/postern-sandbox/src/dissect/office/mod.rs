@@ -1,6 +1,8 @@
 //! Office documents: compound files, macros, and what the XML form refers to.
 
 pub mod compound;
+mod links;
+pub mod packed;
 pub mod rtf;
 pub mod values;
 pub mod vba;
