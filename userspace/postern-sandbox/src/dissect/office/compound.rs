@@ -7,7 +7,7 @@ use postern_model::sandbox::FindingName;
 
 use super::super::{Waiting, Walk, scripts};
 use super::packed::{self, Packed};
-use super::{links, values, vba, xlm};
+use super::{links, powerpoint, values, vba, xlm};
 
 /// Of an object that was dragged into a document (MS-OLEDS 2.3.6).
 const PACKAGE: &str = "\u{1}Ole10Native";
@@ -36,6 +36,8 @@ pub fn open(walk: &mut Walk<'_>, part: &Waiting) {
                     walk.find(FindingName::ExternalTarget, part.number, format!("linked object: {target}"));
                 }
             }
+        } else if name == powerpoint::DOCUMENT {
+            powerpoint::open(walk, part, &mut file, &path);
         } else if name.eq_ignore_ascii_case("Workbook") || name.eq_ignore_ascii_case("Book") {
             if let Some(octets) = stream(walk, part, &mut file, &path) {
                 for (finding, evidence) in xlm::workbook(&octets) {
@@ -48,7 +50,7 @@ pub fn open(walk: &mut Walk<'_>, part: &Waiting) {
     }
 }
 
-fn stream(walk: &mut Walk<'_>, part: &Waiting, file: &mut CompoundFile<Cursor<&[u8]>>, path: &std::path::Path) -> Option<Vec<u8>> {
+pub fn stream(walk: &mut Walk<'_>, part: &Waiting, file: &mut CompoundFile<Cursor<&[u8]>>, path: &std::path::Path) -> Option<Vec<u8>> {
     match file.open_stream(path) {
         Ok(stream) => {
             let packed = stream.len();
