@@ -6,6 +6,7 @@ use cfb::CompoundFile;
 use postern_model::sandbox::FindingName;
 
 use super::super::{Waiting, Walk, scripts};
+use super::encrypted;
 use super::packed::{self, Packed};
 use super::{links, powerpoint, values, vba, xlm};
 
@@ -17,6 +18,10 @@ pub fn open(walk: &mut Walk<'_>, part: &Waiting) {
         Ok(file) => file,
         Err(error) => return walk.find(FindingName::Damaged, part.number, error.to_string()),
     };
+    let seen = encrypted::open(walk, part, &mut file);
+    if seen.is_whole {
+        return;
+    }
     let paths: Vec<_> = file.walk().filter(cfb::Entry::is_stream).map(|e| e.path().to_owned()).collect();
     for path in paths {
         let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
@@ -36,6 +41,8 @@ pub fn open(walk: &mut Walk<'_>, part: &Waiting) {
                     walk.find(FindingName::ExternalTarget, part.number, format!("linked object: {target}"));
                 }
             }
+        } else if seen.noise.iter().any(|noise| name.eq_ignore_ascii_case(noise)) {
+            // It was told that it is closed.
         } else if name == powerpoint::DOCUMENT {
             powerpoint::open(walk, part, &mut file, &path);
         } else if name.eq_ignore_ascii_case("Workbook") || name.eq_ignore_ascii_case("Book") {
@@ -44,7 +51,8 @@ pub fn open(walk: &mut Walk<'_>, part: &Waiting) {
                     walk.find(finding, part.number, evidence);
                 }
             }
-        } else if name.eq_ignore_ascii_case("EncryptedPackage") {
+        } else if name.eq_ignore_ascii_case("EncryptedPackage") && path.parent().is_some_and(|folder| folder.parent().is_some()) {
+            // Of a document within the document; its own was looked at.
             walk.find(FindingName::Encrypted, part.number, "an office document behind a password");
         }
     }

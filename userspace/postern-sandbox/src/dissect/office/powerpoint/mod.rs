@@ -9,8 +9,8 @@ use std::path::Path;
 
 use flate2::read::ZlibDecoder;
 
-use edits::Edits;
-use record::Record;
+pub use edits::{Edits, IS_ENCRYPTED, IS_PLAIN, TOKEN};
+pub use record::{HEAD, Record};
 
 use super::super::octets::number;
 use super::super::{Waiting, Walk};

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::dissect::octets::number;
 
-const HEAD: usize = 8;
+pub const HEAD: usize = 8;
 const CONTAINER: u64 = 0xf;
 const RECORDS: usize = 1_000_000;
 
