@@ -10,8 +10,11 @@ use postern_sandbox::limits::Limits;
 
 /// Small, so that limits are reached.
 fn job(name: &str) -> Job {
-    let limits = Limits { depth: 4, parts: 50, octets: 1 << 20, ratio: 100, scripts: Duration::from_millis(200), ..Limits::default() };
-    Job { name: name.to_owned(), content_type: String::new(), passwords: vec!["infected".to_owned()], limits, ..Job::default() }
+    let (scripts, cpu) = (Duration::from_millis(200), Duration::from_millis(200));
+    let limits = Limits { depth: 4, parts: 50, octets: 1 << 20, ratio: 100, scripts, cpu, ..Limits::default() };
+    // Of archives, and of the documents in postern-sandbox/tests/encrypted.
+    let passwords = vec!["infected".to_owned(), "Password1234_".to_owned(), "123456789012345".to_owned()];
+    Job { name: name.to_owned(), content_type: String::new(), passwords, limits, ..Job::default() }
 }
 
 /// As deep as a cell's and more: an overflow there is a finding, and here the end.

@@ -328,6 +328,8 @@ findings! {
     Encrypted = "ENCRYPTED",
     /// The content is encrypted, and the mail itself holds the password.
     PasswordInMail = "PASSWORD_IN_MAIL",
+    /// The document is encrypted with a password that Office tries by itself: it opens without a question.
+    DefaultPassword = "DEFAULT_PASSWORD",
     /// Containers lie in containers beyond the limit; the innermost ones were not opened.
     TooDeep = "TOO_DEEP",
     /// More files than the limit; the rest were not opened.

@@ -43,7 +43,7 @@ fn kept_inputs_hold() {
 #[test]
 fn files_cut_short_and_changed_hold() {
     let folder = |name: &str| std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(name)).unwrap();
-    let own = folder("rar").chain(folder("archives")).chain(folder("documents"));
+    let own = folder("rar").chain(folder("archives")).chain(folder("documents")).chain(folder("encrypted"));
     let clamav = std::fs::read_dir("/usr/share/clamav-testfiles");
     if clamav.is_err() {
         println!("partly skipped: clamav-testfiles are not there");

@@ -16,6 +16,7 @@ symbols! { Sandbox:
     SANDBOX_SHORTCUT = 4.0, "A shortcut, which starts what it names.";
     SANDBOX_ENCRYPTED = 0.3, "The content is encrypted and no word of the mail opens it.";
     SANDBOX_PASSWORD_IN_MAIL = 1.5, "The content is encrypted, and the mail itself holds the password.";
+    SANDBOX_DEFAULT_PASSWORD = 1.0, "The document is encrypted with a password that Office tries by itself: it opens without a question.";
     SANDBOX_TOO_DEEP = 3.0, "Containers lie in containers beyond the limit.";
     SANDBOX_TOO_MANY = 0.5, "More files than the limit: the rest were not opened.";
     SANDBOX_TOO_LARGE = 1.0, "More comes out than the limit: a bomb, or as good as one.";
@@ -97,6 +98,7 @@ fn symbol(name: FindingName) -> &'static Symbol {
         FindingName::Shortcut => &SANDBOX_SHORTCUT,
         FindingName::Encrypted => &SANDBOX_ENCRYPTED,
         FindingName::PasswordInMail => &SANDBOX_PASSWORD_IN_MAIL,
+        FindingName::DefaultPassword => &SANDBOX_DEFAULT_PASSWORD,
         FindingName::TooDeep => &SANDBOX_TOO_DEEP,
         FindingName::TooMany => &SANDBOX_TOO_MANY,
         FindingName::TooLarge => &SANDBOX_TOO_LARGE,

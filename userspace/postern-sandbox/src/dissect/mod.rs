@@ -24,6 +24,7 @@ mod yenc;
 use std::collections::HashSet;
 use std::io::Read;
 use std::rc::Rc;
+use std::time::Duration;
 
 use holes::Content;
 use postern_model::sandbox::{Event, Finding, FindingName, Kind, Part, Report};
@@ -72,6 +73,7 @@ pub fn run_telling(job: &Job, content: Vec<u8>, rules: Option<Scanner>, tell: &R
         programs: HashSet::new(),
         documents: Vec::new(),
         kept: office::values::Kept::default(),
+        words: office::time_for_words(&job.limits),
         rules,
     };
     walk.add(None, &job.name, content);
@@ -118,6 +120,8 @@ struct Walk<'a> {
     documents: Vec<Program>,
     /// What macros may ask their document for.
     kept: office::values::Kept,
+    /// Time that is left for trying words on documents behind a password.
+    words: Duration,
     rules: Option<Scanner>,
 }
 
@@ -223,6 +227,13 @@ impl Walk<'_> {
     fn note_document(&mut self, part: &Waiting) {
         let Some(seen) = self.report.parts.get(part.number as usize) else { return };
         let is_one_more = !self.job.limits.documents.is_zero() && self.documents.len() < DOCUMENTS;
+        // Behind a password nothing can be shown, and what was decrypted is a document of its own.
+        let is_locked = |f: &Finding| {
+            f.part == part.number && matches!(f.name, FindingName::Encrypted | FindingName::PasswordInMail | FindingName::DefaultPassword)
+        };
+        if part.kind == Kind::Compound && self.report.findings.iter().any(is_locked) {
+            return;
+        }
         if let Some(language) = native::office::language(part.kind, &part.content).filter(|_| is_one_more)
             && !self.documents.iter().any(|known| known.content == part.content)
         {

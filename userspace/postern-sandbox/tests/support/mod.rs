@@ -3,6 +3,8 @@
 #![allow(dead_code)]
 
 pub mod documents;
+pub mod locked;
+pub mod slides;
 
 use std::path::{Path, PathBuf};
 

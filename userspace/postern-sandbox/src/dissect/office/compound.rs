@@ -6,10 +6,10 @@ use cfb::CompoundFile;
 use flate2::read::ZlibDecoder;
 use postern_model::sandbox::FindingName;
 
-use super::super::octets::number;
 use super::super::{Waiting, Walk, scripts};
 use super::active_mime::ZLIB;
-use super::{dde, fields, tell, values, vba, xlm};
+use super::packed::{self, Packed};
+use super::{dde, encrypted, fields, links, powerpoint, tell, values, vba, xlm};
 
 /// Of an object that was dragged into a document (MS-OLEDS 2.3.6).
 const PACKAGE: &str = "\u{1}Ole10Native";
@@ -19,6 +19,10 @@ pub fn open(walk: &mut Walk<'_>, part: &Waiting) {
         Ok(file) => file,
         Err(error) => return walk.find(FindingName::Damaged, part.number, error.to_string()),
     };
+    let seen = encrypted::open(walk, part, &mut file);
+    if seen.is_whole {
+        return;
+    }
     let paths: Vec<_> = file.walk().filter(cfb::Entry::is_stream).map(|e| e.path().to_owned()).collect();
     for path in paths {
         let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
@@ -32,6 +36,16 @@ pub fn open(walk: &mut Walk<'_>, part: &Waiting) {
             && let Some(octets) = stream(walk, part, &mut file, &path)
         {
             macros(walk, part, &mut file, folder, &octets);
+        } else if name == links::STREAM {
+            if let Some(octets) = stream(walk, part, &mut file, &path) {
+                for target in links::targets(&octets) {
+                    walk.find(FindingName::ExternalTarget, part.number, format!("linked object: {target}"));
+                }
+            }
+        } else if seen.noise.iter().any(|noise| name.eq_ignore_ascii_case(noise)) {
+            // It was told that it is closed.
+        } else if name == powerpoint::DOCUMENT {
+            powerpoint::open(walk, part, &mut file, &path);
         } else if name.eq_ignore_ascii_case("Workbook") || name.eq_ignore_ascii_case("Book") {
             if let Some(octets) = stream(walk, part, &mut file, &path) {
                 tell(walk, part, xlm::workbook(&octets));
@@ -45,13 +59,14 @@ pub fn open(walk: &mut Walk<'_>, part: &Waiting) {
             if let Some(octets) = stream(walk, part, &mut file, &path) {
                 object_of_2003(walk, part, &name, &octets);
             }
-        } else if name.eq_ignore_ascii_case("EncryptedPackage") {
+        } else if name.eq_ignore_ascii_case("EncryptedPackage") && path.parent().is_some_and(|folder| folder.parent().is_some()) {
+            // Of a document within the document; its own was looked at.
             walk.find(FindingName::Encrypted, part.number, "an office document behind a password");
         }
     }
 }
 
-fn stream(walk: &mut Walk<'_>, part: &Waiting, file: &mut CompoundFile<Cursor<&[u8]>>, path: &std::path::Path) -> Option<Vec<u8>> {
+pub fn stream(walk: &mut Walk<'_>, part: &Waiting, file: &mut CompoundFile<Cursor<&[u8]>>, path: &std::path::Path) -> Option<Vec<u8>> {
     match file.open_stream(path) {
         Ok(stream) => {
             let packed = stream.len();
@@ -103,30 +118,12 @@ fn object_of_2003(walk: &mut Walk<'_>, part: &Waiting, name: &str, octets: &[u8]
 }
 
 fn package(walk: &mut Walk<'_>, part: &Waiting, octets: &[u8]) {
-    match packed_file(octets, 4) {
-        Some((label, content)) => {
+    match packed::read(octets, 4) {
+        Some(Packed::File { label, content }) => {
             walk.find(FindingName::EmbeddedObject, part.number, &label);
             walk.add(Some(part), &label, content);
         }
+        Some(Packed::Command { label, command }) => packed::tell_command(walk, part, &label, &command),
         None => walk.find(FindingName::Damaged, part.number, "an embedded object"),
     }
-}
-
-/// Two octets, label, path, eight octets, length and path again, then the length of the file and the file (MS-OLEDS 2.3.6 leaves it to the
-/// server; this is the form of Windows' packager). `from`: in a compound file a length comes before.
-pub fn packed_file(octets: &[u8], from: usize) -> Option<(String, Vec<u8>)> {
-    let text = |from: usize| -> Option<(String, usize)> {
-        let rest = octets.get(from..)?;
-        let end = rest.iter().position(|b| *b == 0)?;
-        Some((String::from_utf8_lossy(&rest[..end]).into_owned(), from + end + 1))
-    };
-    let number = |at: usize| Some(number(octets, at as u64, 4)? as usize);
-    if octets.get(from..from + 2)? != [2, 0] {
-        return None;
-    }
-    let (label, at) = text(from + 2)?;
-    let (_, at) = text(at)?;
-    let data = (at + 8).checked_add(number(at + 4)?)?;
-    let content = octets.get(data + 4..)?;
-    Some((label, content.get(..number(data)?.min(content.len()))?.to_vec()))
 }

@@ -3,9 +3,13 @@
 mod active_mime;
 pub mod compound;
 mod dde;
+mod encrypted;
 mod fields;
 mod flat;
+mod links;
 mod marks;
+pub mod packed;
+mod powerpoint;
 mod records;
 pub mod rtf;
 mod sylk;
@@ -14,10 +18,17 @@ pub mod vba;
 mod xlm;
 mod xml;
 
+use std::io::Cursor;
+use std::time::Duration;
+
 use postern_model::sandbox::{FindingName, Kind};
 
 use self::fields::Found;
 use super::{Waiting, Walk, scripts};
+
+use crate::limits::Limits;
+
+pub type Compound<'a> = cfb::CompoundFile<Cursor<&'a [u8]>>;
 
 pub fn is_opened(kind: Kind) -> bool {
     matches!(kind, Kind::Compound | Kind::Rtf)
@@ -66,4 +77,9 @@ fn tell(walk: &mut Walk<'_>, part: &Waiting, found: Found) {
         }
         walk.find(finding, part.number, evidence);
     }
+}
+
+/// What trying words on a job's documents may take.
+pub fn time_for_words(limits: &Limits) -> Duration {
+    encrypted::time(limits)
 }

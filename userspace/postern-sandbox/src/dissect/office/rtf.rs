@@ -4,6 +4,7 @@ use postern_model::sandbox::{FindingName, Kind};
 
 use super::super::kind::{self, find};
 use super::super::{Waiting, Walk};
+use super::packed::{self, Packed};
 use super::{fields, tell};
 
 const OBJECTS: usize = 64;
@@ -20,6 +21,10 @@ pub fn open(walk: &mut Walk<'_>, part: &Waiting) {
         rest = &rest[at + b"\\objdata".len()..];
         let object = octets(rest);
         walk.find(FindingName::EmbeddedObject, part.number, class(&object).unwrap_or_else(|| "an object".to_owned()));
+        if let Some(Packed::Command { label, command }) = data(&object).and_then(|data| packed::read(data, 0)) {
+            packed::tell_command(walk, part, &label, &command);
+            continue;
+        }
         let (name, content) = native(&object).unwrap_or_else(|| (format!("object {number}"), object.clone()));
         let content = walk.unpack(part, &name, content.as_slice(), content.len() as u64 * 2);
         walk.add(Some(part), &name, content);
@@ -67,14 +72,18 @@ fn class(object: &[u8]) -> Option<String> {
 /// The data behind the object's header: a packed file, or whatever begins like something.
 fn native(object: &[u8]) -> Option<(String, Vec<u8>)> {
     let name = class(object)?;
-    // Class, topic and item, each behind its length; then the length of the data.
+    let data = data(object)?;
+    if let Some(Packed::File { label, content }) = packed::read(data, 0) {
+        return Some((label, content));
+    }
+    (kind::of(data) != Kind::Unknown).then(|| (name, data.to_vec()))
+}
+
+/// Class, topic and item, each behind its length; then the length of the data.
+fn data(object: &[u8]) -> Option<&[u8]> {
     let mut at = 8;
     for _ in 0..3 {
         at += 4 + u32::from_le_bytes(object.get(at..at + 4)?.try_into().ok()?) as usize;
     }
-    let data = object.get(at + 4..)?;
-    if let Some((label, content)) = super::compound::packed_file(data, 0) {
-        return Some((label, content));
-    }
-    (kind::of(data) != Kind::Unknown).then(|| (name, data.to_vec()))
+    object.get(at + 4..)
 }
