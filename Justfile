@@ -86,9 +86,10 @@ image-lock:
 vm *args: image
     {{target}}/release/image vm {{image_out}} {{args}}
 
-# the appliance under QEMU: firmware, mail, ban, power cut, damaged root, factory reset, ISO
+# the appliance under QEMU: firmware, mail, ban, power cut, damaged root, its console in a browser, factory reset, ISO
 test-image: image
-    POSTERN_IMAGE={{image_out}} POSTERN_IMAGE_KEY={{image_cache}}/development.key cargo test --release --locked --workspace --test appliance --test installer -- --test-threads=1 --nocapture
+    WEB_UI_NEEDED=1 web-ui/build
+    OUT={{justfile_directory()}}/target/web POSTERN_IMAGE={{image_out}} POSTERN_IMAGE_KEY={{image_cache}}/development.key cargo test --release --locked --workspace --test appliance --test installer -- --test-threads=1 --nocapture
 
 # write the generated files again: settings and symbols reference, OpenAPI
 generate: build

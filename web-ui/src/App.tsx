@@ -83,7 +83,7 @@ export function App() {
 
 function Administration({ dark, looks }: { dark: boolean; looks: React.ReactNode }) {
   const { words } = useTongue();
-  const who = useQuery({ queryKey: ["session"], queryFn: session });
+  const who = useQuery({ queryKey: ["session"], queryFn: session, refetchInterval: (query) => (query.state.status === "error" ? 3_000 : false) });
   const [later, setLater] = useState(false);
   if (who.isPending) return <Spinner aria-label={words.loading} />;
   if (who.isError) return <Failure error={who.error} again={() => void who.refetch()} />;

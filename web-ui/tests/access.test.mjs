@@ -145,16 +145,14 @@ test("an authenticator is set up by its secret, asked for at the next login, and
 
     const login = async (code) => {
       await page.getByRole("button", { name: "Log out" }).click();
-      await page.getByRole("textbox", { name: "Name" }).fill("totty");
-      await page.getByLabel("Password").fill(PASSWORD);
-      await page.keyboard.press("Enter");
+      await theirs.enter("totty", PASSWORD);
       await page.getByRole("textbox", { name: "Code" }).fill(code);
       await page.keyboard.press("Enter");
     };
     await login(codeOf(secret, 1));
-    await page.getByRole("navigation", { name: "Pages" }).waitFor({ state: "attached" });
+    await theirs.entered();
     await login(codes[0]);
-    await page.getByRole("navigation", { name: "Pages" }).waitFor({ state: "attached" });
+    await theirs.entered();
     await login(codes[0]);
     await page.getByRole("alert").getByText("the code is wrong, or was used already").waitFor();
     await theirs.accessible("login-code");
@@ -166,10 +164,8 @@ test("an authenticator is set up by its secret, asked for at the next login, and
     await browser.page.getByRole("dialog").getByRole("button", { name: "Remove authenticator" }).click();
     await browser.said("totty has no authenticator any more.");
     await page.getByRole("button", { name: "Cancel" }).click();
-    await page.getByRole("textbox", { name: "Name" }).fill("totty");
-    await page.getByLabel("Password").fill(PASSWORD);
-    await page.keyboard.press("Enter");
-    await page.getByRole("navigation", { name: "Pages" }).waitFor({ state: "attached" });
+    await theirs.enter("totty", PASSWORD);
+    await theirs.entered();
 
     await browser.page.getByRole("grid", { name: "Open logins" }).waitFor();
     await browser.page.reload();

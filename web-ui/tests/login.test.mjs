@@ -17,9 +17,7 @@ after(async () => {
 test("a wrong password is refused, the printed one is changed, the overview counts a mail while one looks", async () => {
   const { page } = browser;
   await page.goto(`${gateway.base}/ui/`);
-  await page.getByRole("textbox", { name: "Name" }).fill("admin");
-  await page.getByLabel("Password").fill("wrong");
-  await page.keyboard.press("Enter");
+  await browser.enter("admin", "wrong");
   await page.getByRole("alert").getByText("name or password is wrong").waitFor();
   await browser.accessible("login");
   browser.troubles.length = 0; // the browser logs the 401s that were asked for
@@ -29,10 +27,7 @@ test("a wrong password is refused, the printed one is changed, the overview coun
   await page.keyboard.press("Enter");
   await page.getByRole("heading", { name: "Choose a password" }).waitFor();
   await browser.accessible("first-password");
-  await page.getByLabel("One-time password").fill(printed);
-  await page.locator("#new").fill(PASSWORD);
-  await page.locator("#repeat").fill(PASSWORD);
-  await page.keyboard.press("Enter");
+  await browser.choose(printed);
   await page.getByText("Live", { exact: true }).waitFor();
 
   const accepted = page.getByRole("link", { name: "Accepted", exact: true }).locator("xpath=..");
@@ -88,9 +83,7 @@ test("a login that ended elsewhere leads to the login, and what was looked at is
   await browser.page.getByRole("button", { name: "Search", exact: true }).click();
   await browser.page.getByRole("textbox", { name: "Who" }).fill("admin");
   await browser.page.getByRole("button", { name: "Search", exact: true }).click();
-  await page.getByRole("textbox", { name: "Name" }).fill("admin");
-  await page.getByLabel("Password").fill(PASSWORD);
-  await page.keyboard.press("Enter");
+  await browser.enter("admin", PASSWORD);
   await page.getByRole("heading", { level: 1, name: "Audit" }).waitFor();
   browser.well("401", "503");
 });
@@ -107,4 +100,18 @@ test("a page that asks again by itself says so once nobody touched it for half a
   assert.equal(await asked(), "yes");
   await page.keyboard.press("Shift");
   assert.equal(await asked(), undefined);
+});
+
+test("a page whose node is silent or away says so, and comes back by itself", async () => {
+  const { page } = browser;
+  const away = page.getByText("The node does not answer.").first();
+  await browser.go("#/system", "System");
+  for (const [what, silence] of [["**/api/v1/system", () => undefined], ["**/api/v1/session", (route) => route.abort()]]) {
+    await page.route(what, silence);
+    if (what.endsWith("session")) await page.reload();
+    await away.waitFor({ timeout: 90_000 });
+    await page.unroute(what);
+    await away.waitFor({ state: "hidden" });
+    await page.getByRole("heading", { level: 1, name: "System" }).waitFor();
+  }
 });

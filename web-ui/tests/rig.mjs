@@ -15,8 +15,9 @@ import axe from "@axe-core/playwright";
 import { chromium } from "playwright-core";
 
 const AxeBuilder = axe.default ?? axe;
-const { POSTERN, OUT } = process.env;
-assert.ok(POSTERN && OUT, "run ./just test-web: it sets POSTERN and OUT");
+/** What the recipe sets. */
+export const given = (name) => process.env[name] ?? assert.fail(`${name} is not set: run ./just test-web, or ./just test-image for the appliance`);
+const OUT = given("OUT");
 export const PASSWORD = "a password for the browser test";
 const FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
 
@@ -86,7 +87,7 @@ ${extra}`);
   /** Starts it, the first time or after an end. */
   async again(role = "run") {
     const args = role === "run" ? ["run", "--data", this.data] : ["node", "--settings", join(this.data, "postern.toml")];
-    this.child = spawn(POSTERN, args, { stdio: ["ignore", "pipe", "pipe"] });
+    this.child = spawn(given("POSTERN"), args, { stdio: ["ignore", "pipe", "pipe"] });
     this.log = "";
     for (const stream of [this.child.stdout, this.child.stderr]) stream.on("data", (text) => (this.log += text));
     await until("the node", () => {
@@ -228,12 +229,31 @@ export class Browser {
     assert.equal((await gateway.api("PUT", `/admins/${name}/password`, { password: PASSWORD })).status, 200);
     const browser = await Browser.open(gateway, options);
     await browser.page.goto(`${gateway.base}/ui/`);
-    await browser.page.getByRole("textbox", { name: "Name" }).fill(name);
-    await browser.page.getByLabel("Password").fill(PASSWORD);
-    await browser.page.keyboard.press("Enter");
-    await browser.page.getByRole("navigation", { name: "Pages" }).waitFor({ state: "attached" });
+    await browser.enter(name, PASSWORD);
+    await browser.entered();
     browser.troubles.length = 0; // the 401 of the first question
     return browser;
+  }
+
+  /** Fills in the login. */
+  async enter(name, password) {
+    await this.page.getByRole("textbox", { name: "Name" }).fill(name);
+    await this.page.getByLabel("Password").fill(password);
+    await this.page.keyboard.press("Enter");
+  }
+
+  /** Changes the password of one use that was printed; what is asked for at a first login before anything else. */
+  async choose(printed) {
+    await this.page.getByRole("heading", { name: "Choose a password" }).waitFor();
+    await this.page.getByLabel("One-time password").fill(printed);
+    await this.page.locator("#new").fill(PASSWORD);
+    await this.page.locator("#repeat").fill(PASSWORD);
+    await this.page.keyboard.press("Enter");
+  }
+
+  /** The pages are there. */
+  entered() {
+    return this.page.getByRole("navigation", { name: "Pages" }).waitFor({ state: "attached" });
   }
 
   async go(fragment, heading) {

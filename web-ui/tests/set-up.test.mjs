@@ -32,9 +32,7 @@ after(async () => {
 test("the questions of a first boot; a bad answer is told, and later is possible", async () => {
   const { page } = browser;
   await page.goto(`${gateway.base}/ui/`);
-  await page.getByRole("textbox", { name: "Name" }).fill("admin");
-  await page.getByLabel("Password").fill(PASSWORD);
-  await page.keyboard.press("Enter");
+  await browser.enter("admin", PASSWORD);
   await page.getByRole("heading", { name: "Set this machine up" }).waitFor();
   await browser.accessible("set-up");
 
@@ -46,5 +44,5 @@ test("the questions of a first boot; a bad answer is told, and later is possible
   assert.equal(machine, "");
 
   await page.getByRole("button", { name: "Later" }).click();
-  await page.getByRole("navigation", { name: "Pages" }).waitFor({ state: "attached" });
+  await browser.entered();
 });

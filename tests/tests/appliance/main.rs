@@ -1,5 +1,5 @@
 //! The appliance as people get it, under QEMU: booted by each firmware, mail through it, power cut, a damaged root; [`attachments`], [`updates`], [`cluster`],
-//! [`certificate`], [`ova`], [`restore`].
+//! [`certificate`], [`ova`], [`pages`], [`restore`].
 //!
 //! Run by `./just test-image`; without an image each test says that it was skipped.
 
@@ -9,6 +9,7 @@ mod attachments;
 mod certificate;
 mod cluster;
 mod ova;
+mod pages;
 mod restore;
 mod updates;
 

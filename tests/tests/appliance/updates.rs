@@ -53,6 +53,16 @@ impl Bundle {
     }
 }
 
+/// A bundle that says it is another version than the one that was signed.
+pub(super) fn forged(bundle: &Path, version: &str, folder: &Path) -> PathBuf {
+    let mut octets = fs::read(bundle).unwrap();
+    let at = octets.windows(version.len()).position(|w| w == version.as_bytes()).unwrap();
+    octets[at..at + version.len()].copy_from_slice(b"9.9.9");
+    let path = folder.join("forged.update");
+    fs::write(&path, &octets).unwrap();
+    path
+}
+
 fn run(command: &mut Command) {
     let said = command.output().unwrap();
     assert!(said.status.success(), "{command:?}: {}", String::from_utf8_lossy(&said.stderr));
@@ -106,13 +116,10 @@ fn an_update_goes_forth_with_the_settings_and_back_without_them() {
 
     // What must not be taken, and nothing has changed by it.
     let older = good.packed("0.0.9");
-    let mut octets = fs::read(&older).unwrap();
+    let octets = fs::read(&older).unwrap();
     let cut = scratch.path().join("cut.update");
     fs::write(&cut, &octets[..octets.len() / 2]).unwrap();
-    let forged = scratch.path().join("forged.update");
-    let at = octets.windows(5).position(|w| w == b"0.0.9").unwrap();
-    octets[at..at + 5].copy_from_slice(b"9.9.9");
-    fs::write(&forged, &octets).unwrap();
+    let forged = forged(&older, "0.0.9", scratch.path());
     for (bundle, expected) in [(&older, "older than this one"), (&cut, "ends in the middle of"), (&forged, "not signed by the key")] {
         let said = upload(&console, bundle, "").unwrap_err().to_string();
         assert!(said.contains(expected), "{said}");

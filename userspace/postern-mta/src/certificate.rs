@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use postern_model::time::Timestamp;
-use rcgen::{CertificateParams, DnType, KeyPair};
+use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use sha2::{Digest, Sha256};
@@ -184,21 +184,26 @@ pub fn keep_secret(path: &Path, text: &str) -> Result<(), CertificateError> {
     sync(parent)
 }
 
-/// The files of a self-signed certificate for `name` under `dir`, made when missing. Servers that deliver to us
-/// opportunistically (RFC 7435) do not check it; who verifies needs a real one.
+/// The files of a self-signed certificate for `name` under `dir`, made when missing or another's: a node may get another name. Servers that
+/// deliver to us opportunistically (RFC 7435) do not check it; who verifies needs a real one.
 ///
 /// # Errors
 /// When they cannot be made or written.
 pub fn self_signed(dir: &Path, stem: &str, name: &str) -> Result<(PathBuf, PathBuf), CertificateError> {
     let certificate = dir.join(format!("{stem}.pem"));
     let key = dir.join(format!("{stem}.key"));
-    if certificate.exists() && key.exists() {
+    let is_its = |facts: Facts| facts.names.iter().any(|known| known.eq_ignore_ascii_case(name));
+    if key.exists() && facts(&certificate).is_ok_and(is_its) {
         return Ok((certificate, key));
     }
-    let made = rcgen::generate_simple_self_signed(vec![name.to_owned()])?;
+    let mut params = CertificateParams::new(vec![name.to_owned()])?;
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, name);
+    let pair = KeyPair::generate()?;
+    let made = params.self_signed(&pair)?;
     fs::create_dir_all(dir).map_err(disk(dir))?;
-    write(&key, &made.signing_key.serialize_pem(), 0o600)?;
-    write(&certificate, &made.cert.pem(), 0o644)?;
+    write(&key, &pair.serialize_pem(), 0o600)?;
+    write(&certificate, &made.pem(), 0o644)?;
     Ok((certificate, key))
 }
 

@@ -214,6 +214,9 @@ mod tests {
         assert!(tls.reload().is_err(), "the key does not belong to it");
         std::fs::copy(key, dir.path().join("tls/smtp.key")).unwrap();
         assert!(tls.reload().unwrap());
+
+        drop(Tls::open(&settings, dir.path(), "mx9.example.org").unwrap());
+        assert_eq!(certificate::facts(&path).unwrap().names, ["mx9.example.org"], "a node that has another name now");
     }
 
     #[test]

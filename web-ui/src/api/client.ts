@@ -15,6 +15,8 @@ let csrf: string | null = null;
 
 /** A page that asks again by itself is no use of a login when nobody touched anything for this long. */
 const ATTENDED_MS = 30_000;
+/** A machine that restarts or lost its power says nothing, and the connections to it stay open for minutes: a question without an answer for so long is given up. */
+const SILENT_MS = 15_000;
 let touched = Date.now();
 for (const input of ["pointerdown", "keydown", "wheel", "touchmove"]) window.addEventListener(input, () => (touched = Date.now()), { capture: true, passive: true });
 
@@ -37,9 +39,11 @@ export const part = (text: string) => encodeURIComponent(text);
 async function send(method: Method, path: string, body: BodyInit | undefined, headers: Record<string, string>): Promise<Response> {
   if (method !== "GET" && csrf) headers["x-postern-csrf"] = csrf;
   if (method === "GET" && Date.now() - touched > ATTENDED_MS) headers["x-postern-unattended"] = "yes";
-  const init: RequestInit = { method, headers, credentials: "same-origin", redirect: "error" };
+  const patience = new AbortController();
+  const init: RequestInit = { method, headers, credentials: "same-origin", redirect: "error", signal: patience.signal };
   if (body !== undefined) init.body = body;
-  const response = await fetch(`/api/v1${path}`, init);
+  const silence = method === "GET" ? setTimeout(() => patience.abort(), SILENT_MS) : undefined;
+  const response = await fetch(`/api/v1${path}`, init).finally(() => clearTimeout(silence));
   if (response.ok) return response;
   const isJson = (response.headers.get("content-type") ?? "").includes("json");
   const problem = isJson ? ((await response.json()) as Schemas["Problem"]) : null;

@@ -12,7 +12,7 @@ use super::updating::{self, conclude};
 use super::{DATA, MACHINE, SEED_LOOKED, SEED_PENDING, Shared, work};
 use crate::apply::NODE;
 use crate::boot_report::Medium;
-use crate::consoles::say;
+use crate::consoles::{say, show};
 use crate::health;
 use crate::systemd::systemctl;
 
@@ -89,7 +89,7 @@ async fn until_good(shared: &Arc<Shared>) -> Result<(), String> {
         && let Ok(password) = fs::read_to_string(FIRST_PASSWORD)
     {
         // Whoever stands before its console owns the machine.
-        say(&format!("First login at https://ADDRESS:8443 with the name admin and the password {}", password.trim()));
+        show(&format!("First login at https://ADDRESS:8443 with the name admin and the password {}", password.trim()));
     }
     let Medium::Slot(_) = shared.report.medium else { return Ok(()) };
     // From now on, not from the start of the wait: a boot that took long to become ready has its two minutes, too.

@@ -25,7 +25,6 @@ use postern_model::sandbox::{FindingName, Kind};
 
 use self::fields::Found;
 use super::{Waiting, Walk, scripts};
-
 use crate::limits::Limits;
 
 pub type Compound<'a> = cfb::CompoundFile<Cursor<&'a [u8]>>;
