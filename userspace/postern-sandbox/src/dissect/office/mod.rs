@@ -55,16 +55,16 @@ pub fn plain_part(walk: &mut Walk<'_>, part: &Waiting, name: &str, content: &[u8
 
 /// Texts that Office opens: tables, documents of one file; and what macros lie in beside such.
 pub fn open_text(walk: &mut Walk<'_>, part: &Waiting) {
-    if active_mime::is_one(&part.content) {
-        active_mime::open(walk, part);
-    } else if part.kind != Kind::Text {
-    } else if flat::is_one(&part.content) {
-        flat::open(walk, part);
-    } else {
-        if sylk::is_one(&part.content) {
-            tell(walk, part, sylk::read(&part.content));
+    match part.kind {
+        _ if active_mime::is_one(&part.content) => active_mime::open(walk, part),
+        Kind::Text if flat::is_one(&part.content) => flat::open(walk, part),
+        Kind::Text => {
+            if sylk::is_one(&part.content) {
+                tell(walk, part, sylk::read(&part.content));
+            }
+            tell(walk, part, dde::of_text(&part.content));
         }
-        tell(walk, part, dde::of_text(&part.content));
+        _ => {}
     }
 }
 
