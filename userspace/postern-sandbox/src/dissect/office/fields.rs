@@ -86,10 +86,15 @@ impl Field {
     }
 }
 
+/// Whether it is on another machine: a URL, or a share of Windows.
+pub fn is_elsewhere(target: &str) -> bool {
+    target.contains("://") || target.starts_with(r"\\")
+}
+
 fn read(instruction: &str) -> Option<(FindingName, String)> {
     let words: Vec<&str> = instruction.split_whitespace().collect();
     let kind = words.first()?.to_ascii_uppercase();
-    let elsewhere = || words.iter().map(|word| word.trim_matches('"')).find(|word| word.contains("://") || word.starts_with(r"\\"));
+    let elsewhere = || words.iter().map(|word| word.trim_matches('"')).find(|word| is_elsewhere(word));
     match kind.as_str() {
         "DDE" | "DDEAUTO" => Some((FindingName::Dde, words.join(" "))),
         // A picture is loaded again at each opening when its data is not kept.

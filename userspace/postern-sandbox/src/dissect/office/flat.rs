@@ -11,21 +11,22 @@ use super::fields::{self, Found};
 use super::marks::{Mark, attribute, marks};
 use super::{dde, tell};
 
-const MARKS: &[&[u8]] = &[
-    b"schemas.microsoft.com/office/2006/xmlPackage",
-    b"schemas.microsoft.com/office/word/2003/wordml",
-    b"urn:schemas-microsoft-com:office:spreadsheet",
-];
+const PACKAGE: &[u8] = b"schemas.microsoft.com/office/2006/xmlPackage";
+const OF_2003: &[&[u8]] = &[b"schemas.microsoft.com/office/word/2003/wordml", b"urn:schemas-microsoft-com:office:spreadsheet"];
 /// Of a text, what is looked at.
 const START: usize = 4096;
 
 pub fn is_one(content: &[u8]) -> bool {
-    let start = content.get(..START.min(content.len())).unwrap_or_default();
-    MARKS.iter().any(|mark| find(start, mark).is_some())
+    names(content, PACKAGE) || OF_2003.iter().any(|form| names(content, form))
+}
+
+/// Whether its beginning has the name of this form.
+fn names(content: &[u8], form: &[u8]) -> bool {
+    content.get(..START.min(content.len())).is_some_and(|start| find(start, form).is_some())
 }
 
 pub fn open(walk: &mut Walk<'_>, part: &Waiting) {
-    if find(part.content.get(..START.min(part.content.len())).unwrap_or_default(), MARKS[0]).is_some() {
+    if names(&part.content, PACKAGE) {
         return package(walk, part);
     }
     tell(walk, part, fields::of_xml(&part.content));
@@ -84,7 +85,7 @@ fn of_2003(content: &[u8]) -> Found {
                 found.extend(asked.into_iter().filter(|finding| !found.contains(finding)).collect::<Vec<_>>());
             }
             Mark::Open(tag, "attachedTemplate") => {
-                let target = attribute(tag, "val").filter(|target| target.contains("://") || target.starts_with(r"\\"));
+                let target = attribute(tag, "val").filter(|target| fields::is_elsewhere(target));
                 found.extend(target.map(|target| (FindingName::ExternalTarget, format!("template: {target}"))));
             }
             _ => {}
